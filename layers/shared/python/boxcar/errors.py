@@ -1,0 +1,51 @@
+"""Named errors. A state machine catches them by class name, so a class name here is part of the interface.
+
+Every message names the file (or document), the field and the value, and says what to write instead.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+ACCESS_DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+
+
+class BoxcarError(Exception):
+    """Anything that Boxcar itself refuses or gives up on."""
+
+
+class TriggerError(BoxcarError):
+    """The request that started a run cannot be read or asks for what does not exist."""
+
+
+class FamilyError(BoxcarError):
+    """A family file, or the architecture it names, is not valid."""
+
+
+class StepError(BoxcarError):
+    """A step cannot be submitted: a reference leads nowhere, or a field is not valid for its kind."""
+
+
+class AccessDenied(BoxcarError):
+    """A role lacks a permission. The message is AWS's own: it names the principal, the action and the resource."""
+
+
+class EvaluationError(BoxcarError):
+    """The figures of a candidate are missing or not readable."""
+
+
+def named_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn AWS's access-denied answers, whatever their code, into `AccessDenied`, which machines and alarms know by name."""
+
+    @wraps(handler)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return handler(*args, **kwargs)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ACCESS_DENIED_CODES:
+                raise AccessDenied(str(error)) from error
+            raise
+
+    return wrapped

@@ -1,0 +1,56 @@
+"""What the stack tells its functions through environment variables, typed and read once."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment of every function. template.yaml sets each name for the functions that need it."""
+
+    stack: str = ""  # prefix of every job, model package group and statement of this stack
+    bucket: str = ""  # triggers/, runs/, reports/, code/, models/
+    jobs_table: str = ""
+    models_table: str = ""
+    launch_queue_url: str = ""  # FIFO, one message group: wakes the launcher
+    alarm_queue_url: str = ""
+    topic_arns: dict[str, str] = field(default_factory=dict)  # audience -> SNS topic
+    job_role_arn: str = ""  # SageMaker jobs run with it
+    warehouse_role_arn: str = ""  # Redshift reads and writes S3 with it
+    redshift_workgroup: str = ""  # serverless; else cluster and user
+    redshift_cluster: str = ""
+    redshift_user: str = ""
+    redshift_database: str = ""
+    images: dict[str, str] = field(default_factory=dict)  # name in an architecture -> image URI
+    region: str = ""
+    console_url: str = ""  # where links in mails lead, without a trailing slash
+
+
+@cache
+def settings() -> Settings:
+    """Read the environment once per process.
+
+    Raises:
+        ValueError: BOXCAR_TOPICS or BOXCAR_IMAGES is not JSON.
+    """
+    env = os.environ
+    return Settings(
+        stack=env.get("BOXCAR_STACK", ""),
+        bucket=env.get("BOXCAR_BUCKET", ""),
+        jobs_table=env.get("BOXCAR_JOBS_TABLE", ""),
+        models_table=env.get("BOXCAR_MODELS_TABLE", ""),
+        launch_queue_url=env.get("BOXCAR_LAUNCH_QUEUE_URL", ""),
+        alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
+        topic_arns=json.loads(env.get("BOXCAR_TOPICS", "{}")),
+        job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
+        warehouse_role_arn=env.get("BOXCAR_WAREHOUSE_ROLE_ARN", ""),
+        redshift_workgroup=env.get("BOXCAR_REDSHIFT_WORKGROUP", ""),
+        redshift_cluster=env.get("BOXCAR_REDSHIFT_CLUSTER", ""),
+        redshift_user=env.get("BOXCAR_REDSHIFT_USER", ""),
+        redshift_database=env.get("BOXCAR_REDSHIFT_DATABASE", ""),
+        images=json.loads(env.get("BOXCAR_IMAGES", "{}")),
+        region=env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "")),
+        console_url=env.get("BOXCAR_CONSOLE_URL", ""),
+    )

@@ -1,0 +1,53 @@
+"""What a step of a run is: data that a plan holds and a job carries out.
+
+References in `inputs` are names, resolved when the step is submitted, to where the output really is:
+
+- `@prepare.train`: output `train` of step `prepare` of the same model, or of the run (`@unload.data`);
+- `@box/approved.model`: output `model` of the version of model `box` that is approved at that moment;
+- `s3://…`: itself.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """A typed document: unknown fields are errors, so that a misspelt name is never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Code(Document):
+    """The code of an architecture at one digest, as the CLI uploaded it."""
+
+    digest: str  # sha256 over names and contents, 16 hex digits
+    archive: str  # s3://…/code/<architecture>-<digest>.tar.gz, for script mode
+    prefix: str  # s3://…/code/<architecture>-<digest>/, the same files one by one, for processing jobs
+
+
+class Resources(Document):
+    """The machines a job asks for. Further instance types are fallbacks, in order."""
+
+    instance_types: list[str] = Field(default=["ml.m5.large"], min_length=1)
+    instance_count: int = Field(default=1, ge=1)
+    volume_gb: int = Field(default=30, ge=1)
+
+
+class Step(Document):
+    """One piece of long work. Kinds are files in `boxcar/kinds/`; `options` holds what only that kind knows."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    kind: str
+    image: str | None = None  # a name in `Settings.images`
+    script: str | None = None  # a file in the code of the architecture
+    code: Code | None = None
+    inputs: dict[str, str] = Field(default_factory=dict)
+    outputs: list[str] = Field(default_factory=list)
+    config: dict[str, Any] = Field(default_factory=dict)  # processing: config.json; training: hyperparameters
+    options: dict[str, Any] = Field(default_factory=dict)
+    resources: Resources = Resources()
+    max_runtime_s: int = Field(default=3600, ge=1, le=28 * 86400)
+    max_attempts: int = Field(default=2, ge=1, le=10)  # of failures that retrying may mend; capacity is bounded by age
+    max_wait_s: int = Field(default=86400, ge=0)  # how long it may wait for capacity, counted from submission
+    priority: int = Field(default=50, ge=0, le=99)  # 0 first

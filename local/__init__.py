@@ -1,0 +1,1 @@
+"""The embedded cloud: one process that is the AWS the stack needs. It knows nothing of Boxcar's own code."""
