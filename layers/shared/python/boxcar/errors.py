@@ -8,6 +8,16 @@ from functools import wraps
 from typing import Any
 
 ACCESS_DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+THROTTLE_CODES = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "RequestThrottled",
+    "SlowDown",
+}
 
 
 class BoxcarError(Exception):
@@ -30,12 +40,16 @@ class AccessDenied(BoxcarError):
     """A role lacks a permission. The message is AWS's own: it names the principal, the action and the resource."""
 
 
+class Throttled(BoxcarError):
+    """AWS asked to slow down, and went on asking after the client's own retries. Machines wait and try again."""
+
+
 class EvaluationError(BoxcarError):
     """The figures of a candidate are missing or not readable."""
 
 
 def named_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn AWS's access-denied answers, whatever their code, into `AccessDenied`, which machines and alarms know by name."""
+    """Give AWS's refusals, whatever code a service has for them, the one name that machines and alarms know."""
 
     @wraps(handler)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -44,8 +58,11 @@ def named_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handler(*args, **kwargs)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ACCESS_DENIED_CODES:
+            code = error.response.get("Error", {}).get("Code")
+            if code in ACCESS_DENIED_CODES:
                 raise AccessDenied(str(error)) from error
+            if code in THROTTLE_CODES:
+                raise Throttled(str(error)) from error
             raise
 
     return wrapped
