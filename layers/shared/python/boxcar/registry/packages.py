@@ -1,0 +1,163 @@
+"""Versions of models in SageMaker's Model Registry: a group a model, a package a version."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from boxcar.plans import ModelPlan
+from boxcar.steps import Step
+from boxcar.versions import Version
+
+_NAME_LENGTH = 63  # CreateModelPackageGroup: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}
+
+
+class Packages:
+    """Model packages of one stack."""
+
+    def __init__(self, sagemaker: Any, stack: str) -> None:
+        self._sagemaker = sagemaker
+        self._stack = stack
+
+    def group_name(self, family: str, model: str) -> str:
+        """`<stack>-<family>-<model>` in the letters that SageMaker allows, cut and made unique when it is too long."""
+        full = f"{self._stack}-{family}-{model}"
+        name = re.sub(r"[^a-zA-Z0-9]+", "-", full).strip("-")
+        if len(name) <= _NAME_LENGTH:
+            return name
+        digest = hashlib.sha256(full.encode()).hexdigest()[:8]
+        return f"{name[: _NAME_LENGTH - 9].rstrip('-')}-{digest}"
+
+    def ensure_group(self, family: str, model: str) -> str:
+        """Make the group of a model unless it is there. Returns its name."""
+        name = self.group_name(family, model)
+        try:
+            self._sagemaker.create_model_package_group(
+                ModelPackageGroupName=name, ModelPackageGroupDescription=f"Versions of {family}/{model}"
+            )
+        except ClientError as error:
+            # SageMaker has no error code of its own for this: a ValidationException or ConflictException that says so.
+            if "already exist" not in error.response["Error"].get("Message", ""):
+                raise
+        return name
+
+    def register(self, request: dict[str, Any], search_first: bool) -> str:
+        """Make a package, or find the one that an earlier attempt of the same run made.
+
+        Args:
+            request: of CreateModelPackage; its description is unique to version and run.
+            search_first: an earlier attempt may have come this far. The client token covers a repeat within minutes;
+                how long SageMaker remembers it is not written anywhere.
+
+        Returns:
+            the ARN of the package.
+        """
+        if search_first:
+            for package in self.packages(request["ModelPackageGroupName"]):
+                if package.get("ModelPackageDescription") == request["ModelPackageDescription"]:
+                    found: str = package["ModelPackageArn"]
+                    return found
+        created: str = self._sagemaker.create_model_package(**request)["ModelPackageArn"]
+        return created
+
+    def packages(self, group: str) -> Iterator[dict[str, Any]]:
+        """Summaries of a group's packages, newest first; nothing for a group that does not exist."""
+        token: dict[str, str] = {}
+        while True:
+            try:
+                page = self._sagemaker.list_model_packages(
+                    ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", **token
+                )
+            except ClientError as error:
+                if "does not exist" in error.response["Error"].get("Message", ""):
+                    return
+                raise
+            yield from page["ModelPackageSummaryList"]
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def describe(self, arn: str) -> dict[str, Any]:
+        """Everything about one package."""
+        package: dict[str, Any] = self._sagemaker.describe_model_package(ModelPackageName=arn)
+        return package
+
+
+def package_request(
+    plan: ModelPlan,
+    *,
+    group: str,
+    version: Version,
+    run: str,
+    approved: bool,
+    image: str,
+    artifact: str,
+    evaluation: str,
+    change: str,
+) -> dict[str, Any]:
+    """What CreateModelPackage is told: how to serve the version, what it was made from, and where its figures lie.
+
+    Args:
+        plan: the model as the run trained it.
+        group: name of the model package group.
+        version: the number it gets.
+        run: the run that trained it.
+        approved: the verdict.
+        image: URI of the container that serves it.
+        artifact: s3://…/model.tar.gz, the copy that belongs to the version.
+        evaluation: s3://…/evaluation.json, likewise.
+        change: first, major, minor or patch.
+    """
+    identity = f"{plan.family}/{plan.model} {version} of run {run}"
+    container: dict[str, Any] = {"Image": image, "ModelDataUrl": artifact}
+    serving = serving_step(plan)
+    if serving.script and serving.code:
+        container["Environment"] = {
+            "SAGEMAKER_PROGRAM": serving.script,
+            "SAGEMAKER_SUBMIT_DIRECTORY": serving.code.archive,
+        }
+    content_type = str(serving.options.get("content_type", "text/csv"))
+    return {
+        "ModelPackageGroupName": group,
+        "ModelPackageDescription": identity,
+        "ModelApprovalStatus": "Approved" if approved else "Rejected",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": [content_type],
+            "SupportedResponseMIMETypes": [str(serving.options.get("accept", content_type))],
+            "SupportedTransformInstanceTypes": serving.resources.instance_types,
+            "SupportedRealtimeInferenceInstanceTypes": serving.resources.instance_types,
+        },
+        "ModelMetrics": {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": evaluation}}},
+        "CustomerMetadataProperties": {
+            "family": plan.family,
+            "model": plan.model,
+            "version": str(version),
+            "change": change,
+            "run": run,
+            "architecture": plan.architecture,
+            "interface_digest": plan.interface_digest,
+            "code_digest": plan.code_digest,
+        },
+        "ClientToken": hashlib.sha256(f"{group}\n{identity}".encode()).hexdigest()[:36],
+    }
+
+
+def serving_step(plan: ModelPlan) -> Step:
+    """The step that says how the model is served: its transform step, else the one that makes the model."""
+    transforms = [step for step in plan.steps if step.kind == "transform"]
+    return transforms[0] if transforms else output_step(plan, "model")
+
+
+def output_step(plan: ModelPlan, output: str) -> Step:
+    """The last step of a model that makes an output of this name.
+
+    Raises:
+        KeyError: no step does.
+    """
+    for step in reversed(plan.steps):
+        if output in step.outputs:
+            return step
+    raise KeyError(f"no step of model {plan.model} has an output {output!r}")

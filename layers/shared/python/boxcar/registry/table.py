@@ -1,0 +1,184 @@
+"""Versions of models in the models table.
+
+One partition a model, `model#<family>/<model>`:
+
+- `version#000001.000002.000003`: everything about one version; written once, never changed by Register;
+- `latest`: the newest version, whatever became of it. The next number is counted from it;
+- `approved`: the version that predicts. Steps that use another model's predictions read it;
+- `run#<run>` and `claim#<number>`: which number a run has, written before anything else, so that a repeat finds its
+  number again and two runs never share one. A number whose run died is never given again; a gap is harmless.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from boxcar.errors import Throttled
+from boxcar.registry.items import Item, from_item, to_item
+from boxcar.versions import Change, Lineage, Version, change_since, next_version
+
+_ATTEMPTS = 12
+# What `latest` and `approved` repeat of the version they point to, so that their readers need one read.
+_POINTER = (
+    "version",
+    "sort_key",
+    "status",
+    "run",
+    "outputs",
+    "evaluation",
+    "package_arn",
+    "interface_digest",
+    "code_digest",
+)
+_CONTENTION = {"TransactionCanceledException", "TransactionConflictException", "TransactionInProgressException"}
+
+
+class Reservation(NamedTuple):
+    """The number that a run has."""
+
+    version: Version
+    change: Change
+    repeated: bool  # the run had it before: what follows may be half done
+
+
+class ModelsTable:
+    """Reads and writes the versions of models."""
+
+    def __init__(self, dynamodb: Any, table: str, pause: Callable[[float], None] = time.sleep) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._pause = pause
+
+    def latest(self, family: str, model: str) -> dict[str, Any] | None:
+        """The newest registered version, approved or not."""
+        return self._get(family, model, "latest")
+
+    def approved(self, family: str, model: str) -> dict[str, Any] | None:
+        """The version that predicts: `version`, `outputs`, `evaluation`, `run`, `package_arn`."""
+        return self._get(family, model, "approved")
+
+    def version(self, family: str, model: str, version: Version) -> dict[str, Any] | None:
+        """Everything about one version."""
+        return self._get(family, model, f"version#{version.sort_key}")
+
+    def history(self, family: str, model: str, newest: int | None = None) -> list[dict[str, Any]]:
+        """Versions, oldest first; with `newest`, only so many of the newest."""
+        versions = []
+        for item in self._newest_first(family, model):
+            versions.append(from_item(item))
+            if len(versions) == newest:
+                break
+        return versions[::-1]
+
+    def lineage(self, family: str, model: str) -> Lineage | None:
+        """What the next number is counted from; None before the first version."""
+        latest = self.latest(family, model)
+        if latest is None:
+            return None
+        return Lineage(Version.parse(latest["version"]), latest["interface_digest"], latest["code_digest"])
+
+    def reserve(self, family: str, model: str, run: str, interface_digest: str, code_digest: str) -> Reservation:
+        """Give a run its number, the same one every time it asks.
+
+        Raises:
+            Throttled: other runs took every number that was tried.
+        """
+        taken: set[Version] = set()
+        for attempt in range(_ATTEMPTS):
+            if held := self._get(family, model, f"run#{run}"):
+                return Reservation(Version.parse(held["version"]), held["change"], repeated=True)
+            lineage = self.lineage(family, model)
+            change = change_since(lineage, interface_digest, code_digest)
+            version = next_version(lineage, interface_digest, code_digest)
+            while version in taken:
+                version = version.after("patch")
+            held = {"run": run, "version": str(version), "change": change}
+            puts = [
+                self._put(family, model, sort_key, held, "attribute_not_exists(pk)")
+                for sort_key in (f"claim#{version.sort_key}", f"run#{run}")
+            ]
+            if self._transact(puts):
+                return Reservation(version, change, repeated=False)
+            if self._get(family, model, f"claim#{version.sort_key}"):
+                taken.add(version)
+            else:
+                self._pause(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
+        raise Throttled(f"models table: no free version of {family}/{model} for run {run} in {_ATTEMPTS} attempts")
+
+    def commit(self, family: str, model: str, version: Version, document: dict[str, Any], approve: bool) -> None:
+        """Write a version and move the pointers to it, all or nothing. A version that is there already stays as it is.
+
+        Pointers only move to higher numbers, so that a slow older run never takes the place of a newer one, and a
+        repeat of Register never undoes a rollback.
+
+        Raises:
+            Throttled: other runs moved the pointers every time.
+        """
+        pointer = {name: document[name] for name in _POINTER}
+        for attempt in range(_ATTEMPTS):
+            if self.version(family, model, version):
+                return
+            writes = [self._put(family, model, f"version#{version.sort_key}", document, "attribute_not_exists(pk)")]
+            for name in ("latest", "approved") if approve else ("latest",):
+                current = self._get(family, model, name)
+                if current is None or current["sort_key"] < version.sort_key:
+                    writes.append(self._move(family, model, name, pointer))
+            if self._transact(writes):
+                return
+            self._pause(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
+        raise Throttled(f"models table: could not write {family}/{model} {version} in {_ATTEMPTS} attempts")
+
+    def _newest_first(self, family: str, model: str) -> Iterator[Item]:
+        start: dict[str, Any] = {}
+        while True:
+            page = self._dynamodb.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :versions)",
+                ExpressionAttributeValues={":pk": {"S": f"model#{family}/{model}"}, ":versions": {"S": "version#"}},
+                ScanIndexForward=False,
+                **start,
+            )
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _get(self, family: str, model: str, sort_key: str) -> dict[str, Any] | None:
+        key = {"pk": {"S": f"model#{family}/{model}"}, "sk": {"S": sort_key}}
+        item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return from_item(item) if item else None
+
+    def _put(
+        self,
+        family: str,
+        model: str,
+        sort_key: str,
+        document: dict[str, Any],
+        condition: str,
+        values: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        put: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": to_item({**document, "pk": f"model#{family}/{model}", "sk": sort_key}),
+            "ConditionExpression": condition,
+        }
+        if values:
+            put["ExpressionAttributeValues"] = to_item(values)
+        return {"Put": put}
+
+    def _move(self, family: str, model: str, name: str, pointer: dict[str, Any]) -> dict[str, Any]:
+        newer = "attribute_not_exists(pk) OR sort_key < :mine"
+        return self._put(family, model, name, pointer, newer, {":mine": pointer["sort_key"]})
+
+    def _transact(self, writes: list[dict[str, Any]]) -> bool:
+        """Write all or nothing; False when a condition did not hold or another transaction was in the way."""
+        try:
+            self._dynamodb.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _CONTENTION:
+                return False
+            raise
+        return True

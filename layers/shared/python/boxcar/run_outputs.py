@@ -1,0 +1,67 @@
+"""What a run has made so far: its plan in S3, the outputs of its finished steps in the jobs table."""
+
+from typing import Any
+
+from boxcar.errors import StepError
+from boxcar.plans import ModelPlan, Plan, plan_key
+from boxcar.registry.packages import output_step
+
+
+class RunOutputs:
+    """Reads one run."""
+
+    def __init__(self, s3: Any, dynamodb: Any, *, bucket: str, jobs_table: str, stack: str, run: str) -> None:
+        self._s3 = s3
+        self._dynamodb = dynamodb
+        self._bucket = bucket
+        self._jobs_table = jobs_table
+        self._stack = stack
+        self.run = run
+
+    def plan(self) -> Plan:
+        """The plan of the run.
+
+        Raises:
+            StepError: there is none.
+        """
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=plan_key(self.run))["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            raise StepError(f"s3://{self._bucket}/{plan_key(self.run)}: run {self.run} has no plan") from None
+        return Plan.model_validate_json(body)
+
+    def model_plan(self, model: str) -> ModelPlan:
+        """The plan of one model.
+
+        Raises:
+            StepError: the run does not train it, or has no plan.
+        """
+        plan = self.plan()
+        if model not in plan.models:
+            known = ", ".join(plan.models) or "(none)"
+            raise StepError(f"model: run {self.run} does not train {model!r}; it trains {known}")
+        return plan.models[model]
+
+    def output(self, plan: ModelPlan, name: str) -> str:
+        """The address of an output of the last step of a model that makes one of this name.
+
+        Raises:
+            StepError: no step makes it, or the step has not finished.
+        """
+        from boxcar.jobs.record import job_id
+
+        try:
+            step = output_step(plan, name)
+        except KeyError as error:
+            raise StepError(f"{error.args[0]}; add it to `outputs` in architecture {plan.architecture}") from None
+        key = f"job#{job_id(self._stack, self.run, plan.model, step.name)}"
+        item = self._dynamodb.get_item(TableName=self._jobs_table, Key={"pk": {"S": key}}, ConsistentRead=True).get(
+            "Item", {}
+        )
+        address: str | None = item.get("outputs", {}).get("M", {}).get(name, {}).get("S")
+        if not address:
+            status = item.get("status", {}).get("S", "missing")
+            raise StepError(
+                f"{key}: outputs.{name} is not there (status {status}); step {step.name} of model {plan.model} must end first"
+            )
+        return address
