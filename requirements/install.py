@@ -98,7 +98,7 @@ def is_current(environment: Path, digest: str) -> bool:
 
 
 def works(environment: Path) -> bool:
-    """Return whether an environment's Python starts and is this one's version: a moved base interpreter leaves neither."""
+    """Return whether an environment's Python starts and has this one's version."""
     told = "import sys; print(sys.version)"
     answer = subprocess.run([environment / "bin" / "python", "-c", told], capture_output=True, text=True, check=False)
     return answer.returncode == 0 and answer.stdout.strip() == sys.version
