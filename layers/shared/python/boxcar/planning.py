@@ -166,7 +166,7 @@ def _change_steps(steps: list[Step], changes: dict[str, StepChange], image: str)
 
 
 def _changed(step: Step, change: StepChange) -> Step:
-    given = change.model_dump(exclude_unset=True, exclude={"after"})
+    given = change.model_dump(exclude_none=True, exclude={"after"})
     merged = {
         field: {**getattr(step, field), **value} if field in {"inputs", "config", "options"} else value
         for field, value in given.items()

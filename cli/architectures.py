@@ -1,0 +1,86 @@
+"""Architectures on disk: their description, and their code as jobs will fetch it."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from boxcar.errors import FamilyError
+from boxcar.families import Architecture, check_architecture
+from boxcar.steps import Code
+
+LEFT_OUT = {"__pycache__", ".pytest_cache", ".DS_Store"}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One YAML mapping.
+
+    Raises:
+        FamilyError: there is no such file, or it is not a YAML mapping; names file and line.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise FamilyError(f"{path}: there is no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FamilyError(f"{path}: is not YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise FamilyError(f"{path}: holds {type(document).__name__}, not a mapping of fields; see docs/family-file.md")
+    return document
+
+
+def read_architectures(folder: Path) -> dict[str, Architecture]:
+    """Every `models/<name>/architecture.yaml`, by name.
+
+    Raises:
+        FamilyError: one of them is not valid, or names a script that is not in its folder.
+    """
+    found = {}
+    for path in sorted(folder.glob("*/architecture.yaml")):
+        architecture = check_architecture(read_yaml(path), str(path))
+        if architecture.architecture != path.parent.name:
+            raise FamilyError(f"{path}: architecture: is {architecture.architecture!r}; write {path.parent.name!r}")
+        for step in architecture.steps:
+            if step.script and not (path.parent / step.script).is_file():
+                raise FamilyError(f"{path}: steps.{step.name}.script: {step.script!r} is not a file in {path.parent}")
+        found[architecture.architecture] = architecture
+    return found
+
+
+def upload_code(folder: Path, s3: Any, bucket: str) -> Code:
+    """Upload the code of one architecture under its digest, unless it is there already.
+
+    The archive goes last: where it is, everything is.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not LEFT_OUT.intersection(path.parts)
+    }
+    content = hashlib.sha256()
+    for name, body in files.items():
+        content.update(f"{name}\0{len(body)}\0".encode() + body)
+    digest = content.hexdigest()[:16]
+    place = f"code/{folder.name}-{digest}"
+    code = Code(digest=digest, archive=f"s3://{bucket}/{place}.tar.gz", prefix=f"s3://{bucket}/{place}/")
+    if s3.list_objects_v2(Bucket=bucket, Prefix=f"{place}.tar.gz").get("KeyCount"):
+        return code
+    for name, body in files.items():
+        s3.put_object(Bucket=bucket, Key=f"{place}/{name}", Body=body)
+    s3.put_object(Bucket=bucket, Key=f"{place}.tar.gz", Body=_archive(files))
+    return code
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    """A tar.gz whose bytes depend on names and contents alone."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+        for name, body in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(body), 0o644
+            tar.addfile(entry, io.BytesIO(body))
+    return packed.getvalue()

@@ -1,0 +1,135 @@
+"""`boxcar demo`: a real retailer's year on this machine, trained and judged twice, a week apart."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli import retailer
+from cli.deploy import deploy
+from cli.families import apply_family
+from cli.local_cloud import print_mails, restart
+from cli.runs import follow, upload_trigger
+from cli.session import Session
+
+FAMILY = Path("families/packaging.yaml")
+TRIGGER = Path("events/training.json")
+TRIGGER_KEY = "triggers/training/packaging.json"
+WEEKS = (13, 14)
+REPORTS = Path(".boxcar/reports")
+
+console = Console(highlight=False)
+
+
+@click.command()
+@click.option("--port", default=4566, show_default=True, help="Port of the embedded cloud.")
+def demo(port: int) -> None:
+    """Deploy the stack to an empty embedded cloud, train the packaging family on two weeks, show what came of it.
+
+    The cloud keeps running afterwards, so that you can look around in it.
+    """
+    began = time.monotonic()
+    session = Session(stack="boxcar", local=True)
+    with _step("start an empty embedded cloud"):
+        restart(session.state, port)
+    with _step("sam build, sam deploy --config-env local"):
+        deploy(session, "local", quiet=True)
+    reports = []
+    for week in WEEKS:
+        with _step(f"fill the warehouse as of week {week}"):
+            added = _load(session, week)
+        console.print(f"    new rows: {', '.join(f'{rows:,} {table}' for table, rows in added.items())}")
+        if week == WEEKS[0]:
+            with _step(f"apply {FAMILY}"):
+                version = apply_family(session, FAMILY)
+            console.print(f"    models: {', '.join(version.family.models)}")
+        console.print(f"[bold]upload {TRIGGER_KEY}[/bold]")
+        run = upload_trigger(session, TRIGGER, TRIGGER_KEY)
+        progress = follow(session, run)
+        if progress.status != "SUCCEEDED":
+            raise click.ClickException(f"run {run} {progress.status.lower()}: {progress.error}")
+        reports.append(_fetch_report(session, run))
+    _print_verdicts([report for report, _ in reports])
+    mails = print_mails(session.state)
+    _check(session, [report for report, _ in reports], mails)
+    console.print(f"\nReport page: [bold]{reports[-1][1].resolve()}[/bold]")
+    console.print(
+        "Look around: `.venv/bin/boxcar --local models list`, `… runs list`, `… mails`; stop it: `.venv/bin/boxcar local down`"
+    )
+    console.print(f"Done in {time.monotonic() - began:.0f} s.")
+
+
+def _load(session: Session, week: int) -> dict[str, int]:
+    outputs = session.outputs
+    return retailer.load(
+        session.client("s3"),
+        session.client("redshift-data"),
+        bucket=outputs["BucketName"],
+        week=week,
+        database=outputs["RedshiftDatabaseName"],
+        workgroup=outputs["RedshiftWorkgroupName"],
+        role=outputs["WarehouseRoleArn"],
+    )
+
+
+def _fetch_report(session: Session, run: str) -> tuple[dict, Path]:
+    """Bring the report of a run from the bucket to a folder where a browser can open it."""
+    bucket, s3 = session.outputs["BucketName"], session.client("s3")
+    folder = REPORTS / run
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "index.html"
+    page.write_bytes(s3.get_object(Bucket=bucket, Key=f"reports/{run}/index.html")["Body"].read())
+    report = session.read_json(f"reports/{run}/report.json")
+    if report is None:
+        raise click.ClickException(f"s3://{bucket}/reports/{run}/report.json is missing")
+    return report, page
+
+
+def _print_verdicts(reports: list[dict]) -> None:
+    table = Table(title="\nVerdicts", title_justify="left")
+    for column in ("week", "model", "version", "score before → after", "label shift", "row change", "verdict", "reasons"):
+        table.add_column(column)
+    for week, report in zip(WEEKS, reports, strict=True):
+        for model in report["models"]:
+            before, after = model["score_before"], model["score"]
+            table.add_row(
+                str(week),
+                model["model"],
+                model["version"],
+                f"{'–' if before is None else f'{before:.4f}'} → {after:.4f}",
+                "–" if model["label_shift"] is None else f"{model['label_shift']:.4f}",
+                "–" if model["row_change"] is None else f"{model['row_change']:+.1%}",
+                model["outcome"],
+                "; ".join(model["reasons"]),
+            )
+    console.print(table)
+
+
+def _check(session: Session, reports: list[dict], mails: int) -> None:
+    """Everything that the demo promises has happened, or it says what has not."""
+    expected = set(_models(session))
+    for week, report in zip(WEEKS, reports, strict=True):
+        judged = {model["model"] for model in report["models"] if model.get("version")}
+        if judged != expected:
+            raise click.ClickException(f"week {week}: no verdict for {', '.join(sorted(expected - judged))}")
+    if not mails:
+        raise click.ClickException("no mail was sent")
+
+
+def _models(session: Session) -> list[str]:
+    from boxcar.family_store import FamilyStore
+
+    version = FamilyStore(session.client("dynamodb"), session.outputs["ModelsTableName"]).latest("packaging")
+    return list(version.family.models) if version else []
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    began = time.monotonic()
+    console.print(f"[bold]{what}[/bold] …", end=" ")
+    yield
+    console.print(f"{time.monotonic() - began:.1f} s")

@@ -1,0 +1,56 @@
+"""`boxcar deploy`: the real SAM CLI, against AWS or against the embedded cloud."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from cli.session import Session
+
+SAM = Path(".boxcar/environments/sam/bin/sam")
+
+
+def deploy(session: Session, config_env: str, quiet: bool = False) -> None:
+    """Build and deploy the stack of this folder.
+
+    Args:
+        session: which cloud; its environment decides where SAM's calls go.
+        config_env: a section of samconfig.toml.
+        quiet: show SAM's output only when it fails.
+
+    Raises:
+        click.ClickException: SAM failed; its output was shown.
+    """
+    binaries = [str(Path(sys.executable).parent), str(SAM.parent.resolve())]
+    environment = {
+        **os.environ,
+        **session.environment,
+        "PATH": os.pathsep.join([*binaries, os.environ.get("PATH", "")]),
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    if session.local:
+        # Functions run on this machine there, so their dependencies are built for it.
+        environment["BOXCAR_LAYER_PYTHON"] = sys.executable
+    for arguments in (["build"], ["deploy", "--config-env", config_env]):
+        _sam([*arguments, *(["--config-env", config_env] if arguments == ["build"] else [])], environment, quiet)
+
+
+def _sam(arguments: list[str], environment: dict[str, str], quiet: bool) -> None:
+    with tempfile.TemporaryFile(mode="w+") as log:
+        output = log if quiet else None
+        done = subprocess.run(["sam", *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            log.seek(0)
+            click.echo(log.read(), nl=False)
+            raise click.ClickException(f"sam {' '.join(arguments)} failed with exit code {done.returncode}")
+
+
+@click.command("deploy")
+@click.option("--config-env", help="Section of samconfig.toml. [default: local with --local, else default]")
+@click.pass_obj
+def deploy_command(session: Session, config_env: str | None) -> None:
+    """Build the stack of this folder and deploy it."""
+    deploy(session, config_env or ("local" if session.local else "default"))

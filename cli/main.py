@@ -1,0 +1,40 @@
+"""`boxcar`: every verb of the project, for the embedded cloud and for AWS."""
+
+import click
+
+from boxcar.errors import BoxcarError
+from cli.demo import demo
+from cli.deploy import deploy_command
+from cli.families import families
+from cli.local_cloud import local_cloud, mails
+from cli.models import models
+from cli.runs import runs
+from cli.session import Session, is_local_by_default
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--stack", default="boxcar", envvar="BOXCAR_STACK", show_default=True, help="Name of the deployed stack.")
+@click.option("--local", is_flag=True, default=is_local_by_default, help="Speak to the embedded cloud (or BOXCAR_LOCAL=1).")
+@click.version_option(package_name="boxcar")
+@click.pass_context
+def boxcar(context: click.Context, stack: str, local: bool) -> None:
+    """Train, judge and serve families of models on AWS, or whole on this machine."""
+    context.obj = Session(stack=stack, local=local)
+
+
+for command in (local_cloud, deploy_command, families, runs, models, mails, demo):
+    boxcar.add_command(command)
+
+
+def main() -> None:
+    """Run the command; what Boxcar refuses is one message and exit code 2, not a traceback."""
+    try:
+        boxcar(standalone_mode=False)
+    except click.exceptions.Abort:
+        raise SystemExit(130) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except BoxcarError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(2) from None

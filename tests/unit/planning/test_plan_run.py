@@ -1,0 +1,194 @@
+"""plan_run as Lambda calls it: S3, tables and claims by moto, executions by a fake."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from boxcar import aws, settings
+from boxcar.claims import Claims
+from boxcar.errors import AccessDenied, FamilyError, TriggerError
+from boxcar.families import AppliedArchitecture, Family, FamilyVersion
+from boxcar.family_store import FamilyStore
+from boxcar.steps import Code
+from cli.architectures import read_architectures, read_yaml, upload_code
+
+KEY = "triggers/training/packaging.json"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:boxcar-training:"
+
+
+class Executions:
+    """The one call of Step Functions that plan_run makes."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, str] = {}
+
+    def describe_execution(self, executionArn: str) -> dict:  # noqa: N803 - boto3's own name
+        if executionArn not in self.status:
+            raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": executionArn}}, "DescribeExecution")
+        return {"status": self.status[executionArn]}
+
+
+@pytest.fixture
+def stack(monkeypatch):
+    environment = {
+        "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1",
+        "BOXCAR_BUCKET": "data", "BOXCAR_JOBS_TABLE": "jobs", "BOXCAR_MODELS_TABLE": "models",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    aws.client.cache_clear()
+    settings.settings.cache_clear()
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="data")
+        for name, keys in {"jobs": ["pk"], "models": ["pk", "sk"]}.items():
+            boto3.client("dynamodb").create_table(
+                TableName=name, BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ["HASH", "RANGE"], strict=False)],
+            )
+        store(1)
+        yield Stack(monkeypatch)
+    aws.client.cache_clear()
+    settings.settings.cache_clear()
+
+
+def store(number: int, **changes: object) -> None:
+    family = Family.model_validate({**read_yaml(Path("families/packaging.yaml")), **changes})
+    code = Code(digest="d", archive="s3://data/c.tar.gz", prefix="s3://data/c/")
+    architectures = {n: AppliedArchitecture(spec=s, code=code) for n, s in read_architectures(Path("models")).items()}
+    FamilyStore(boto3.client("dynamodb"), "models").append(
+        FamilyVersion(number=number, file="families/packaging.yaml", family=family, architectures=architectures)
+    )
+
+
+class Stack:
+    def __init__(self, monkeypatch) -> None:
+        self.executions = Executions()
+        spec = importlib.util.spec_from_file_location("plan_run_app", "functions/plan_run/app.py")
+        self.app = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.app)
+        clients = {"stepfunctions": self.executions}
+        monkeypatch.setattr(self.app, "client", lambda service: clients.get(service) or aws.client(service))
+
+    def upload(self, body: bytes) -> None:
+        boto3.client("s3").put_object(Bucket="data", Key=KEY, Body=body)
+
+    def plan(self, run: str = "r1", sequencer: str = "1", event: dict | None = None) -> dict:
+        event = event or {
+            "detail-type": "Object Created",
+            "detail": {"bucket": {"name": "data"}, "object": {"key": KEY, "sequencer": sequencer}},
+        }
+        self.executions.status.setdefault(ARN + run, "RUNNING")
+        return self.app.handler({"event": event, "run": run, "execution": ARN + run}, None)
+
+
+def test_a_trigger_gives_an_outline_and_a_plan_in_the_bucket(stack):
+    stack.upload(b'{"family": "packaging"}')
+    assert stack.plan()["waves"][1][0]["model"] == "own_container"
+    plan = json.loads(boto3.client("s3").get_object(Bucket="data", Key="runs/r1/plan.json")["Body"].read())
+    assert plan["source"] == f"s3://data/{KEY}"
+    assert plan["steps"][0]["options"]["unload"]["query"].startswith("SELECT")
+
+
+def test_the_same_event_delivered_twice_trains_once(stack):
+    stack.upload(b'{"family": "packaging"}')
+    assert stack.plan("r1")["status"] == "planned"
+    assert stack.plan("r2") == {"status": "duplicate", "family": "packaging", "claimed_by": ARN + "r1"}
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket="data", Prefix="runs/r2/")
+
+
+def test_a_retry_of_the_same_run_keeps_its_claim(stack):
+    stack.upload(b'{"family": "packaging"}')
+    assert stack.plan("r1")["status"] == stack.plan("r1")["status"] == "planned"
+
+
+def test_the_file_uploaded_again_trains_again(stack):
+    stack.upload(b'{"family": "packaging"}')
+    stack.plan("r1", "1")
+    assert stack.plan("r2", "2")["status"] == "planned"
+
+
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
+def test_the_input_of_a_run_that_failed_can_be_started_again(stack, status):
+    stack.upload(b'{"family": "packaging"}')
+    stack.plan("r1")
+    stack.executions.status[ARN + "r1"] = status
+    assert stack.plan("r2")["status"] == "planned"
+    assert stack.plan("r3")["status"] == "duplicate"
+
+
+def test_only_one_of_two_restarts_takes_over(stack):
+    """Both see the failed holder; the second writes after the first has taken over."""
+    claims = Claims(boto3.client("dynamodb"), stack.executions, "jobs")
+    stack.executions.status = {"a": "FAILED", "b": "RUNNING", "c": "RUNNING"}
+    claims.take("x", "a")
+    seen_before = claims._holder("x")
+    assert claims.take("x", "b") is None
+    assert claims._take_over("x", "c", seen_before) == "b"
+
+
+def test_unknown_family_names_those_there_are(stack):
+    stack.upload(b'{"family": "packing"}')
+    with pytest.raises(TriggerError, match=r"family: 'packing'.*write one of packaging"):
+        stack.plan()
+
+
+def test_a_trigger_that_is_gone_says_so(stack):
+    with pytest.raises(TriggerError, match="is gone; upload it again"):
+        stack.plan()
+
+
+def test_an_empty_trigger_file_is_not_json(stack):
+    stack.upload(b"")
+    with pytest.raises(TriggerError, match="is not JSON"):
+        stack.plan()
+
+
+def test_a_family_edited_in_the_table_is_refused(stack):
+    store(2, source={"query": "DELETE FROM products"})
+    with pytest.raises(FamilyError, match=r"source\.query.*DELETE FROM products"):
+        stack.plan(event={"family": "packaging"})
+
+
+def test_a_document_in_the_table_that_is_no_family_is_refused(stack):
+    boto3.client("dynamodb").put_item(
+        TableName="models",
+        Item={"pk": {"S": "family#packaging"}, "sk": {"S": "version#000001"}, "document": {"S": '{"number": 1}'}},
+    )
+    with pytest.raises(FamilyError, match="table models"):
+        stack.plan(event={"family": "packaging"})
+
+
+def test_nobody_overwrites_a_version_that_somebody_else_applied(stack):
+    with pytest.raises(FamilyError, match="applied by somebody else"):
+        store(1)
+
+
+def test_a_missing_permission_has_its_own_name(stack, monkeypatch):
+    def denied(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "role x may not s3:PutObject"}}, "PutObject")
+
+    monkeypatch.setattr(aws.client("s3"), "put_object", denied)
+    with pytest.raises(AccessDenied, match="may not s3:PutObject"):
+        stack.plan(event={"family": "packaging"})
+
+
+def test_code_is_uploaded_once_and_its_digest_depends_on_contents_alone(stack, tmp_path):
+    folder = tmp_path / "trees"
+    (folder / "__pycache__").mkdir(parents=True)
+    (folder / "train.py").write_text("print(1)")
+    (folder / "__pycache__" / "train.pyc").write_text("x")
+    s3 = boto3.client("s3")
+    first = upload_code(folder, s3, "data")
+    os.utime(folder / "train.py", (1, 1))
+    assert upload_code(folder, s3, "data") == first
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket="data", Prefix="code/")["Contents"]}
+    assert keys == {f"code/trees-{first.digest}/train.py", f"code/trees-{first.digest}.tar.gz"}
+    (folder / "train.py").write_text("print(2)")
+    assert upload_code(folder, s3, "data").digest != first.digest
