@@ -1,0 +1,85 @@
+"""`boxcar local`: the embedded cloud's process. `boxcar mails`: what it would have mailed."""
+
+from itertools import groupby
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from cli.session import PORT, STATE
+from local import server
+from local.mailbox import Mailbox
+
+state_option = click.option("--state", type=click.Path(path_type=Path), default=STATE, show_default=True)
+
+
+@click.group("local")
+def local_cloud() -> None:
+    """The embedded cloud: up, down, reset, status."""
+
+
+@local_cloud.command()
+@state_option
+@click.option("--port", default=PORT, show_default=True)
+@click.option("--foreground", is_flag=True, help="Stay in this terminal; Ctrl-C stops it.")
+def up(state: Path, port: int, foreground: bool) -> None:
+    """Start the embedded cloud. What it held when it was stopped is there again."""
+    running = server.up(state, port, detach=not foreground)
+    if running:
+        click.echo(f"the embedded cloud answers at {running.endpoint} (pid {running.pid}); its state is in {state}")
+        click.echo("speak to it with `boxcar --local …`, or with any AWS tool and AWS_ENDPOINT_URL")
+
+
+@local_cloud.command()
+@state_option
+def down(state: Path) -> None:
+    """Stop the embedded cloud; its state stays."""
+    click.echo("stopped" if server.down(state) else "it does not run")
+
+
+@local_cloud.command()
+@state_option
+def reset(state: Path) -> None:
+    """Stop the embedded cloud and empty it."""
+    server.reset(state)
+    click.echo(f"{state} is empty")
+
+
+@local_cloud.command()
+@state_option
+def status(state: Path) -> None:
+    """Say whether the embedded cloud runs, and where."""
+    running = server.status(state)
+    if running is None:
+        click.echo("it does not run; start it with `boxcar local up`")
+        raise SystemExit(1)
+    click.echo(f"it answers at {running.endpoint} (pid {running.pid})")
+
+
+@click.command()
+@state_option
+@click.option("--to", "address", help="Only mails to this address.")
+@click.option("--full", is_flag=True, help="Show the text too.")
+def mails(state: Path, address: str | None, full: bool) -> None:
+    """Show the mails that the embedded cloud caught, by audience."""
+    print_mails(state, address, full)
+
+
+def restart(state: Path, port: int) -> None:
+    """Stop whatever runs there, empty it, and start it again."""
+    server.reset(state)
+    server.up(state, port, detach=True)
+
+
+def print_mails(state: Path, address: str | None = None, full: bool = False) -> int:
+    """Print the mails by address, oldest first, and return how many there are."""
+    console = Console(highlight=False)
+    found = sorted(Mailbox(state / "mailbox").read(address), key=lambda mail: (mail.to, mail.path.name))
+    for to, group in groupby(found, key=lambda mail: mail.to):
+        console.print(f"\n[bold]Mails to {to}[/bold]")
+        for mail in group:
+            console.print(f"  {mail.subject}", markup=False)
+            console.print(f"    {mail.path}", markup=False)
+            if full:
+                console.print("\n".join(f"    {line}" for line in mail.text.splitlines()), markup=False)
+    return len(found)
