@@ -48,7 +48,7 @@ class RunOutputs:
         Raises:
             StepError: no step makes it, or the step has not finished.
         """
-        from boxcar.jobs.record import job_id
+        from boxcar.jobs.names import job_id
 
         try:
             step = output_step(plan, name)

@@ -1,0 +1,46 @@
+"""Send alarms: turn each message on the alarm queue into one mail to those who can mend it."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.alarms.delivery import deliver
+from boxcar.alarms.links import Links
+from boxcar.alarms.messages import read_message
+from boxcar.aws import client
+from boxcar.settings import settings
+
+logger = Logger(service="send_alarms")
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer which messages failed: those come back, and end among the dead letters if they fail for good."""
+    failed = []
+    for record in event["Records"]:
+        try:
+            _send(record)
+        except Exception:  # one bad message must not hold up the others
+            logger.exception("alarm not sent", message_id=record["messageId"], body=record["body"][:2000])
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def _send(record: dict[str, Any]) -> None:
+    sent_at = int(record.get("attributes", {}).get("SentTimestamp", 0)) / 1000 or time.time()
+    since = datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="seconds")
+    mail = read_message(json.loads(record["body"]), Links.of(settings()), since)
+    if mail is None:
+        logger.info("told already, model by model", body=record["body"][:500])
+        return
+    fresh = deliver(
+        mail,
+        dynamodb=client("dynamodb"),
+        table=settings().jobs_table,
+        sns=client("sns"),
+        topics=settings().topic_arns,
+        clock=time.time,
+    )
+    logger.info("alarm sent" if fresh else "alarm was sent before", alarm=mail.id, audiences=mail.audiences)

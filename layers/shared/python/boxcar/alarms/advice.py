@@ -1,0 +1,254 @@
+"""Every error name of the system: who can mend it, what it means, what Boxcar did by itself, and what to do now.
+
+This table is the routing. Whoever adds an error adds a line here, and a test fails until it is done.
+"""
+
+import re
+from dataclasses import dataclass
+
+SCIENCE = ("science",)
+ENGINEERING = ("engineering",)
+
+_NOTHING_STARTED = "Refused the request before anything was started; nothing was changed."
+_NOT_RETRIED = "Did not try again: the same request would fail the same way."
+_RETRIED = "Tried the call again several times, waiting longer each time, before giving up."
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to tell about one error."""
+
+    audiences: tuple[str, ...]
+    meaning: str  # one sentence
+    done: str  # what Boxcar did by itself
+    action: str  # what the reader should do
+
+
+ADVICE = {
+    "TriggerError": Advice(
+        SCIENCE,
+        "The file or call that asked for the run cannot be read, or asks for what does not exist.",
+        _NOTHING_STARTED,
+        "Correct the field named above and upload the file again; the new upload starts a new run.",
+    ),
+    "FamilyError": Advice(
+        SCIENCE,
+        "The family file, or the architecture that it names, is not valid.",
+        _NOTHING_STARTED,
+        "Correct the field named above, apply the family file again, then start the run again.",
+    ),
+    "StepError": Advice(
+        SCIENCE,
+        "A step could not be submitted: a reference leads nowhere, or a field is not valid for its kind.",
+        _NOT_RETRIED,
+        "Correct the step in the architecture or the family file, apply the family again, then start the run again.",
+    ),
+    "NoRows": Advice(
+        SCIENCE,
+        "The unload gave fewer rows than the family asks for.",
+        "Trained nothing, so that no model learns from an empty or half-loaded table.",
+        "Run the query of the family in the warehouse. If the data came late, upload the trigger again once it is in.",
+    ),
+    "InputError": Advice(
+        SCIENCE,
+        "The code of the step looked at its data and says that it cannot be used.",
+        "Did not try again: the data would be the same.",
+        "Look at the labels and columns named above, correct the source or the query, then start the run again.",
+    ),
+    "AlgorithmError": Advice(
+        SCIENCE,
+        "The code of the step ended with an error.",
+        "Tried it again as often as the step allows, then gave up.",
+        "Read the end of the job's log, correct the code of the architecture, apply the family, start the run again.",
+    ),
+    "ClientError": Advice(
+        SCIENCE,
+        "The service refused the job as it was described, or could not read its input.",
+        _NOT_RETRIED,
+        "Compare the message above with the step in the architecture or the family file: image, instance type, inputs.",
+    ),
+    "TimeLimitExceeded": Advice(
+        SCIENCE,
+        "The job ran longer than its max_runtime_s and was stopped.",
+        "Stopped the job. Did not try again: it would take as long.",
+        "Raise max_runtime_s of the step, give it a larger instance type, or let it do less; then start the run again.",
+    ),
+    "EvaluationError": Advice(
+        SCIENCE,
+        "The figures of a candidate or of the approved version cannot be read, so nothing could be judged.",
+        "Registered nothing.",
+        "Look at the evaluation.json named above; the evaluate step must write it in the form of docs/verdicts.md.",
+    ),
+    "Stopped": Advice(
+        SCIENCE,
+        "Somebody stopped the job.",
+        "Ended the step without trying again.",
+        "If it was you, nothing. Otherwise ask who did; start the run again to repeat it.",
+    ),
+    "CapacityTimeout": Advice(
+        ENGINEERING,
+        "AWS had no such machine for the job within its max_wait_s, or the account's limit is used up.",
+        "Waited, tried again with growing pauses and every fallback instance type, then gave up.",
+        "Ask for a higher quota of the instance type named above, or add fallbacks to the step's instance_types.",
+    ),
+    "CapacityError": Advice(
+        ENGINEERING,
+        "AWS has no machine of this type at the moment.",
+        "Tried again with growing pauses and every fallback instance type.",
+        "Add fallbacks to the step's instance_types, or start the run again later.",
+    ),
+    "AccessDenied": Advice(
+        ENGINEERING,
+        "A role lacks a permission. The message names who wanted to do what to which resource.",
+        "Did not try again: only a changed policy helps.",
+        "Allow that action on that resource for that role in template.yaml, deploy, then redrive the run.",
+    ),
+    "Throttled": Advice(
+        ENGINEERING,
+        "AWS asked to slow down, longer than Boxcar was willing to wait.",
+        _RETRIED,
+        "See in Service Quotas which rate was reached; raise it, or start fewer runs at once. Then redrive the run.",
+    ),
+    "ServiceFault": Advice(
+        ENGINEERING,
+        "A call to AWS was answered with an error that Boxcar has no name for.",
+        _RETRIED,
+        "Look the code up in the service's API reference, and look at the AWS health page; then redrive the run.",
+    ),
+    "InternalServerError": Advice(
+        ENGINEERING,
+        "AWS had a fault of its own.",
+        "Tried again several times, without counting it against the job's own attempts.",
+        "Look at the AWS health page, then redrive the run or start it again.",
+    ),
+    "ImportError": Advice(
+        ENGINEERING,
+        "A function could not be loaded: its package or a layer lacks something.",
+        _NOT_RETRIED,
+        "Build and deploy again (`sam build && sam deploy`); see the function's log for the missing module.",
+    ),
+    "UnknownVerdict": Advice(
+        ENGINEERING,
+        "Compare answered with an outcome that the state machine does not know: they are of different releases.",
+        "Registered nothing.",
+        "Deploy the stack again, so that functions and state machine are of the same release.",
+    ),
+    "AllModelsFailed": Advice(
+        SCIENCE,
+        "No model of the run could be trained.",
+        "Sent one alarm for each model, and a report of the run.",
+        "See the alarms of the models.",
+    ),
+    "Aborted": Advice(
+        ENGINEERING,
+        "Somebody stopped the run.",
+        "Left every approved version in place. Jobs that had already started go on until they end.",
+        "If it was you, nothing. Otherwise see in CloudTrail who called StopExecution; start the run again.",
+    ),
+    "States.Timeout": Advice(
+        ENGINEERING,
+        "A state waited longer than it may: no answer came for its task.",
+        "Gave up waiting. The job itself may still run.",
+        "See in the execution which state it was, in the log of monitor-jobs why no answer came; then redrive the run.",
+    ),
+    "States.HeartbeatTimeout": Advice(
+        ENGINEERING,
+        "A task stopped sending signs of life.",
+        "Gave up waiting.",
+        "See in the execution which state it was; then redrive the run.",
+    ),
+    "States.DataLimitExceeded": Advice(
+        ENGINEERING,
+        "A state's input or output was larger than 256 KiB.",
+        _NOT_RETRIED,
+        "See in the execution which state it was. Large results belong in S3, with their address in the output.",
+    ),
+    "States.QueryEvaluationError": Advice(
+        ENGINEERING,
+        "An expression in the state machine could not be evaluated: it met data of a shape that it does not expect.",
+        _NOT_RETRIED,
+        "See in the execution which state it was; correct the expression in statemachines/ and deploy.",
+    ),
+    "States.Permissions": Advice(
+        ENGINEERING,
+        "The role of the state machine lacks a permission.",
+        "Did not try again: only a changed policy helps.",
+        "Allow what the message names for the machine's role in template.yaml, deploy, then redrive the run.",
+    ),
+    "States.Runtime": Advice(
+        ENGINEERING,
+        "The state machine met something that it cannot carry out.",
+        _NOT_RETRIED,
+        "See in the execution which state it was; correct statemachines/ and deploy, then start the run again.",
+    ),
+    "States.TaskFailed": Advice(
+        ENGINEERING,
+        "A task failed without saying by which error.",
+        _RETRIED,
+        "See in the execution which state it was and read the log of its function; then redrive the run.",
+    ),
+    "States.ALL": Advice(
+        ENGINEERING,
+        "Something failed without a name.",
+        _RETRIED,
+        "See in the execution which state it was and read the log of its function; then redrive the run.",
+    ),
+    "States.Other": Advice(
+        ENGINEERING,
+        "Step Functions itself reported an error.",
+        _NOT_RETRIED,
+        "Look the name up in the Step Functions guide under error names; then redrive the run.",
+    ),
+    "Lambda.Other": Advice(
+        ENGINEERING,
+        "Lambda could not run a function.",
+        _RETRIED,
+        "Look at the function's log and at the AWS health page; then redrive the run.",
+    ),
+}
+
+UNKNOWN = Advice(
+    ENGINEERING,
+    "Boxcar has no name for this error: most likely a fault in Boxcar's own code.",
+    _RETRIED,
+    "Read the log of the function or job named above; report it with this message. Then redrive the run.",
+)
+
+_AWS_CALL = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the \w+ operation")
+_DENIED = re.compile(r"AccessDenied|not authorized to perform|UnauthorizedOperation", re.I)
+_THROTTLED = re.compile(
+    r"Throttl|TooManyRequests|RequestLimitExceeded|RateExceeded|SlowDown|ProvisionedThroughput", re.I
+)
+_IMPORTS = {
+    "Runtime.ImportModuleError",
+    "Runtime.UserCodeSyntaxError",
+    "Runtime.HandlerNotFound",
+    "ModuleNotFoundError",
+}
+
+
+def canonical_name(error: str, cause: str) -> str:
+    """The name under which an error stands in the table.
+
+    botocore calls every refusal of AWS `ClientError`, which SageMaker also uses for faults of the request; Lambda,
+    Step Functions and the services each have names of their own for denied and throttled calls.
+    """
+    call = _AWS_CALL.search(cause)
+    if error not in ADVICE or (error == "ClientError" and call):
+        code = call["code"] if call else ""
+        if _DENIED.search(f"{error} {code}") or "not authorized to perform" in cause:
+            return "AccessDenied"
+        if _THROTTLED.search(f"{error} {code}"):
+            return "Throttled"
+        if call:
+            return "ServiceFault"
+    if error in ADVICE:
+        return error
+    if error in _IMPORTS:
+        return "ImportError"
+    return {"States.": "States.Other", "Lambda.": "Lambda.Other"}.get(error[:7], error)
+
+
+def advice_for(error: str) -> Advice:
+    """What to tell about an error, by its canonical name. An unknown one goes to engineering."""
+    return ADVICE.get(error, UNKNOWN)

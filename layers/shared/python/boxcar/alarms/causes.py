@@ -1,0 +1,58 @@
+"""What a cause says, whoever wrote it: a Lambda function, the monitor of jobs, or Step Functions."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+_SHOWN = 6000  # characters of a cause in a mail; the whole of it is in the execution's history
+# As the monitor of jobs writes them: "job boxcar-mailer-train-0123456789, step train of model mailer, …"
+_IDENTIFIERS = {
+    "job": re.compile(r"\bjob[ =:]+[`'\"]?([A-Za-z0-9][A-Za-z0-9-]*-[0-9a-f]{10})\b"),
+    "step": re.compile(r"\bstep[ =:]+[`'\"]?([a-z][a-z0-9_]{0,30})\b"),
+    "model": re.compile(r"\bmodel[ =:]+[`'\"]?([a-z][a-z0-9_]{0,30})\b"),
+    "run": re.compile(r"\brun[ =:]+[`'\"]?([A-Za-z0-9][A-Za-z0-9_-]{2,79})"),
+}
+_KEYS = ("job", "step", "model", "run", "family")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause in plain words."""
+
+    text: str
+    error: str = ""  # errorType of a Lambda failure
+    found: dict[str, str] = field(default_factory=dict)  # job, step, model, run, family, where it names them
+
+
+def read_cause(cause: object) -> Cause:
+    """Unwrap a cause. Lambda's `{"errorMessage", "errorType", …}` gives its message; other text stays as it is."""
+    document: Any = cause
+    if isinstance(cause, str):
+        try:
+            document = json.loads(cause)
+        except ValueError:
+            document = None
+    if not isinstance(document, dict):
+        text = "" if cause is None else str(cause)
+        return Cause(_shorten(text), found=_identifiers(text))
+    message = document.get("errorMessage") or document.get("Cause") or document.get("message")
+    inner = read_cause(message) if message else Cause(_shorten(json.dumps(document, ensure_ascii=False)))
+    named = {key: document[key] for key in _KEYS if isinstance(document.get(key), str) and document[key]}
+    return Cause(
+        inner.text, str(document.get("errorType") or document.get("Error") or inner.error), {**inner.found, **named}
+    )
+
+
+def _identifiers(text: str) -> dict[str, str]:
+    matches = {name: pattern.search(text) for name, pattern in _IDENTIFIERS.items()}
+    return {name: match[1] for name, match in matches.items() if match}
+
+
+def _shorten(text: str) -> str:
+    """Keep both ends: the beginning says what, the end of a traceback says why."""
+    text = text.strip()
+    if len(text) <= _SHOWN:
+        return text
+    half = _SHOWN // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"

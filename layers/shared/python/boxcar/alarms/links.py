@@ -1,0 +1,55 @@
+"""Addresses that a reader of a mail can open."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from boxcar.settings import Settings
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links into the console. Without a console they are empty, and a mail shows addresses in S3 alone."""
+
+    console_url: str
+    region: str
+    bucket: str
+    stack: str
+    account: str
+    partition: str = "aws"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Links":
+        """What the environment says; account and partition come from the topics' ARNs."""
+        arn = next(iter(settings.topic_arns.values()), "").split(":")
+        known = len(arn) >= 6
+        return cls(
+            console_url=settings.console_url,
+            region=settings.region,
+            bucket=settings.bucket,
+            stack=settings.stack,
+            account=arn[4] if known else "",
+            partition=arn[1] if known else "aws",
+        )
+
+    def execution_arn(self, machine: str, run: str) -> str:
+        """ARN of a run, or "" when the account is not known."""
+        if not (self.account and machine and run):
+            return ""
+        return f"arn:{self.partition}:states:{self.region}:{self.account}:execution:{self.stack}-{machine}:{run}"
+
+    def execution(self, arn: str) -> str:
+        """Where the graph of a run can be seen."""
+        if not (self.console_url and arn):
+            return ""
+        return f"{self.console_url}/states/home?region={self.region}#/v2/executions/details/{arn}"
+
+    def file(self, address: str) -> str:
+        """Where an s3:// address can be opened."""
+        if not (self.console_url and address.startswith("s3://")):
+            return ""
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        return f"{self.console_url}/s3/object/{quote(bucket)}?region={self.region}&prefix={quote(key)}"
+
+    def machine_of(self, state_machine_arn: str) -> str:
+        """The name that a machine has in Boxcar: its ARN's last part without the stack."""
+        return state_machine_arn.rsplit(":", 1)[-1].removeprefix(f"{self.stack}-")

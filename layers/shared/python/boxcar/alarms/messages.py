@@ -1,0 +1,215 @@
+"""From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
+
+What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, report) or what
+EventBridge says about an execution. What is neither raises, so that it ends among the dead letters, not nowhere.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from boxcar.alarms.advice import SCIENCE, Advice, advice_for, canonical_name
+from boxcar.alarms.causes import Cause, read_cause
+from boxcar.alarms.links import Links
+from boxcar.alarms.summaries import report_mail
+from boxcar.errors import BoxcarError
+from boxcar.mails import Mail, section
+
+EXECUTION_EVENT = "Step Functions Execution Status Change"
+_BAD_ENDS = {"FAILED", "TIMED_OUT", "ABORTED"}
+_TOLD_BY_MODEL = "AllModelsFailed"  # each of its models has had its own alarm before
+
+
+class UnknownMessageError(BoxcarError):
+    """A message on the alarm queue that is not one of those in docs/alarms.md."""
+
+
+def read_message(message: object, links: Links, since: str) -> Mail | None:
+    """Decide who is told what.
+
+    Args:
+        message: the body from the queue, as JSON gives it.
+        links: where readers can look.
+        since: when the message was put on the queue (ISO 8601), for messages that do not say themselves.
+
+    Returns:
+        the mail, or None for what others have told already.
+
+    Raises:
+        UnknownMessageError: nobody knows what this is; names what is missing.
+    """
+    if not isinstance(message, dict):
+        raise UnknownMessageError(f"message: is {str(message)[:80]!r}; write an object with a kind, see docs/alarms.md")
+    if message.get("detail-type") == EXECUTION_EVENT:
+        return _execution_ended(message, links)
+    kind = message.get("kind")
+    reader = _READERS.get(str(kind))
+    if reader is None:
+        raise UnknownMessageError(f"kind: is {kind!r}; write one of {', '.join(_READERS)}, see docs/alarms.md")
+    return reader(message, links, since)
+
+
+def _run_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
+    run = _text(message, "run")
+    cause, error = _cause(message)
+    family = message.get("family") or cause.found.get("family", "")
+    what = f"Run {run} failed: {error}." if not family else f"Run {run} of family {family} failed: {error}."
+    return _alarm(
+        f"run:{run}",
+        f"{family or message.get('machine', 'run')} run {run} failed: {error}",
+        advice_for(error),
+        what,
+        cause,
+        _where(message, links, cause),
+        str(message.get("since") or since),
+        "The approved versions stay as they are.",
+    )
+
+
+def _model_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
+    run, model = _text(message, "run"), _text(message, "model")
+    cause, error = _cause(message)
+    family = message.get("family", "")
+    step = message.get("step") or cause.found.get("step", "")
+    at = f" in step {step}" if step else ""
+    return _alarm(
+        f"model_failed:{run}/{model}",
+        f"{family}/{model} failed{at}: {error}".lstrip("/"),
+        advice_for(error),
+        f"Model {model} of family {family} failed{at}: {error}.",
+        cause,
+        _where(message, links, cause),
+        str(message.get("since") or since),
+        f"The other models of the run went on. The approved version of {model} stays in place.",
+    )
+
+
+def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
+    run, model, version = _text(message, "run"), _text(message, "model"), _text(message, "version")
+    reasons = message.get("reasons")
+    if not isinstance(reasons, list):
+        raise UnknownMessageError(
+            f"reasons: is {str(reasons)[:80]!r} in a message of kind model_rejected; write a list of sentences"
+        )
+    family = message.get("family", "")
+    advice = Advice(
+        SCIENCE,
+        "The family's gate says that the candidate is not good enough to take the place of the approved version.",
+        f"Registered {version} as rejected, with its artifact and figures. The approved version stays in place.",
+        "Compare label counts, row counts and scores in the report. If the change is real, change the gate in the "
+        "family file or approve the version; if not, look for what changed in the source.",
+    )
+    cause = Cause("\n".join(f"- {reason}" for reason in reasons))
+    return _alarm(
+        f"model_rejected:{run}/{model}",
+        f"{family}/{model} {version} was rejected: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
+        advice,
+        f"Version {version} of model {model} in family {family} was rejected.",
+        cause,
+        {**_where(message, links, cause), "Version": version, "Report": _report_of(links, run)},
+        str(message.get("since") or since),
+        "",
+        severity="warning",
+    )
+
+
+def _report(message: dict[str, Any], links: Links, since: str) -> Mail:
+    _text(message, "run")
+    return report_mail(message, links, since)
+
+
+def _execution_ended(event: dict[str, Any], links: Links) -> Mail | None:
+    """An execution that EventBridge saw end badly. Its id is that of the machine's own alarm: the first is sent."""
+    detail = event.get("detail")
+    if not isinstance(detail, dict) or detail.get("status") not in _BAD_ENDS or not detail.get("name"):
+        raise UnknownMessageError(
+            f"detail: is {str(detail)[:120]!r}; an execution event needs a name and a status that is bad"
+        )
+    cause, error = _cause({"error": detail.get("error"), "cause": detail.get("cause")})
+    if error == _TOLD_BY_MODEL:
+        return None
+    status, run = detail["status"], detail["name"]
+    if not detail.get("error"):
+        error = {"TIMED_OUT": "States.Timeout", "ABORTED": "Aborted"}.get(status, "States.TaskFailed")
+    machine = links.machine_of(str(detail.get("stateMachineArn", "")))
+    redrives = int(detail.get("redriveCount") or 0)
+    arn = str(detail.get("executionArn", ""))
+    ended = {"FAILED": "failed", "TIMED_OUT": "timed out", "ABORTED": "was stopped"}[status]
+    return _alarm(
+        f"run:{run}" + (f":redrive-{redrives}" if redrives else ""),
+        f"{machine} run {run} {ended}: {error}",
+        advice_for(error),
+        f"Run {run} of machine {machine} {ended}: {error}.",
+        cause,
+        _where({"machine": machine, "run": run, "execution": arn}, links, cause),
+        str(event.get("time", "")),
+        "The approved versions stay as they are.",
+    )
+
+
+def _alarm(
+    identity: str,
+    words: str,
+    advice: Advice,
+    what: str,
+    cause: Cause,
+    where: dict[str, str],
+    since: str,
+    kept: str,
+    severity: str = "error",
+) -> Mail:
+    happened = [what, advice.meaning]
+    text = "\n\n".join(
+        [
+            section("What happened", happened + (["", *cause.text.splitlines()] if cause.text else [])),
+            section("Where", [f"{name + ':':9} {value}" for name, value in where.items() if value]),
+            section("Since", [since or "unknown"]),
+            section("What Boxcar did", [line for line in (advice.done, kept) if line]),
+            section("What to do", [advice.action]),
+        ]
+    )
+    attributes = {"kind": "alarm", "severity": severity}
+    return Mail(identity, advice.audiences, f"[Boxcar alarm] {words}", text + "\n", attributes)
+
+
+def _cause(message: dict[str, Any]) -> tuple[Cause, str]:
+    """The cause in plain words, and the canonical name of the error."""
+    cause = read_cause(message.get("cause"))
+    error = str(message.get("error") or "")
+    if error in ("", "States.TaskFailed", "States.ALL", "Exception") and cause.error:
+        error = cause.error  # the cause knows better
+    return cause, canonical_name(error or "States.TaskFailed", cause.text)
+
+
+def _where(message: dict[str, Any], links: Links, cause: Cause) -> dict[str, str]:
+    known = {**cause.found, **{name: str(value) for name, value in message.items() if value and isinstance(value, str)}}
+    arn = known.get("execution") or links.execution_arn(known.get("machine", ""), known.get("run", ""))
+    return {
+        "Machine": known.get("machine", ""),
+        "Run": known.get("run", ""),
+        "Family": known.get("family", ""),
+        "Model": known.get("model", ""),
+        "Step": known.get("step", ""),
+        "Job": known.get("job", ""),
+        "Source": known.get("source", ""),
+        "Link": links.execution(arn),
+    }
+
+
+def _report_of(links: Links, run: str) -> str:
+    address = f"s3://{links.bucket}/reports/{run}/index.html"
+    return links.file(address) or address
+
+
+def _text(message: dict[str, Any], name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str) or not value:
+        raise UnknownMessageError(f"{name}: is {value!r} in a message of kind {message.get('kind')}; write a text")
+    return value
+
+
+_READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
+    "run_failed": _run_failed,
+    "model_failed": _model_failed,
+    "model_rejected": _model_rejected,
+    "report": _report,
+}
