@@ -11,7 +11,18 @@ SUBJECT_LENGTH = 99
 TEXT_BYTES = 256 * 1024 - 4096  # the rest is for attributes
 WIDTH = 78
 _PLAIN = str.maketrans(
-    {"→": "->", "–": "-", "—": "-", "…": "...", "’": "'", "‘": "'", "“": '"', "”": '"', "×": "x", "−": "-"}
+    {
+        "\N{RIGHTWARDS ARROW}": "->",
+        "\N{EN DASH}": "-",
+        "\N{EM DASH}": "-",
+        "\N{MINUS SIGN}": "-",
+        "\N{MULTIPLICATION SIGN}": "x",
+        "\N{HORIZONTAL ELLIPSIS}": "...",
+        "\N{LEFT SINGLE QUOTATION MARK}": "'",
+        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+        "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+        "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+    }
 )
 
 

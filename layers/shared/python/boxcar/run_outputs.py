@@ -62,6 +62,6 @@ class RunOutputs:
         if not address:
             status = item.get("status", {}).get("S", "missing")
             raise StepError(
-                f"{key}: outputs.{name} is not there (status {status}); step {step.name} of model {plan.model} must end first"
+                f"{key}: outputs.{name} is missing (status {status}); step {step.name} of {plan.model} has to end"
             )
         return address

@@ -72,7 +72,8 @@ def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Ca
             TableName=table,
             Key=key,
             UpdateExpression=(
-                "SET lease = :until, expires = :expires, subject = :subject, first_seen = if_not_exists(first_seen, :now)"
+                "SET lease = :until, expires = :expires, subject = :subject, "
+                "first_seen = if_not_exists(first_seen, :now)"
             ),
             ConditionExpression="attribute_not_exists(pk) OR (attribute_not_exists(sent) AND lease <= :now)",
             ExpressionAttributeValues={

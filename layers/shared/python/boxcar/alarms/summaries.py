@@ -18,9 +18,9 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     """Sum a run up.
 
     Args:
-        message: `{"run", "machine", "family", "status", "report": s3 address, "sentence", "models": [{"model", "status",
-            "version", "metric", "score", "score_before", "label_shift", "row_change", "reasons", "error"}]}`; everything
-            but the run may be missing.
+        message: `{"run", "machine", "family", "status", "report": s3 address, "sentence", "models": […]}`, each model
+            `{"model", "status", "version", "metric", "score", "score_before", "label_shift", "row_change", "reasons",
+            "error"}`; everything but the run may be missing.
         links: where readers can look.
         since: when the run ended (ISO 8601).
     """
@@ -49,7 +49,11 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     subject = f"[Boxcar report] {family}: {counted or status or 'ended'} ({run})"
     severity = "info" if status == "succeeded" else "warning"
     return Mail(
-        f"report:{run}", AUDIENCES, subject, "\n\n".join(parts) + "\n", {"kind": "report", "severity": severity}
+        f"report:{run}:{status}",
+        AUDIENCES,
+        subject,
+        "\n\n".join(parts) + "\n",
+        {"kind": "report", "severity": severity},
     )
 
 
