@@ -54,3 +54,17 @@ def _sam(arguments: list[str], environment: dict[str, str], quiet: bool) -> None
 def deploy_command(session: Session, config_env: str | None) -> None:
     """Build the stack of this folder and deploy it."""
     deploy(session, config_env or ("local" if session.local else "default"))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.pass_obj
+def outputs(session: Session, name: str | None) -> None:
+    """Print the outputs of the deployed stack, or one of them."""
+    if name is None:
+        for key, value in sorted(session.outputs.items()):
+            click.echo(f"{key}  {value}")
+        return
+    if name not in session.outputs:
+        raise click.ClickException(f"{name!r} is not an output; write one of {', '.join(sorted(session.outputs))}")
+    click.echo(session.outputs[name])

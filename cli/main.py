@@ -4,7 +4,7 @@ import click
 
 from boxcar.errors import BoxcarError
 from cli.demo import demo
-from cli.deploy import deploy_command
+from cli.deploy import deploy_command, outputs
 from cli.families import families
 from cli.local_cloud import local_cloud, mails
 from cli.models import models
@@ -22,7 +22,7 @@ def boxcar(context: click.Context, stack: str, local: bool) -> None:
     context.obj = Session(stack=stack, local=local)
 
 
-for command in (local_cloud, deploy_command, families, runs, models, mails, demo):
+for command in (local_cloud, deploy_command, outputs, families, runs, models, mails, demo):
     boxcar.add_command(command)
 
 
