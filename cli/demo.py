@@ -15,6 +15,7 @@ from cli.families import apply_family
 from cli.local_cloud import print_mails, restart
 from cli.runs import follow, upload_trigger
 from cli.session import Session
+from local.server import PORT
 
 FAMILY = Path("families/packaging.yaml")
 TRIGGER = Path("events/training.json")
@@ -26,7 +27,7 @@ console = Console(highlight=False)
 
 
 @click.command()
-@click.option("--port", default=4566, show_default=True, help="Port of the embedded cloud.")
+@click.option("--port", default=PORT, show_default=True, help="Port of the embedded cloud.")
 def demo(port: int) -> None:
     """Deploy the stack to an empty embedded cloud, train the packaging family on two weeks, show what came of it.
 
@@ -91,7 +92,16 @@ def _fetch_report(session: Session, run: str) -> tuple[dict, Path]:
 
 def _print_verdicts(reports: list[dict]) -> None:
     table = Table(title="\nVerdicts", title_justify="left")
-    for column in ("week", "model", "version", "score before → after", "label shift", "row change", "verdict", "reasons"):
+    for column in (
+        "week",
+        "model",
+        "version",
+        "score before → after",
+        "label shift",
+        "row change",
+        "verdict",
+        "reasons",
+    ):
         table.add_column(column)
     for week, report in zip(WEEKS, reports, strict=True):
         for model in report["models"]:

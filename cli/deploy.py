@@ -41,7 +41,9 @@ def deploy(session: Session, config_env: str, quiet: bool = False) -> None:
 def _sam(arguments: list[str], environment: dict[str, str], quiet: bool) -> None:
     with tempfile.TemporaryFile(mode="w+") as log:
         output = log if quiet else None
-        done = subprocess.run(["sam", *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            ["sam", *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
         if done.returncode:
             log.seek(0)
             click.echo(log.read(), nl=False)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion, check_family, waves
 from boxcar.family_store import FamilyStore
+
 from cli.architectures import read_architectures, read_yaml, upload_code
 from cli.session import Session
 
@@ -74,7 +74,9 @@ def apply_family(session: Session, file: Path, models_folder: Path = MODELS) -> 
     used = sorted({name for model in family.models if (name := family.architecture_of(model))})
     bucket = session.outputs["BucketName"]
     architectures = {
-        name: AppliedArchitecture(spec=specs[name], code=upload_code(models_folder / name, session.client("s3"), bucket))
+        name: AppliedArchitecture(
+            spec=specs[name], code=upload_code(models_folder / name, session.client("s3"), bucket)
+        )
         for name in used
     }
     store = _store(session)
@@ -99,5 +101,3 @@ def _checked(file: Path, models_folder: Path) -> Family:
 
 def _store(session: Session) -> FamilyStore:
     return FamilyStore(session.client("dynamodb"), session.outputs["ModelsTableName"])
-
-

@@ -6,11 +6,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cli.session import PORT, STATE
 from local import server
 from local.mailbox import Mailbox
 
-state_option = click.option("--state", type=click.Path(path_type=Path), default=STATE, show_default=True)
+state_option = click.option("--state", type=click.Path(path_type=Path), default=server.STATE, show_default=True)
 
 
 @click.group("local")
@@ -20,14 +19,13 @@ def local_cloud() -> None:
 
 @local_cloud.command()
 @state_option
-@click.option("--port", default=PORT, show_default=True)
+@click.option("--port", default=server.PORT, show_default=True)
 @click.option("--foreground", is_flag=True, help="Stay in this terminal; Ctrl-C stops it.")
 def up(state: Path, port: int, foreground: bool) -> None:
     """Start the embedded cloud. What it held when it was stopped is there again."""
-    running = server.up(state, port, detach=not foreground)
-    if running:
-        click.echo(f"the embedded cloud answers at {running.endpoint} (pid {running.pid}); its state is in {state}")
-        click.echo("speak to it with `boxcar --local …`, or with any AWS tool and AWS_ENDPOINT_URL")
+    running = server.up(port, state, detach=not foreground)
+    click.echo(f"the embedded cloud answers at {running.endpoint} (pid {running.pid}); its state is in {state}")
+    click.echo("speak to it with `boxcar --local …`, or with any AWS tool and AWS_ENDPOINT_URL")
 
 
 @local_cloud.command()
@@ -68,7 +66,7 @@ def mails(state: Path, address: str | None, full: bool) -> None:
 def restart(state: Path, port: int) -> None:
     """Stop whatever runs there, empty it, and start it again."""
     server.reset(state)
-    server.up(state, port, detach=True)
+    server.up(port, state, detach=True)
 
 
 def print_mails(state: Path, address: str | None = None, full: bool = False) -> int:

@@ -1,8 +1,8 @@
 """`boxcar`: every verb of the project, for the embedded cloud and for AWS."""
 
 import click
-
 from boxcar.errors import BoxcarError
+
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families
@@ -10,11 +10,14 @@ from cli.local_cloud import local_cloud, mails
 from cli.models import models
 from cli.runs import runs
 from cli.session import Session, is_local_by_default
+from local.server import ServerError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--stack", default="boxcar", envvar="BOXCAR_STACK", show_default=True, help="Name of the deployed stack.")
-@click.option("--local", is_flag=True, default=is_local_by_default, help="Speak to the embedded cloud (or BOXCAR_LOCAL=1).")
+@click.option(
+    "--local", is_flag=True, default=is_local_by_default, help="Speak to the embedded cloud (or BOXCAR_LOCAL=1)."
+)
 @click.version_option(package_name="boxcar")
 @click.pass_context
 def boxcar(context: click.Context, stack: str, local: bool) -> None:
@@ -35,6 +38,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
-    except BoxcarError as error:
+    except (BoxcarError, ServerError) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 from boto3.dynamodb.types import TypeDeserializer
+from boxcar.family_store import FamilyStore
 from rich.console import Console
 from rich.table import Table
 
-from boxcar.family_store import FamilyStore
 from cli.session import Session
 
 
@@ -33,8 +33,14 @@ def list_models(session: Session, family: str | None) -> None:
             for version in versions(session, name, model):
                 mark = "*" if version["is_approved"] else ""
                 table.add_row(
-                    f"{name}/{model}", mark, version["version"], version["status"], f"{version['score']:.4f}",
-                    str(version["rows"]), str(version["created"])[:19], version["run"],
+                    f"{name}/{model}",
+                    mark,
+                    version["version"],
+                    version["status"],
+                    f"{version['score']:.4f}",
+                    str(version["rows"]),
+                    str(version["created"])[:19],
+                    version["run"],
                 )
     Console().print(table)
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from boto3.dynamodb.types import TypeDeserializer
+from boxcar.plans import Plan, plan_key
 from rich.table import Table
 
-from boxcar.plans import Plan, plan_key
 from cli.session import Session
 
 COLOURS = {"Completed": "green", "InProgress": "yellow", "Failed": "red", "Stopped": "red", "waiting": "dim"}
@@ -81,12 +81,16 @@ def _order(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, object]]:
-    pages = session.client("dynamodb").get_paginator("query").paginate(
-        TableName=session.outputs["JobsTableName"],
-        IndexName="by_run",
-        KeyConditionExpression="#run = :run",
-        ExpressionAttributeNames={"#run": "run"},
-        ExpressionAttributeValues={":run": {"S": run}},
+    pages = (
+        session.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=session.outputs["JobsTableName"],
+            IndexName="by_run",
+            KeyConditionExpression="#run = :run",
+            ExpressionAttributeNames={"#run": "run"},
+            ExpressionAttributeValues={":run": {"S": run}},
+        )
     )
     read = TypeDeserializer().deserialize
     found = {}

@@ -115,7 +115,9 @@ def _follow_in_lines(session: Session, run: str, console: Console) -> Progress:
             if said.get((step.model, step.step), "waiting") != step.state:
                 said[step.model, step.step] = step.state
                 seconds = f"{step.seconds:6.1f} s" if step.seconds is not None else ""
-                console.print(f"  {step.model or 'run':<14} {step.step:<10} {step.state:<11} {seconds}", highlight=False)
+                console.print(
+                    f"  {step.model or 'run':<14} {step.step:<10} {step.state:<11} {seconds}", highlight=False
+                )
         if progress.status not in OPEN:
             console.print(f"  run {progress.status.lower()} after {progress.seconds:.1f} s", highlight=False)
             return progress

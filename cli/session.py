@@ -12,8 +12,7 @@ import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-STATE = Path(".boxcar/cloud")
-PORT = 4566
+from local.server import STATE, status
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Session:
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",  # noqa: S105 - the embedded cloud's administrator has no secret
+            "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_REGION": "us-east-1",
         }
@@ -45,8 +44,6 @@ class Session:
         Raises:
             click.ClickException: it does not run.
         """
-        from local.server import status
-
         running = status(self.state)
         if running is None:
             raise click.ClickException("the embedded cloud does not run; start it with `boxcar local up`")

@@ -36,7 +36,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             logger.info("trigger already claimed", source=trigger.source, holder=holder)
             return {"status": "duplicate", "family": plan.family, "claimed_by": holder}
     client("s3").put_object(
-        Bucket=settings().bucket, Key=plan_key(run), Body=plan.model_dump_json().encode(), ContentType="application/json"
+        Bucket=settings().bucket,
+        Key=plan_key(run),
+        Body=plan.model_dump_json().encode(),
+        ContentType="application/json",
     )
     return outline(plan)
 

@@ -66,7 +66,9 @@ def test_what_is_not_a_select_is_refused(document, architectures, query):
     assert "write one SELECT" in message
 
 
-@pytest.mark.parametrize("query", ["WITH a AS (SELECT 1 AS x) SELECT * FROM a", "SELECT 1 UNION ALL SELECT 2", "SELECT 'a;b'"])
+@pytest.mark.parametrize(
+    "query", ["WITH a AS (SELECT 1 AS x) SELECT * FROM a", "SELECT 1 UNION ALL SELECT 2", "SELECT 'a;b'"]
+)
 def test_other_ways_to_select_are_fine(document, architectures, query):
     document["source"]["query"] = query
     check_family(document, FILE, architectures)

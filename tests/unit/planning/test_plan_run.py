@@ -30,15 +30,21 @@ class Executions:
 
     def describe_execution(self, executionArn: str) -> dict:  # noqa: N803 - boto3's own name
         if executionArn not in self.status:
-            raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": executionArn}}, "DescribeExecution")
+            raise ClientError(
+                {"Error": {"Code": "ExecutionDoesNotExist", "Message": executionArn}}, "DescribeExecution"
+            )
         return {"status": self.status[executionArn]}
 
 
 @pytest.fixture
 def stack(monkeypatch):
     environment = {
-        "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1",
-        "BOXCAR_BUCKET": "data", "BOXCAR_JOBS_TABLE": "jobs", "BOXCAR_MODELS_TABLE": "models",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "BOXCAR_BUCKET": "data",
+        "BOXCAR_JOBS_TABLE": "jobs",
+        "BOXCAR_MODELS_TABLE": "models",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -48,7 +54,8 @@ def stack(monkeypatch):
         boto3.client("s3").create_bucket(Bucket="data")
         for name, keys in {"jobs": ["pk"], "models": ["pk", "sk"]}.items():
             boto3.client("dynamodb").create_table(
-                TableName=name, BillingMode="PAY_PER_REQUEST",
+                TableName=name,
+                BillingMode="PAY_PER_REQUEST",
                 AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
                 KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ["HASH", "RANGE"], strict=False)],
             )

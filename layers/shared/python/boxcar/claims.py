@@ -25,7 +25,9 @@ class Claims:
             None when the execution has it now (also when it had it before), else the ARN of the execution that has it.
         """
         try:
-            self._put(claim, execution_arn, "attribute_not_exists(pk) OR holder = :mine", {":mine": {"S": execution_arn}})
+            self._put(
+                claim, execution_arn, "attribute_not_exists(pk) OR holder = :mine", {":mine": {"S": execution_arn}}
+            )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             holder = self._holder(claim)
             if not self._ended_badly(holder):
@@ -53,7 +55,9 @@ class Claims:
         )
 
     def _holder(self, claim: str) -> str:
-        item = self._dynamodb.get_item(TableName=self._table, Key={"pk": {"S": f"trigger#{claim}"}}, ConsistentRead=True)
+        item = self._dynamodb.get_item(
+            TableName=self._table, Key={"pk": {"S": f"trigger#{claim}"}}, ConsistentRead=True
+        )
         holder: str = item["Item"]["holder"]["S"]
         return holder
 

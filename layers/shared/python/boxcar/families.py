@@ -169,7 +169,9 @@ def faults_of(error: ValidationError, file: str) -> str:
     for fault in error.errors():
         field = ".".join(str(part) for part in fault["loc"]) or "(whole document)"
         found = "" if fault["type"] == "missing" or isinstance(fault["input"], dict) else f", got {fault['input']!r}"
-        message = "is not a field; remove it or correct its spelling" if fault["type"] == "extra_forbidden" else fault["msg"]
+        message = (
+            "is not a field; remove it or correct its spelling" if fault["type"] == "extra_forbidden" else fault["msg"]
+        )
         lines.append(f"{file}: {field}: {message}{found}")
     return "\n".join(lines)
 
@@ -237,7 +239,9 @@ def _query_faults(family: Family) -> list[str]:
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         found = " ".join(family.source.query.split())[:80]
         return [f"source.query: is not a SELECT: {found!r}; {advice}"]
-    forbidden = statements[0].find(exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Merge, exp.Into, exp.Command)
+    forbidden = statements[0].find(
+        exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Merge, exp.Into, exp.Command
+    )
     if forbidden is not None:
         return [f"source.query: holds {forbidden.sql()[:80]!r}, which writes; {advice}"]
     return []
@@ -261,7 +265,9 @@ def _column_faults(family: Family) -> list[str]:
     for name, model in family.models.items():
         features = model.features or family.features
         if not features.numeric and not features.categorical:
-            faults.append(f"models.{name}.features: is empty; list columns under features.numeric or features.categorical")
+            faults.append(
+                f"models.{name}.features: is empty; list columns under features.numeric or features.categorical"
+            )
     return faults
 
 
@@ -272,14 +278,18 @@ def _model_faults(family: Family, architectures: dict[str, Architecture]) -> lis
         for field in ("after", "uses_predictions_of"):
             for other in getattr(model, field):
                 if other not in family.models:
-                    faults.append(f"{place}.{field}: {other!r} is not a model of this family; write one of {_names(family.models)}")
+                    faults.append(
+                        f"{place}.{field}: {other!r} is not a model of this family; write one of {_names(family.models)}"
+                    )
         if fault := _gate_fault(family, name):
             faults.append(f"{place}.gate: {fault}")
         architecture_name = family.architecture_of(name)
         architecture = architectures.get(architecture_name or "")
         if architecture is None:
             field = f"{place}.architecture" if model.architecture or not architecture_name else "defaults.architecture"
-            faults.append(f"{field}: {architecture_name!r} is not an architecture; write one of {_names(architectures)}")
+            faults.append(
+                f"{field}: {architecture_name!r} is not an architecture; write one of {_names(architectures)}"
+            )
             continue
         given = {**family.defaults.parameters, **model.parameters}
         faults += [f"{place}.parameters.{fault}" for fault in parameter_faults(architecture, given)]
@@ -291,7 +301,9 @@ def _model_faults(family: Family, architectures: dict[str, Architecture]) -> lis
                     f"or give it a kind to add it"
                 )
             if change.after is not None and change.after not in known:
-                faults.append(f"{place}.steps.{step}.after: {change.after!r} is not a step; write one of {_names(known)}")
+                faults.append(
+                    f"{place}.steps.{step}.after: {change.after!r} is not a step; write one of {_names(known)}"
+                )
     return list(dict.fromkeys(faults))
 
 

@@ -85,7 +85,9 @@ class FamilyStore:
         return self._get({"pk": {"S": f"family#{family}"}, "sk": {"S": sort_key}})
 
     def _get(self, key: dict[str, Any]) -> dict[str, Any] | None:
-        item: dict[str, Any] | None = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        item: dict[str, Any] | None = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get(
+            "Item"
+        )
         return item
 
 

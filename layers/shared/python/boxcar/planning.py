@@ -54,7 +54,9 @@ def make_plan(trigger: Trigger, version: FamilyVersion, run: str, created_at: st
         raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in dict.fromkeys(faults)))
     selected = list(dict.fromkeys(selected))
     models = {
-        name: _model_plan(family, name, version.architectures[family.architecture_of(name) or ""], request.parameters.get(name, {}))
+        name: _model_plan(
+            family, name, version.architectures[family.architecture_of(name) or ""], request.parameters.get(name, {})
+        )
         for name in selected
     }
     return Plan(
@@ -80,7 +82,10 @@ def outline(plan: Plan) -> dict[str, Any]:
         "unload_timeout_s": timeout_s(plan.steps[0]),
         "waves": [
             [
-                {"model": name, "steps": [{"name": step.name, "timeout_s": timeout_s(step)} for step in plan.models[name].steps]}
+                {
+                    "model": name,
+                    "steps": [{"name": step.name, "timeout_s": timeout_s(step)} for step in plan.models[name].steps],
+                }
                 for name in wave
             ]
             for wave in plan.waves
@@ -180,7 +185,11 @@ def _with_config(step: Step, config: dict[str, Any], parameters: dict[str, Any])
 
 
 def _with_code(step: Step, applied: AppliedArchitecture) -> Step:
-    return step.model_copy(update={"code": applied.code, "image": step.image or applied.spec.image}) if step.script else step
+    return (
+        step.model_copy(update={"code": applied.code, "image": step.image or applied.spec.image})
+        if step.script
+        else step
+    )
 
 
 def _digest(value: object) -> str:

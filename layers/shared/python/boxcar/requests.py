@@ -50,7 +50,9 @@ def read_trigger(event: dict[str, Any], read_object: Callable[[str, str, str | N
         bucket, key, version = event["detail"]["bucket"]["name"], thing["key"], thing.get("version-id")
         source = f"s3://{bucket}/{key}"
         request = _parse(read_object(bucket, key, version), source)
-        return Trigger(request, source, _digest(source, version or "", thing.get("sequencer", ""), thing.get("etag", "")))
+        return Trigger(
+            request, source, _digest(source, version or "", thing.get("sequencer", ""), thing.get("etag", ""))
+        )
     if "schedule" in event:
         source = f"schedule {event['schedule']} at {event.get('scheduled_at')}"
         return Trigger(_check(event.get("request"), source), source, _digest(source))
