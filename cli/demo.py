@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -59,7 +60,8 @@ def demo(port: int) -> None:
     _check(session, [report for report, _ in reports], mails)
     console.print(f"\nReport page: [bold]{reports[-1][1].resolve()}[/bold]")
     console.print(
-        "Look around: `.venv/bin/boxcar --local models list`, `… runs list`, `… mails`; stop it: `.venv/bin/boxcar local down`"
+        "Look around: `.venv/bin/boxcar --local models list`, `… runs list`, `… mails`. "
+        "Stop it: `.venv/bin/boxcar local down`."
     )
     console.print(f"Done in {time.monotonic() - began:.0f} s.")
 
@@ -77,7 +79,7 @@ def _load(session: Session, week: int) -> dict[str, int]:
     )
 
 
-def _fetch_report(session: Session, run: str) -> tuple[dict, Path]:
+def _fetch_report(session: Session, run: str) -> tuple[dict[str, Any], Path]:
     """Bring the report of a run from the bucket to a folder where a browser can open it."""
     bucket, s3 = session.outputs["BucketName"], session.client("s3")
     folder = REPORTS / run
@@ -90,7 +92,7 @@ def _fetch_report(session: Session, run: str) -> tuple[dict, Path]:
     return report, page
 
 
-def _print_verdicts(reports: list[dict]) -> None:
+def _print_verdicts(reports: list[dict[str, Any]]) -> None:
     table = Table(title="\nVerdicts", title_justify="left")
     for column in (
         "week",
@@ -119,7 +121,7 @@ def _print_verdicts(reports: list[dict]) -> None:
     console.print(table)
 
 
-def _check(session: Session, reports: list[dict], mails: int) -> None:
+def _check(session: Session, reports: list[dict[str, Any]], mails: int) -> None:
     """Everything that the demo promises has happened, or it says what has not."""
     expected = set(_models(session))
     for week, report in zip(WEEKS, reports, strict=True):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from boxcar.plans import Plan, plan_key
@@ -80,7 +81,7 @@ def _order(plan: Plan) -> list[tuple[str, str]]:
     return [("", step.name) for step in plan.steps] + [(m, step.name) for m in models for step in plan.models[m].steps]
 
 
-def _jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, object]]:
+def _jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, Any]]:
     pages = (
         session.client("dynamodb")
         .get_paginator("query")
@@ -102,7 +103,7 @@ def _jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, object]
     return found
 
 
-def _seconds(job: dict[str, object], now: datetime) -> float | None:
+def _seconds(job: dict[str, Any], now: datetime) -> float | None:
     created = _time(job.get("created"))
     if created is None:
         return None

@@ -4,9 +4,9 @@ import copy
 from pathlib import Path
 
 import pytest
-
 from boxcar.errors import FamilyError
 from boxcar.families import Architecture, check_architecture, check_family, waves
+
 from cli.architectures import read_architectures, read_yaml
 
 FILE = "families/packaging.yaml"

@@ -30,9 +30,10 @@ class Parameter(Document):
 
     def fault(self, value: object) -> str | None:
         """Say what is wrong with a value and what to write instead, or None when it is fine."""
-        kinds = {"integer": int, "number": (int, float), "boolean": bool, "string": str}
-        is_right_type = isinstance(value, kinds[self.type]) and isinstance(value, bool) == (self.type == "boolean")
-        if not is_right_type:
+        kinds: dict[str, tuple[type, ...]] = {
+            "integer": (int,), "number": (int, float), "boolean": (bool,), "string": (str,),
+        }  # fmt: skip
+        if not isinstance(value, kinds[self.type]) or isinstance(value, bool) != (self.type == "boolean"):
             return f"is {value!r}; write a value of type {self.type}"
         if self.choices is not None and value not in self.choices:
             return f"is {value!r}; write one of {', '.join(map(str, self.choices))}"

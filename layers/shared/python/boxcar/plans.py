@@ -9,9 +9,7 @@ class Gate(Document):
     """How far a candidate may differ from the approved version before it is rejected."""
 
     metric: str = "roc_auc"  # roc_auc, average_precision (higher is better) or log_loss (lower is better)
-    max_score_drop: float = Field(
-        default=0.02, ge=0
-    )  # in the metric's own unit; a fall for roc_auc, a rise for log_loss
+    max_score_drop: float = Field(default=0.02, ge=0)  # in the metric's own unit
     max_label_shift: float = Field(default=0.25, ge=0)  # population stability index
     max_row_change: float = Field(default=0.5, ge=0)  # |rows / approved rows - 1|
     min_score: float | None = None  # the floor for a first version too
