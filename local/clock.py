@@ -1,8 +1,15 @@
 """Time as waits, timeouts, backoffs and schedules see it."""
 
 import asyncio
+import contextlib
+import heapq
+import itertools
+import selectors
+import threading
 import time
-from typing import Protocol
+import weakref
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -14,6 +21,14 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return when `seconds` of this clock's time have passed."""
+        ...
+
+    def hold(self) -> contextlib.AbstractContextManager[None]:
+        """While held, work goes on that the clock cannot see (a call in a thread): virtual time stands still."""
+        ...
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """An event loop whose idleness this clock can see; services that sleep on the clock run in one."""
         ...
 
 
@@ -32,3 +47,99 @@ class RealClock:
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of this clock's time."""
         await asyncio.sleep(max(0.0, seconds) / self._scale)
+
+    def hold(self) -> contextlib.AbstractContextManager[None]:
+        """Nothing to hold: wall time passes anyway."""
+        return contextlib.nullcontext()
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """An ordinary event loop."""
+        return asyncio.new_event_loop()
+
+
+class VirtualClock:
+    """Time that stands still while anything runs, and jumps to the next thing due when nothing does.
+
+    Many loops and threads may sleep on one clock. It jumps only when every loop made by `new_loop` is idle and nobody
+    holds it, so whoever works outside those loops must `hold` it meanwhile.
+    """
+
+    def __init__(self, start: float = 1_767_225_600.0) -> None:
+        self._now = start  # 2026-01-01T00:00:00Z unless told otherwise
+        self._lock = threading.RLock()
+        self._holds = 0
+        self._busy: set[_IdleSelector] = set()
+        self._due: list[tuple[float, int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._selectors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _IdleSelector] = weakref.WeakKeyDictionary()
+
+    def time(self) -> float:
+        """Seconds since the epoch, by this clock."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when the clock has jumped `seconds` ahead."""
+        loop = asyncio.get_running_loop()
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        alarm: asyncio.Future[None] = loop.create_future()
+        with self._lock:
+            heapq.heappush(self._due, (self._now + seconds, next(self._order), loop, alarm))
+        await alarm
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep time from passing while the block runs."""
+        with self._lock:
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holds -= 1
+            self._jump()
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """A loop that tells this clock whenever it has nothing left to do."""
+        selector = _IdleSelector(self)
+        loop = asyncio.SelectorEventLoop(selector)
+        self._selectors[loop] = selector
+        return loop
+
+    def _jump(self) -> None:
+        """Wake what is due next, if nothing runs."""
+        with self._lock:
+            while self._due and (self._due[0][3].cancelled() or self._due[0][2].is_closed()):
+                heapq.heappop(self._due)
+            if self._holds or self._busy or not self._due:
+                return
+            self._now = max(self._now, self._due[0][0])
+            while self._due and self._due[0][0] <= self._now:
+                _, _, loop, alarm = heapq.heappop(self._due)
+                if not alarm.cancelled() and not loop.is_closed():
+                    if loop in self._selectors:
+                        self._busy.add(self._selectors[loop])  # from now, not from when it wakes
+                    loop.call_soon_threadsafe(lambda a=alarm: a.done() or a.set_result(None))
+
+
+class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+    """A loop asks its selector to wait only when it has nothing to run: that is what idle means."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> Any:
+        """Wait for input; before waiting, let virtual time jump."""
+        clock = self._clock
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        with clock._lock:
+            clock._busy.discard(self)
+        clock._jump()
+        ready = super().select(timeout)
+        with clock._lock:
+            clock._busy.add(self)
+        return ready

@@ -1,0 +1,52 @@
+"""The errors a state can end with: names and rules of the Amazon States Language, section Errors."""
+
+from __future__ import annotations
+
+ALL = "States.ALL"
+TASK_FAILED = "States.TaskFailed"
+TIMEOUT = "States.Timeout"
+HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
+RUNTIME = "States.Runtime"
+DATA_LIMIT = "States.DataLimitExceeded"
+QUERY = "States.QueryEvaluationError"
+PERMISSIONS = "States.Permissions"
+NO_CHOICE = "States.NoChoiceMatched"
+BRANCH_FAILED = "States.BranchFailed"
+THRESHOLD = "States.ExceedToleratedFailureThreshold"
+ITEM_READER = "States.ItemReaderFailed"
+RESULT_WRITER = "States.ResultWriterFailed"
+
+# Neither States.ALL nor States.TaskFailed catches these (developer guide, "Error names").
+UNCATCHABLE = frozenset({RUNTIME, DATA_LIMIT})
+
+
+class StateFailure(Exception):
+    """A state ended with an error: `error` is its name, `cause` a text for people; either may be absent."""
+
+    def __init__(self, error: str | None, cause: str | None = None) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+
+    def output(self) -> dict[str, str]:
+        """`$states.errorOutput`, also the default input of the state a Catch leads to."""
+        return {k: v for k, v in (("Error", self.error), ("Cause", self.cause)) if v is not None}
+
+    def matches(self, names: tuple[str, ...]) -> bool:
+        """Whether ErrorEquals `names` a Retry or Catch for this error."""
+        error = self.error or ""
+        if error in names:
+            return True
+        if error == HEARTBEAT_TIMEOUT and TIMEOUT in names:
+            return True
+        if error in UNCATCHABLE:
+            return False
+        return ALL in names or (TASK_FAILED in names and error != TIMEOUT)
+
+
+class ExecutionEnded(StateFailure):
+    """No Retry or Catch applies: the whole execution ends with this error (history limit, internal fault)."""
+
+
+class Refused(Exception):
+    """A definition or field that this engine does not run, said before anything runs."""

@@ -1,0 +1,161 @@
+"""Running states: a strand walks from state to state, with retries and catchers, writing history on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from local.stepfunctions import branches, distributed, errors, tasks
+from local.stepfunctions import definition as asl
+from local.stepfunctions.definition import MISSING, Program, State
+from local.stepfunctions.errors import ExecutionEnded, StateFailure
+from local.stepfunctions.history import dumps
+from local.stepfunctions.jsonata import EvaluationError, Template
+from local.stepfunctions.recovery import Retries, catcher_for
+from local.stepfunctions.strand import Outcome, RuntimeFailure, Strand, finish, integer, iso
+
+
+async def walk(strand: Strand, program: Program, value: Any, text: str) -> tuple[Any, str]:
+    """Run a program from its start, or from where its strand stood, and return its output as a value and as JSON.
+
+    Raises:
+        StateFailure: a state failed and nothing caught it.
+    """
+    name: str | None = strand.place.get("state", program.start_at)
+    if strand.place:
+        value = strand.place["input"]
+        text = dumps(value)
+        strand.variables = strand.place["variables"]
+    steps = 0
+    while name is not None:
+        state = program.states[name]
+        if strand.place.get("state") != name or strand.place.get("input") is not value:
+            strand.place.clear()
+            strand.place.update(state=name, input=value, variables=strand.variables)
+        outcome = await visit(strand, state, value, text)
+        strand.place.clear()
+        value, text, name = outcome.output, outcome.text, outcome.next
+        steps += 1
+        if steps % 16 == 0:
+            await asyncio.sleep(0)  # let the other executions of this loop have their turn
+    return value, text
+
+
+async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
+    """Enter a state, run it with its retries and catchers, and leave it."""
+    run = strand.run
+    strand.context = {**strand.context, "State": {"Name": state.name, "EnteredTime": iso(run.clock.time()), "RetryCount": 0}}
+    strand.previous = entered = run.history.entered(state.type, strand.previous, state.name, text)
+    retries = Retries(state.retry)
+    while True:
+        try:
+            outcome = await BEHAVIOUR[type(state)](strand, state, value, text)
+            break
+        except ExecutionEnded:
+            raise
+        except StateFailure as failure:
+            failed = named(strand, state, failure, entered)
+            delay = retries.delay(failed)
+            if delay is not None:
+                await run.clock.sleep(delay)
+                strand.context["State"]["RetryCount"] = retries.count
+                continue
+            catcher = catcher_for(state.catch, failed)
+            if catcher is None:
+                raise failed from None
+            outcome = catch(strand, state, catcher, failed, value, entered)
+            break
+    if outcome.assigned:
+        strand.variables = {**strand.variables, **outcome.assigned}
+    if state.type != "Fail":
+        strand.previous = run.history.exited(state.type, strand.previous, state.name, outcome.text, outcome.assigned)
+    return outcome
+
+
+def named(strand: Strand, state: State, failure: StateFailure, entered: int) -> StateFailure:
+    """The failure as it leaves the state: faults of the state itself say where they happened."""
+    if isinstance(failure, EvaluationError):
+        details = {"error": failure.error, "cause": failure.cause, "location": failure.location, "state": state.name}
+        strand.previous = strand.run.history.add("EvaluationFailed", strand.previous, details)
+    if isinstance(failure, EvaluationError) or type(failure) is RuntimeFailure:
+        cause = f"An error occurred while executing the state '{state.name}' (entered at the event id #{entered}). {failure.cause}"
+        return StateFailure(failure.error, cause)
+    return failure
+
+
+def catch(strand: Strand, state: State, catcher: asl.Catcher, failure: StateFailure, value: Any, entered: int) -> Outcome:
+    """The outcome of a state whose error was caught."""
+    try:
+        return finish(strand, catcher, catcher.next, value, failure.output(), errorOutput=failure.output())
+    except EvaluationError as error:
+        raise named(strand, state, error, entered) from None
+
+
+async def pass_state(strand: Strand, state: asl.Pass, value: Any, text: str) -> Outcome:
+    """Pass and Succeed."""
+    if state.assign is MISSING and state.output is MISSING:
+        return Outcome(value, text, state.next)
+    return finish(strand, state, state.next, value, value)
+
+
+async def fail_state(strand: Strand, state: asl.Fail, value: Any, text: str) -> Outcome:
+    """Fail: the error is the outcome."""
+    error, cause = (text_of(strand, template, value) for template in (state.error, state.cause))
+    raise StateFailure(error, cause)
+
+
+def text_of(strand: Strand, template: Template, value: Any) -> str | None:
+    """Error or Cause of a Fail state."""
+    if template is MISSING:
+        return None
+    result = strand.evaluate(template, value)
+    if not isinstance(result, str):
+        raise template.expect(result, "String")
+    return result
+
+
+async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> Outcome:
+    """Wait: until a time on this engine's clock."""
+    now = strand.run.clock.time()
+    if state.seconds is not MISSING:
+        seconds = integer(strand, state.seconds, value)
+        if seconds is None or seconds < 0:
+            raise state.seconds.expect(seconds, "Number")
+    else:
+        stamp = strand.evaluate(state.timestamp, value)
+        try:
+            seconds = dt.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() - now
+        except (AttributeError, ValueError):
+            raise RuntimeFailure(
+                f"The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: {stamp}"
+            ) from None
+    due = strand.place.setdefault("due", now + seconds)  # a redriven wait ends when it would have
+    await strand.run.clock.sleep(max(0.0, due - now))
+    return finish(strand, state, state.next, value, value)
+
+
+async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str) -> Outcome:
+    """Choice: the first rule whose condition is true."""
+    for rule in state.rules:
+        holds = strand.evaluate(rule.condition, value)
+        if not isinstance(holds, bool):
+            raise rule.condition.expect(holds, "Boolean")
+        if holds:
+            return finish(strand, rule, rule.next, value, value)
+    if state.default is None:
+        raise RuntimeFailure("Failed to transition out of the state. The state's choices do not match, and it has no Default.", errors.NO_CHOICE)
+    return finish(strand, state, state.default, value, value)
+
+
+BEHAVIOUR: dict[type, Callable[[Strand, Any, Any, str], Awaitable[Outcome]]] = {
+    asl.Pass: pass_state,
+    asl.Succeed: pass_state,
+    asl.Fail: fail_state,
+    asl.Wait: wait_state,
+    asl.Choice: choice_state,
+    asl.Task: tasks.task_state,
+    asl.Parallel: branches.parallel_state,
+    asl.Map: distributed.map_state,
+}

@@ -1,0 +1,307 @@
+"""The Step Functions API (awsJson1.0, AWSStepFunctions.*) over machines and executions."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from local.clock import Clock
+from local.service import ApiError
+from local.stepfunctions.engine import Emit, Engine
+from local.stepfunctions.errors import StateFailure
+from local.stepfunctions.executions import Execution, present
+from local.stepfunctions.history import MAX_DATA, data_size
+from local.stepfunctions.machines import NAME, Machines
+from local.stepfunctions.parse import parse
+from local.stepfunctions.runner import Client, Runner
+from local.stepfunctions.store import Store
+from local.stepfunctions.tasks import TOKEN, Waiter
+
+PAGE = 100
+
+
+class StepFunctions:
+    """One account's Step Functions in one region."""
+
+    def __init__(self, region: str, account: str, clock: Clock, client: Client, emit: Emit, state: Path | None = None) -> None:
+        self._region = region
+        self._account = account
+        self._clock = clock
+        self._store = Store(state)
+        self._runner = Runner(client, clock)
+        self._machines = Machines(region, account, clock, self._store)
+        self._engine = Engine(region, account, clock, self._runner, emit, self._store)
+        self._engine.ask(self._give_up_the_lost())
+
+    def handle(self, action: str, request: dict[str, Any], caller_arn: str = "") -> dict[str, Any]:
+        """Answer one action.
+
+        Raises:
+            ApiError: what AWS would refuse, and NotImplemented for what only this service refuses.
+        """
+        method: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = getattr(self, f"on_{action}", None)
+        if method is None:
+            raise ApiError("UnknownOperationException", f"The action {action} is not run by this Step Functions", 501)
+        return self._engine.ask(method(request))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """End what runs and save it."""
+        self._engine.close()
+        self._runner.close()
+        self._store.close()
+
+    async def _give_up_the_lost(self) -> None:
+        """Executions that ran when the process died end as failed, and say so."""
+        for execution in self._store.running():
+            execution.status, execution.error = "FAILED", "States.Runtime"
+            execution.cause = "Step Functions was killed while the execution ran."
+            execution.stopped = self._clock.time()
+            self._store.save(execution, [])
+            self._engine.announce(execution)
+
+    # State machines
+
+    async def on_CreateStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.create(request)
+
+    async def on_UpdateStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.update(request)
+
+    async def on_DeleteStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.delete(request.get("stateMachineArn", ""))
+
+    async def on_DescribeStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.describe(request.get("stateMachineArn", ""))
+
+    async def on_DescribeStateMachineForExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        execution = self._execution(request)
+        return present({
+            "stateMachineArn": execution.machine_arn, "name": execution.machine_arn.split(":")[6],
+            "definition": execution.definition, "roleArn": execution.role,
+            "updateDate": execution.updated or execution.started, "revisionId": execution.revision or None,
+            "mapRunArn": execution.map_run, "loggingConfiguration": {"level": "OFF", "includeExecutionData": False},
+            "tracingConfiguration": {"enabled": False}, "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
+        })  # fmt: skip
+
+    async def on_ListStateMachines(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return page(self._machines.list(), request, "stateMachines")
+
+    async def on_ValidateStateMachineDefinition(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        problems = parse(request.get("definition", "")).problems
+        found = [{"severity": "ERROR", "code": p.code, "message": p.message, "location": p.location} for p in problems]
+        limit = request.get("maxResults") or 100
+        return {"result": "FAIL" if found else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit}
+
+    async def on_PublishStateMachineVersion(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        machine = self._machines.get(request.get("stateMachineArn", ""))
+        return self._machines.publish(machine, request.get("description"), request.get("revisionId"))
+
+    async def on_DeleteStateMachineVersion(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.delete_version(request.get("stateMachineVersionArn", ""))
+
+    async def on_ListStateMachineVersions(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        versions = self._machines.of_machine("version", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"])
+        shown = [{"stateMachineVersionArn": v["id"], "creationDate": v["creationDate"]} for v in versions]
+        return page(shown, request, "stateMachineVersions")
+
+    async def on_CreateStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.put_alias(request, None)
+
+    async def on_UpdateStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.put_alias(request, self._machines.alias(request.get("stateMachineAliasArn", "")))
+
+    async def on_DescribeStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        alias = dict(self._machines.alias(request.get("stateMachineAliasArn", "")))
+        return present({"stateMachineAliasArn": alias.pop("id"), **alias})
+
+    async def on_DeleteStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._machines.delete_alias(request.get("stateMachineAliasArn", ""))
+
+    async def on_ListStateMachineAliases(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        aliases = self._machines.of_machine("alias", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"])
+        shown = [{"stateMachineAliasArn": a["id"], "creationDate": a["creationDate"]} for a in aliases]
+        return page(shown, request, "stateMachineAliases")
+
+    async def on_TagResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        self._machines.tag(request.get("resourceArn", ""), request.get("tags", []))
+        return {}
+
+    async def on_UntagResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        self._machines.untag(request.get("resourceArn", ""), request.get("tagKeys", []))
+        return {}
+
+    async def on_ListTagsForResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        tags = self._machines.tags(request.get("resourceArn", ""))
+        return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+    # Executions
+
+    async def on_StartExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        machine, version_arn, alias_arn = self._machines.resolve(request.get("stateMachineArn", ""))
+        name = request.get("name") or str(uuid.uuid4())
+        if not NAME.fullmatch(name):
+            raise ApiError("InvalidName", f"Invalid Name: '{name}'")
+        text = execution_input(request)
+        express = machine["type"] == "EXPRESS"
+        arn = f"arn:aws:states:{self._region}:{self._account}:execution:{machine['name']}:{name}"
+        if express:
+            arn = arn.replace(":execution:", ":express:") + f":{uuid.uuid4()}"
+        elif (old := self._find(arn)) is not None:
+            if old.status == "RUNNING" and old.input == text:
+                return {"executionArn": arn, "startDate": old.started}
+            raise ApiError("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
+        execution = Execution(
+            arn, name, self._machines.get(machine["stateMachineArn"])["stateMachineArn"], machine["roleArn"],
+            machine["definition"], text, self._clock.time(), version_arn=version_arn, alias_arn=alias_arn,
+            express=express, revision=machine["revisionId"], trace=request.get("traceHeader"), updated=machine["updated"],
+        )  # fmt: skip
+        self._engine.start(execution, self._machines.program(execution.definition))
+        return {"executionArn": arn, "startDate": execution.started}
+
+    async def on_StartSyncExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        if self._machines.get(request.get("stateMachineArn", ""))["type"] != "EXPRESS":
+            raise ApiError("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
+        arn = (await self.on_StartExecution(request))["executionArn"]
+        execution, _, task = self._engine.live[arn]
+        await task
+        spent = round((execution.stopped - execution.started) * 1000)  # type: ignore[operator]
+        answer = {key: value for key, value in execution.describe(self._clock.time()).items() if "edrive" not in key}
+        billing = {"billedDurationInMilliseconds": -(-max(1, spent) // 100) * 100, "billedMemoryUsedInMB": 64}
+        return {**answer, "billingDetails": billing}
+
+    async def on_StopExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        execution = self._execution(request)
+        if execution.arn in self._engine.live:
+            _, _, task = self._engine.live[execution.arn]
+            execution.status = "ABORTED"
+            execution.error, execution.cause = request.get("error"), request.get("cause")
+            task.cancel()
+            await task
+        return {"stopDate": execution.stopped}
+
+    async def on_DescribeExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._execution(request).describe(self._clock.time())
+
+    async def on_ListExecutions(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        owner = request.get("mapRunArn") or self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"]
+        limit = min(request.get("maxResults") or PAGE, 1000)
+        offset = token_offset(request.get("nextToken"))
+        found = self._store.list(owner, request.get("statusFilter"), limit + 1, offset)
+        answer: dict[str, Any] = {"executions": [execution.listed() for execution in found[:limit]]}
+        if len(found) > limit:
+            answer["nextToken"] = offset_token(offset + limit)
+        return answer
+
+    async def on_GetExecutionHistory(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        execution = self._execution(request)
+        live = self._engine.live.get(execution.arn)
+        events = live[1].events if live else self._store.history(execution.arn)
+        if request.get("reverseOrder"):
+            events = events[::-1]
+        answer = page(events, request, "events")
+        if request.get("includeExecutionData") is False:
+            answer["events"] = [without_data(event) for event in answer["events"]]
+        return answer
+
+    async def on_RedriveExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        execution = self._execution(request)
+        now = self._clock.time()
+        status, reason = execution.redrive_status(now)
+        if status != "REDRIVABLE":
+            raise ApiError("ExecutionNotRedrivable", f"Execution is not redrivable: '{reason or status}'")
+        events = self._store.history(execution.arn)
+        execution.status, execution.stopped = "RUNNING", None
+        execution.error = execution.cause = execution.output = None
+        execution.redrives += 1
+        execution.redriven = now
+        self._engine.start(execution, self._machines.program(execution.definition), events)
+        return {"redriveDate": now}
+
+    def _find(self, arn: str) -> Execution | None:
+        live = self._engine.live.get(arn)
+        return live[0] if live else self._store.load(arn)
+
+    def _execution(self, request: dict[str, Any]) -> Execution:
+        arn = request.get("executionArn", "")
+        if ":execution:" not in arn:
+            raise ApiError("InvalidArn", f"Invalid Arn: 'Invalid ARN prefix: {arn}'")
+        found = self._find(arn)
+        if found is None:
+            raise ApiError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        return found
+
+    # Task tokens
+
+    async def on_SendTaskSuccess(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        try:
+            output = json.loads(request.get("output", ""))
+        except ValueError:
+            raise ApiError("InvalidOutput", "Invalid Output: 'Output is not valid JSON'") from None
+        self._waiter(request).answer.set_result(output)
+        return {}
+
+    async def on_SendTaskFailure(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        self._waiter(request).answer.set_exception(StateFailure(request.get("error"), request.get("cause")))
+        return {}
+
+    async def on_SendTaskHeartbeat(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        self._waiter(request).beat.set()
+        return {}
+
+    def _waiter(self, request: dict[str, Any]) -> Waiter:
+        token = request.get("taskToken", "")
+        if not token.startswith(TOKEN):
+            raise ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
+        waiter = self._engine.waiters.get(token)
+        if waiter is None or waiter.answer.done():
+            raise ApiError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+        return waiter
+
+
+def execution_input(request: dict[str, Any]) -> str:
+    """The input of a start: JSON text of at most 256 KB."""
+    text = request.get("input", "{}")
+    try:
+        json.loads(text)
+    except (TypeError, ValueError):
+        raise ApiError("InvalidExecutionInput", "Invalid State Machine Execution Input: 'The input is not valid JSON'") from None
+    if data_size(text) > MAX_DATA:
+        raise ApiError("ValidationException", "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144")
+    return str(text)
+
+
+def page(items: list[Any], request: dict[str, Any], field: str) -> dict[str, Any]:
+    """One page of a list, with the token of the next."""
+    limit = min(request.get("maxResults") or PAGE, 1000)
+    offset = token_offset(request.get("nextToken"))
+    answer: dict[str, Any] = {field: items[offset : offset + limit]}
+    if offset + limit < len(items):
+        answer["nextToken"] = offset_token(offset + limit)
+    return answer
+
+
+def offset_token(offset: int) -> str:
+    """A page token."""
+    return base64.urlsafe_b64encode(f"offset:{offset}".encode()).decode()
+
+
+def token_offset(token: str | None) -> int:
+    """Where a page begins."""
+    if not token:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(token).decode().removeprefix("offset:"))
+    except ValueError:
+        raise ApiError("InvalidToken", f"Invalid Token: '{token}'") from None
+
+
+def without_data(event: dict[str, Any]) -> dict[str, Any]:
+    """An event without inputs and outputs."""
+    hidden = {"input", "output", "inputDetails", "outputDetails", "parameters", "assignedVariables", "assignedVariablesDetails"}
+    return {k: {n: d for n, d in v.items() if n not in hidden} if isinstance(v, dict) else v for k, v in event.items()}
+
+

@@ -1,0 +1,114 @@
+"""What outlives an execution, and the process: records and histories of executions, in SQLite.
+
+Memory holds what runs; everything that ended is here, so that a map run of a hundred thousand child executions costs
+disk, not memory.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from local.stepfunctions.executions import Execution
+
+BATCH = 500  # rows of child executions in one transaction
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS executions (
+    arn TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, redriven INTEGER NOT NULL,
+    record TEXT NOT NULL, history BLOB
+);
+CREATE INDEX IF NOT EXISTS by_owner ON executions (owner, started DESC);
+CREATE TABLE IF NOT EXISTS documents (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
+"""
+
+
+class Store:
+    """Executions and other documents in one file of the folder; without a folder, in a temporary one."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._temporary = None if folder else Path(tempfile.mkdtemp(prefix="stepfunctions-"))
+        home = folder or self._temporary
+        assert home is not None
+        home.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(home / "executions.sqlite", check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")  # survives the death of the process, which is what happens here
+        self._db.execute("PRAGMA cache_size=-4000")
+        self._db.executescript(SCHEMA)
+        self._pending = 0
+
+    def close(self) -> None:
+        """Write what is left and let go of the file."""
+        self._commit()
+        self._db.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _commit(self) -> None:
+        if self._pending:
+            self._db.execute("COMMIT")
+            self._pending = 0
+
+    def save(self, execution: Execution, events: list[dict[str, Any]] | None) -> None:
+        """Write a record, and its history when it ended."""
+        if not self._pending:
+            self._db.execute("BEGIN")
+        self._pending += 1
+        history = zlib.compress(json.dumps(events).encode(), 1) if events is not None else None
+        owner = execution.map_run or execution.machine_arn
+        self._db.execute(
+            "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (execution.arn, owner, execution.status, execution.started, execution.redrives,
+             json.dumps(execution.row()), history),
+        )  # fmt: skip
+        if not execution.map_run or self._pending >= BATCH:
+            self._commit()
+
+    def load(self, arn: str) -> Execution | None:
+        """The record of an execution."""
+        row = self._db.execute("SELECT record FROM executions WHERE arn = ?", (arn,)).fetchone()
+        return Execution(**json.loads(row[0])) if row else None
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        """The events of an execution that ended."""
+        row = self._db.execute("SELECT history FROM executions WHERE arn = ?", (arn,)).fetchone()
+        return json.loads(zlib.decompress(row[0])) if row and row[0] else []
+
+    def list(self, owner: str, status: str | None, limit: int, offset: int) -> list[Execution]:
+        """Executions of a machine or map run, newest first."""
+        where = "owner = ?" + (" AND status = ?" if status else "")
+        parameters = [owner, *([status] if status else []), limit, offset]
+        rows = self._db.execute(
+            f"SELECT record FROM executions WHERE {where} ORDER BY started DESC, rowid DESC LIMIT ? OFFSET ?",  # noqa: S608
+            parameters,
+        )
+        return [Execution(**json.loads(row[0])) for row in rows]
+
+    def running(self) -> list[Execution]:
+        """Executions that were running when the process died."""
+        rows = self._db.execute("SELECT record FROM executions WHERE status = 'RUNNING'").fetchall()
+        return [Execution(**json.loads(row[0])) for row in rows]
+
+    def put(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        """Write a document."""
+        self._commit()
+        self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, name, json.dumps(body)))
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """A document."""
+        row = self._db.execute("SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, name)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def remove(self, kind: str, name: str) -> None:
+        """Forget a document."""
+        self._db.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, name))
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        """All documents of a kind, in the order of their names."""
+        rows = self._db.execute("SELECT body FROM documents WHERE kind = ? ORDER BY id", (kind,))
+        return [json.loads(row[0]) for row in rows]
