@@ -1,0 +1,99 @@
+"""What IAM needs to know of the services that Boxcar adds: which resource an action is about, which roles it passes.
+
+Source: the Service Authorization Reference, pages for Amazon SageMaker, Redshift Data API and Step Functions.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+# who takes a role that is passed to a service
+PRINCIPALS = {
+    "sagemaker": "sagemaker.amazonaws.com",
+    "states": "states.amazonaws.com",
+    "redshift-data": "redshift.amazonaws.com",
+}
+
+# the field of a SageMaker request that names its resource, and the resource type in the ARN
+SAGEMAKER_NAMES = {
+    "TrainingJobName": "training-job",
+    "ProcessingJobName": "processing-job",
+    "TransformJobName": "transform-job",
+    "ModelPackageGroupName": "model-package-group",
+    "EndpointConfigName": "endpoint-config",
+    "EndpointName": "endpoint",
+    "ModelName": "model",
+}
+SAGEMAKER_ARNS = ("ModelPackageName", "ModelPackageArn", "ResourceArn")
+
+
+def resource_namer(region: str, account: str) -> Callable[[str, str, dict[str, Any]], str | None]:
+    """Return the function that names the resource of one request, None where the service has its own rule."""
+
+    def name(service: str, action: str, request: dict[str, Any]) -> str | None:
+        if service == "sagemaker":
+            return _sagemaker(action, request, f"arn:aws:sagemaker:{region}:{account}")
+        if service == "redshift-data":
+            return _redshift_data(request, region, account)
+        if service == "states":
+            return _states(action, request, f"arn:aws:states:{region}:{account}")
+        return None
+
+    return name
+
+
+def _sagemaker(action: str, request: dict[str, Any], prefix: str) -> str:
+    if action.startswith("List") and action != "ListTags":
+        return "*"  # lists have no resource
+    if action == "CreateModelPackage":
+        group = request.get("ModelPackageGroupName")
+        return (
+            f"{prefix}:model-package/{group}/*"
+            if group
+            else f"{prefix}:model-package/{request.get('ModelPackageName')}"
+        )
+    for field in SAGEMAKER_ARNS:
+        value = str(request.get(field) or "")
+        if value.startswith("arn:"):
+            return value
+        if value:
+            return f"{prefix}:model-package/{value}"
+    order = ["EndpointName", "EndpointConfigName"] if action.endswith("Endpoint") else []
+    for field in [*order, *SAGEMAKER_NAMES]:
+        if request.get(field):
+            return f"{prefix}:{SAGEMAKER_NAMES[field]}/{str(request[field]).rpartition('/')[2].lower()}"
+    return "*"
+
+
+def _redshift_data(request: dict[str, Any], region: str, account: str) -> str:
+    if request.get("WorkgroupName"):
+        # AWS's ARN ends in the workgroup's id; the embedded cloud's id is its name
+        return f"arn:aws:redshift-serverless:{region}:{account}:workgroup/{request['WorkgroupName']}"
+    if request.get("ClusterIdentifier"):
+        return f"arn:aws:redshift:{region}:{account}:cluster:{request['ClusterIdentifier']}"
+    return "*"  # DescribeStatement and its like: the caller's own statements only
+
+
+def _states(action: str, request: dict[str, Any], prefix: str) -> str:
+    for field in (
+        "stateMachineArn",
+        "executionArn",
+        "activityArn",
+        "mapRunArn",
+        "resourceArn",
+        "stateMachineVersionArn",
+    ):
+        if request.get(field):
+            return str(request[field])
+    if request.get("stateMachineAliasArn"):
+        return str(request["stateMachineAliasArn"]).rpartition(":")[0]
+    if action == "CreateStateMachine":
+        return f"{prefix}:stateMachine:{request.get('name')}"
+    return "*"  # SendTask*: the resource is the machine that waits, which the token hides
+
+
+def passed_roles(service: str, action: str, request: dict[str, Any]) -> list[str]:
+    """Roles that a call passes to the service: its caller needs iam:PassRole on each."""
+    if service not in PRINCIPALS or not action.startswith(("Create", "Update")):
+        return []
+    roles = [request.get(field) for field in ("RoleArn", "roleArn", "ExecutionRoleArn")]
+    return [role for role in roles if isinstance(role, str) and role]
