@@ -5,9 +5,9 @@ from typing import Any
 
 
 @cache
-def client(service: str) -> Any:
-    """One client a service and process. Retries are adaptive, so that a throttled burst slows down instead of failing."""
+def client(service: str, attempts: int = 8) -> Any:
+    """One client a service and process. Retries are adaptive: a throttled burst slows down instead of failing."""
     import boto3
     from botocore.config import Config
 
-    return boto3.client(service, config=Config(retries={"mode": "adaptive", "max_attempts": 8}))
+    return boto3.client(service, config=Config(retries={"mode": "adaptive", "max_attempts": attempts}))

@@ -15,6 +15,7 @@ class Settings:
     jobs_table: str = ""
     models_table: str = ""
     launch_queue_url: str = ""  # FIFO, one message group: wakes the launcher
+    events_queue_url: str = ""  # what the monitor hears; also carries delayed wakes to the launcher
     alarm_queue_url: str = ""
     topic_arns: dict[str, str] = field(default_factory=dict)  # audience -> SNS topic
     job_role_arn: str = ""  # SageMaker jobs run with it
@@ -24,6 +25,9 @@ class Settings:
     redshift_user: str = ""
     redshift_database: str = ""
     images: dict[str, str] = field(default_factory=dict)  # name in an architecture -> image URI
+    instance_limits: dict[str, int] = field(default_factory=dict)  # pool, as training/ml.m5.large -> units at most
+    first_look_s: float = 180.0  # after launch, if no event has come; later looks are twice as far each time
+    retry_s: float = 10.0  # ceiling of the first backoff; it doubles
     region: str = ""
     console_url: str = ""  # where links in mails lead, without a trailing slash
 
@@ -33,7 +37,7 @@ def settings() -> Settings:
     """Read the environment once per process.
 
     Raises:
-        ValueError: BOXCAR_TOPICS or BOXCAR_IMAGES is not JSON.
+        ValueError: BOXCAR_TOPICS, BOXCAR_IMAGES or BOXCAR_INSTANCE_LIMITS is not JSON, or a number is none.
     """
     env = os.environ
     return Settings(
@@ -42,6 +46,7 @@ def settings() -> Settings:
         jobs_table=env.get("BOXCAR_JOBS_TABLE", ""),
         models_table=env.get("BOXCAR_MODELS_TABLE", ""),
         launch_queue_url=env.get("BOXCAR_LAUNCH_QUEUE_URL", ""),
+        events_queue_url=env.get("BOXCAR_EVENTS_QUEUE_URL", ""),
         alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
         topic_arns=json.loads(env.get("BOXCAR_TOPICS", "{}")),
         job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
@@ -51,6 +56,9 @@ def settings() -> Settings:
         redshift_user=env.get("BOXCAR_REDSHIFT_USER", ""),
         redshift_database=env.get("BOXCAR_REDSHIFT_DATABASE", ""),
         images=json.loads(env.get("BOXCAR_IMAGES", "{}")),
+        instance_limits=json.loads(env.get("BOXCAR_INSTANCE_LIMITS", "{}")),
+        first_look_s=float(env.get("BOXCAR_FIRST_LOOK_S", "180")),
+        retry_s=float(env.get("BOXCAR_RETRY_S", "10")),
         region=env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "")),
         console_url=env.get("BOXCAR_CONSOLE_URL", ""),
     )

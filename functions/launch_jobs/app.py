@@ -1,0 +1,34 @@
+"""Launch: start what there is capacity for. Messages are only wakes; what there is to do is in the jobs table."""
+
+import time
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.aws import client
+from boxcar.jobs.launch import SOON_S, Launcher
+from boxcar.jobs.table import JobsTable
+from boxcar.jobs.wakes import wake_launcher, wake_launcher_at
+from boxcar.settings import settings
+
+logger = Logger(service="launch_jobs")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Make one pass for all messages of the batch, and see to it that another follows if there is more to do."""
+    launcher = Launcher(
+        table=JobsTable(client("dynamodb"), settings().jobs_table),
+        clients=partial(client, attempts=3),  # a job that is refused waits in the table, not in this function
+        settings=settings(),
+        now=time.time,
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    launcher.run()
+    now = time.time()
+    if launcher.out_of_time:
+        wake_launcher(client("sqs"), settings().launch_queue_url, reason="the last pass ran out of time")
+    elif launcher.again_at - now < SOON_S:
+        wake_launcher_at(client("sqs"), settings().events_queue_url, launcher.again_at, now)
+    logger.info("pass", wakes=len(event.get("Records", [])), launched=launcher.launched)
+    return {"launched": launcher.launched}

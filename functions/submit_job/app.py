@@ -1,0 +1,56 @@
+"""Submit: store a job, wake the launcher, return at once. The Task that waits is answered when the job has ended."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from pydantic import ValidationError
+
+from boxcar.aws import client
+from boxcar.errors import StepError, named_errors
+from boxcar.jobs.record import NEW
+from boxcar.jobs.references import approved_from
+from boxcar.jobs.submit import JobRequest, StepRequest, Submitter
+from boxcar.jobs.table import JobsTable
+from boxcar.jobs.wakes import wake_launcher
+from boxcar.plans import Plan, plan_key
+from boxcar.settings import settings
+
+logger = Logger(service="submit_job")
+
+
+@named_errors
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer the id and status of the job for a step of a run (StepRequest) or for a job of one's own (JobRequest)."""
+    try:
+        request: JobRequest | StepRequest = (JobRequest if "job" in event else StepRequest).model_validate(event)
+    except ValidationError as error:
+        raise StepError(f"submission: {error}") from None
+    dynamodb = client("dynamodb")
+    submitter = Submitter(
+        table=JobsTable(dynamodb, settings().jobs_table),
+        settings=settings(),
+        states=lambda: client("stepfunctions"),
+        approved_outputs=approved_from(dynamodb, settings().models_table),
+        now=time.time,
+    )
+    if isinstance(request, JobRequest):
+        job = submitter.submit_job(request)
+    else:
+        job = submitter.submit_step(request, _plan(request.run))
+    if job.status == NEW:
+        wake_launcher(client("sqs"), settings().launch_queue_url, reason=job.id)
+    logger.info("submitted", job=job.id, status=job.status)
+    return {"job": job.id, "status": job.status}
+
+
+def _plan(run: str) -> Plan:
+    s3 = client("s3")
+    try:
+        body = s3.get_object(Bucket=settings().bucket, Key=plan_key(run))["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        raise StepError(f"s3://{settings().bucket}/{plan_key(run)}: is missing; Plan writes it first") from None
+    try:
+        return Plan.model_validate_json(body)
+    except ValidationError as error:
+        raise StepError(f"s3://{settings().bucket}/{plan_key(run)}: {error}") from None

@@ -1,0 +1,1 @@
+"""Jobs: submit them, launch them when there is capacity, watch them end. See docs/jobs.md."""

@@ -1,0 +1,119 @@
+"""What a kind of job must know: how to ask AWS for it, and how to read what AWS says about it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # pydantic is not needed to watch jobs
+    from boxcar.settings import Settings
+    from boxcar.steps import Step
+
+Clients = Callable[[str], Any]  # name of a service -> its boto3 client
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One attempt, about to be created."""
+
+    job: str
+    name: str
+    run: str
+    model: str
+    step: "Step"
+    instance_type: str
+    place: str  # s3://…/<attempt>/
+    outputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What AWS says about one attempt, by an event or by Describe."""
+
+    name: str
+    status: str  # InProgress, Completed, Failed, Stopped
+    arn: str = ""
+    created: float | None = None  # seconds since the epoch, like the rest
+    started: float | None = None
+    ended: float | None = None
+    reason: str = ""  # begins with a failure's class, such as AlgorithmError
+    message: str = ""  # what the job itself left to be read
+    secondary: str = ""
+    rows: int = -1  # of a statement; -1 is unknown
+    partial: bool = False  # the event leaves out why it failed: Describe knows
+
+
+class AlreadyStarted(Exception):  # noqa: N818
+    """The name is taken on AWS: most likely by an earlier try of the same attempt."""
+
+
+class Kind(ABC):
+    """One kind of job. A file in `boxcar/kinds/` has one of these as `KIND`, and nothing else needs to know of it."""
+
+    detail_type: str  # of the EventBridge events about it
+    service: str  # its client
+    stops_itself = True  # AWS ends it after max_runtime_s; else Boxcar does
+
+    @abstractmethod
+    def check(self, step: "Step", settings: "Settings") -> None:
+        """Refuse what can be seen to be wrong before anything is started.
+
+        Raises:
+            StepError: names the field and what to write instead.
+        """
+
+    @abstractmethod
+    def pools(self, step: "Step") -> list[str]:
+        """Whose leases it may run under, in order of preference: what AWS counts quotas by."""
+
+    @abstractmethod
+    def units(self, step: "Step") -> int:
+        """How many of the pool it takes."""
+
+    @abstractmethod
+    def outputs(self, step: "Step", place: str, name: str) -> dict[str, str]:
+        """Where each output of the step will lie."""
+
+    @abstractmethod
+    def start(self, launch: Launch, settings: "Settings", clients: Clients) -> str:
+        """Create it and answer its ARN.
+
+        Raises:
+            AlreadyStarted: the name is taken.
+            ClientError: AWS refuses.
+        """
+
+    @abstractmethod
+    def observe(self, detail: dict[str, Any]) -> Observation:
+        """Read the detail of an event."""
+
+    @abstractmethod
+    def describe(self, name: str, arn: str, clients: Clients) -> Observation:
+        """Ask AWS. What it does not know any more is Failed with InternalServerError."""
+
+    @abstractmethod
+    def stop(self, name: str, arn: str, clients: Clients) -> None:
+        """Ask AWS to stop it; one that has ended is no error."""
+
+    def shortfall(self, options: dict[str, Any], observation: Observation) -> tuple[str, str] | None:
+        """Failure and reason, if what completed is not what the step's options ask for."""
+        return None
+
+
+def seconds(value: Any) -> float | None:
+    """A time as AWS gives it (epoch milliseconds, epoch seconds, either as text, ISO 8601, datetime) as epoch seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+    return float(value) / 1000 if value > 1e11 else float(value)  # 1e11 seconds are the year 5138

@@ -1,0 +1,108 @@
+"""Where the inputs of a step really are: `@prepare.train`, `@unload.data`, `@box/approved.model`."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from boxcar.errors import StepError
+from boxcar.jobs.items import decode
+from boxcar.jobs.names import job_id
+from boxcar.jobs.record import COMPLETED, Job
+
+_REFERENCE = re.compile(r"@(?:(?P<model>[A-Za-z0-9_-]+)/approved|(?P<step>[a-z][a-z0-9_]*))\.(?P<output>\w+)")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a step may refer to."""
+
+    stack: str
+    run: str
+    model: str
+    family: str
+    model_steps: tuple[str, ...]
+    run_steps: tuple[str, ...]
+
+
+def resolve(
+    step: str,
+    inputs: dict[str, str],
+    around: Surroundings,
+    get_job: Callable[[str], Job | None],
+    approved_outputs: Callable[[str, str], dict[str, str] | None],
+) -> dict[str, str]:
+    """Every input as an S3 URI.
+
+    Args:
+        step: who asks, for messages.
+        inputs: name -> URI or reference.
+        around: what exists.
+        get_job: a job by its id.
+        approved_outputs: outputs of the approved version by family and model; None if there is none.
+
+    Raises:
+        StepError: names step, field and reference, and says what exists.
+    """
+    found: dict[str, Job | None] = {}
+
+    def of_job(key: str) -> Job | None:
+        if key not in found:
+            found[key] = get_job(key)
+        return found[key]
+
+    resolved = {}
+    for name, value in inputs.items():
+        if not value.startswith("@"):
+            resolved[name] = value
+            continue
+        where = f"step {step}: inputs.{name}: {value}"
+        match = _REFERENCE.fullmatch(value)
+        if match is None:
+            raise StepError(f"{where}: cannot be read; write @<step>.<output> or @<model>/approved.<output>")
+        if match["model"]:
+            outputs = approved_outputs(around.family, match["model"])
+            if outputs is None:
+                raise StepError(
+                    f"{where}: model {match['model']!r} of family {around.family!r} has no approved version"
+                )
+            source = f"its approved version has the outputs {_listed(outputs)}"
+        else:
+            outputs = _of_step(where, match["step"], around, of_job)
+            source = f"step {match['step']} has the outputs {_listed(outputs)}"
+        if match["output"] not in outputs:
+            raise StepError(f"{where}: there is no output {match['output']!r}; {source}")
+        resolved[name] = outputs[match["output"]]
+    return resolved
+
+
+def approved_from(dynamodb: Any, table: str) -> Callable[[str, str], dict[str, str] | None]:
+    """Read approved versions from the models table."""
+
+    def outputs(family: str, model: str) -> dict[str, str] | None:
+        key = {"pk": {"S": f"model#{family}/{model}"}, "sk": {"S": "approved"}}
+        item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return dict(decode(item["outputs"])) if item and "outputs" in item else None
+
+    return outputs
+
+
+def _of_step(where: str, name: str, around: Surroundings, of_job: Callable[[str], Job | None]) -> dict[str, str]:
+    if name in around.model_steps:
+        model = around.model
+    elif name in around.run_steps:
+        model = ""
+    else:
+        raise StepError(
+            f"{where}: there is no step {name!r}; {_listed((*around.model_steps, *around.run_steps))} exist"
+        )
+    job = of_job(job_id(around.stack, around.run, model, name))
+    if job is None:
+        raise StepError(f"{where}: step {name!r} has not been submitted in run {around.run!r}; put it before this one")
+    if job.status != COMPLETED:
+        raise StepError(f"{where}: step {name!r} is {job.status}, not Completed (job {job.id})")
+    return job.outputs
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names)) or "(none)"
