@@ -13,12 +13,12 @@ from typing import Any
 from local.clock import Clock
 from local.stepfunctions import errors, interpreter
 from local.stepfunctions.definition import Program
-from local.stepfunctions.errors import StateFailure
+from local.stepfunctions.errors import StateFailure, TimedOut
 from local.stepfunctions.executions import Execution
 from local.stepfunctions.history import History, failure
 from local.stepfunctions.store import Store
 from local.stepfunctions.strand import Run, Strand
-from local.stepfunctions.tasks import TimedOut, Waiter, within
+from local.stepfunctions.tasks import Waiter, within
 
 Emit = Callable[[str, str, dict[str, Any], list[str]], None]
 
@@ -90,14 +90,19 @@ class Engine:
         try:
             try:
                 work = interpreter.walk(strand, program, value, execution.input)
-                _, text = await within(self.clock, program.timeout, work)
+                _, text = await within(self.clock, program.timeout, named(work))
+            except TimedOut as error:
+                execution.status = "TIMED_OUT"
+                self._fail(execution, strand, error)
             except StateFailure as error:
-                self._fail(execution, strand, error, program)
+                execution.status = "FAILED"
+                self._fail(execution, strand, error)
             except asyncio.CancelledError:
                 self._cancelled(execution, strand)
             except Exception as error:
                 # A fault of this engine ends the execution, and says so; it must not leave it running for ever.
-                self._fail(execution, strand, StateFailure(errors.RUNTIME, f"Internal fault: {error!r}"), program)
+                execution.status = "FAILED"
+                self._fail(execution, strand, StateFailure(errors.RUNTIME, f"Internal fault: {error!r}"))
             else:
                 execution.status, execution.output = "SUCCEEDED", text
                 details = {"output": text, "outputDetails": {"truncated": False}}
@@ -105,14 +110,11 @@ class Engine:
         finally:
             self._ended(execution, history)
 
-    def _fail(self, execution: Execution, strand: Strand, error: StateFailure, program: Program) -> None:
-        """End an execution with an error; its own TimeoutSeconds make it TIMED_OUT."""
+    def _fail(self, execution: Execution, strand: Strand, error: StateFailure) -> None:
+        """End an execution with an error."""
         execution.error, execution.cause = error.error, error.cause
-        timed_out = isinstance(error, TimedOut)
-        execution.status = "TIMED_OUT" if timed_out and error.error == errors.TIMEOUT else "FAILED"
         kind = "ExecutionTimedOut" if execution.status == "TIMED_OUT" else "ExecutionFailed"
-        previous = min(strand.previous or 1, len(strand.run.history.events))
-        strand.run.history.add(kind, previous, failure(error.error, error.cause))
+        strand.run.history.add(kind, strand.previous, failure(error.error, error.cause))
 
     def _cancelled(self, execution: Execution, strand: Strand) -> None:
         """End an execution that was stopped: by StopExecution, or because the service closes."""
@@ -143,3 +145,11 @@ class Engine:
                 self._emit("aws.states", "Step Functions Execution Status Change", detail, [execution.arn])
 
         self._emitter.submit(emit)
+
+
+async def named(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of `work`; a Task's timeout that nothing caught is a failure like any other, not the machine's own."""
+    try:
+        return await work
+    except TimedOut as error:
+        raise StateFailure(error.error, error.cause) from error

@@ -37,11 +37,22 @@ class StateFailure(Exception):
         error = self.error or ""
         if error in names:
             return True
-        if error == HEARTBEAT_TIMEOUT and TIMEOUT in names:
-            return True
         if error in UNCATCHABLE:
             return False
         return ALL in names or (TASK_FAILED in names and error != TIMEOUT)
+
+
+class TimedOut(StateFailure):
+    """TimeoutSeconds or HeartbeatSeconds passed. Both are reported as States.Timeout, but a missed heartbeat is also
+    matched by States.HeartbeatTimeout."""
+
+    def __init__(self, heartbeat: bool = False) -> None:
+        super().__init__(TIMEOUT)
+        self.heartbeat = heartbeat
+
+    def matches(self, names: tuple[str, ...]) -> bool:
+        """Whether ErrorEquals `names` a Retry or Catch for this error."""
+        return super().matches(names) or (self.heartbeat and HEARTBEAT_TIMEOUT in names)
 
 
 class ExecutionEnded(StateFailure):

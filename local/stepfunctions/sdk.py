@@ -153,17 +153,24 @@ def text(data: bytes) -> str:
         return base64.b64encode(data).decode()
 
 
+# botocore lowers the names of headers; this is how AWS sends them.
+HEADERS = {name.lower(): name for name in (
+    "Connection", "Content-Length", "Content-Type", "Date", "Server", "X-Amz-Executed-Version", "X-Amzn-Trace-Id",
+    "x-amzn-RequestId", "x-amzn-Remapped-Content-Length", "x-amz-crc32", "x-amz-log-result",
+)}  # fmt: skip
+
+
 def metadata(answer: dict[str, Any]) -> dict[str, Any]:
     """SdkHttpMetadata and SdkResponseMetadata, which the optimized integrations add to their results."""
     meta = answer.get("ResponseMetadata", {})
-    headers = {key: str(value) for key, value in meta.get("HTTPHeaders", {}).items()}
+    headers = {HEADERS.get(key, key): str(value) for key, value in meta.get("HTTPHeaders", {}).items()}
     return {
         "SdkHttpMetadata": {
             "AllHttpHeaders": {key: [value] for key, value in headers.items()},
             "HttpHeaders": headers,
             "HttpStatusCode": meta.get("HTTPStatusCode", 200),
         },
-        "SdkResponseMetadata": {"RequestId": meta.get("RequestId", headers.get("x-amzn-requestid", ""))},
+        "SdkResponseMetadata": {"RequestId": meta.get("RequestId", headers.get("x-amzn-RequestId", ""))},
     }
 
 

@@ -13,7 +13,7 @@ from local.clock import Clock
 from local.stepfunctions import definition as asl
 from local.stepfunctions import errors
 from local.stepfunctions.definition import MISSING
-from local.stepfunctions.errors import StateFailure
+from local.stepfunctions.errors import StateFailure, TimedOut
 from local.stepfunctions.history import COMPLETE, MAX_DATA, data_size, dumps, failure
 from local.stepfunctions.integrations import Resource
 from local.stepfunctions.jsonata import Expression
@@ -29,10 +29,6 @@ class Waiter:
         self.token = token
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.beat = asyncio.Event()
-
-
-class TimedOut(StateFailure):
-    """TimeoutSeconds or HeartbeatSeconds passed."""
 
 
 def new_token() -> str:
@@ -91,6 +87,7 @@ async def attempt(
 ) -> Any:
     """Call the integration and wait for what it waits for."""
     run = strand.run
+    await asyncio.sleep(0)  # what runs beside this task is scheduled before this one starts, as on AWS
     record.started()
     answer = await run.engine.runner.call(run, resource, arguments, role)
     if waiter is not None:
@@ -109,14 +106,18 @@ async def answered(clock: Clock, waiter: Waiter, heartbeat: int | None) -> Any:
         beat = asyncio.ensure_future(waiter.beat.wait())
         try:
             both = asyncio.wait((waiter.answer, beat), return_when=asyncio.FIRST_COMPLETED)
-            await within(clock, heartbeat, both, errors.HEARTBEAT_TIMEOUT)
+            await within(clock, heartbeat, both, heartbeat=True)
         finally:
             beat.cancel()
     return waiter.answer.result()
 
 
-async def within(clock: Clock, limit: float | None, work: Coroutine[Any, Any, Any], error: str = errors.TIMEOUT) -> Any:
-    """The result of `work`, or `error` once `limit` seconds of the clock have passed."""
+async def within(clock: Clock, limit: float | None, work: Coroutine[Any, Any, Any], heartbeat: bool = False) -> Any:
+    """The result of `work`, unless `limit` seconds of the clock pass first.
+
+    Raises:
+        TimedOut: they passed.
+    """
     if limit is None:
         return await work
     task = asyncio.ensure_future(work)
@@ -125,7 +126,7 @@ async def within(clock: Clock, limit: float | None, work: Coroutine[Any, Any, An
         await asyncio.wait((task, bell), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise TimedOut(error)
+        raise TimedOut(heartbeat)
     finally:
         for each in (task, bell):
             if not each.done():
