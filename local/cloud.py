@@ -38,18 +38,24 @@ CONCURRENCY = max(4, 4 * (os.cpu_count() or 1))  # functions at once
 
 @dataclass(frozen=True)
 class Own:
-    """A service that Boxcar brings: where it is, how MiniStack's router names it and how its API calls it."""
+    """A service that Boxcar brings: how MiniStack's router names it, how its API calls it, where it is, how it is made."""
 
     name: str
     target_prefix: str
     module: str
-    factory: str
+    make: Callable[[Any, "EmbeddedCloud"], Service]
+
+
+def _step_functions(module: Any, cloud: "EmbeddedCloud") -> Service:
+    folder = cloud.state / "stepfunctions"
+    made: Service = module.StepFunctions(cloud.region, cloud.account, cloud.clock, cloud.client, cloud.emit, folder)
+    return made
 
 
 OWN_SERVICES = (
-    Own("states", "AWSStepFunctions.", "local.stepfunctions.service", "StepFunctions"),
-    Own("sagemaker", "SageMaker.", "local.sagemaker.service", "SageMaker"),
-    Own("redshift-data", "RedshiftData.", "local.redshift.service", "RedshiftData"),
+    Own("states", "AWSStepFunctions.", "local.stepfunctions.service", _step_functions),
+    Own("sagemaker", "SageMaker.", "local.sagemaker.service", lambda module, cloud: module.SageMaker(cloud)),
+    Own("redshift-data", "RedshiftData.", "local.redshift.service", lambda module, cloud: module.RedshiftData(cloud)),
 )
 
 
@@ -201,7 +207,7 @@ class EmbeddedCloud:
                 raise  # the service is there, what it imports is not
             logger.warning("%s is not there: MiniStack's own %s answers, if it has one", own.module, own.name)
             return
-        service: Service = getattr(module, own.factory)(self)
+        service = own.make(module, self)
         self.services[own.name] = service
         seam.mount(own.name, own.target_prefix, json_handler(own.name, service))
         if own.name == "states":
@@ -270,7 +276,8 @@ class EmbeddedCloud:
             role_arn=config.get("Role", ""),
         )
         started = time.monotonic()
-        outcome = self._runtime.invoke(function, event)
+        with self.clock.hold():
+            outcome = self._runtime.invoke(function, event)
         self.audit.invocation(name, time.monotonic() - started, outcome.cold, outcome.error is not None)
         if outcome.throttled:
             return {"throttle": True}

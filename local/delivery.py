@@ -73,7 +73,8 @@ class Deliverer:
         attempt = 0
         while True:
             try:
-                return self._send(delivery)
+                with self._cloud.clock.hold():
+                    return self._send(delivery)
             except Exception as error:
                 code, text = _describe(error)
                 age = self._cloud.clock.time() - started
