@@ -68,14 +68,15 @@ def _mismatches(place: str, shape: Any, value: Any, optimized: str) -> Iterator[
     if isinstance(value, str) and (value.startswith("{%") or "${" in value):
         return
     kind = shape.type_name
-    if not isinstance(value, TYPES.get(kind, object)) or (kind in ("integer", "long") and isinstance(value, bool)):
+    wanted = TYPES.get(kind, object)
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         yield place, f"{value!r} is not {'an' if kind == 'integer' else 'a'} {kind}, which {shape.name} is"
-    elif kind == "structure":
+    elif isinstance(value, dict) and kind == "structure":
         yield from _members(place, shape, value, optimized)
-    elif kind == "list":
+    elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _mismatches(f"{place}[{index}]", shape.member, item, optimized)
-    elif kind == "map":
+    elif isinstance(value, dict) and kind == "map":
         for key, item in value.items():
             yield from _mismatches(f"{place}.{key}", shape.value, item, optimized)
     elif kind == "string" and shape.enum and value not in shape.enum:
