@@ -13,13 +13,14 @@ from cli.session import Session
 SAM = Path(".boxcar/environments/sam/bin/sam")
 
 
-def deploy(session: Session, config_env: str, quiet: bool = False) -> None:
+def deploy(session: Session, config_env: str, quiet: bool = False, build_folder: Path | None = None) -> None:
     """Build and deploy the stack of this folder.
 
     Args:
         session: which cloud; its environment decides where SAM's calls go.
         config_env: a section of samconfig.toml.
         quiet: show SAM's output only when it fails.
+        build_folder: where to build, for several deployments at once; samconfig.toml says where by default.
 
     Raises:
         click.ClickException: SAM failed; its output was shown.
@@ -34,8 +35,10 @@ def deploy(session: Session, config_env: str, quiet: bool = False) -> None:
     if session.local:
         # Functions run on this machine there, so their dependencies are built for it.
         environment["BOXCAR_LAYER_PYTHON"] = sys.executable
-    for arguments in (["build"], ["deploy", "--config-env", config_env]):
-        _sam([*arguments, *(["--config-env", config_env] if arguments == ["build"] else [])], environment, quiet)
+    build_options = ["--build-dir", str(build_folder)] if build_folder else []
+    deploy_options = ["--template-file", str(build_folder / "template.yaml")] if build_folder else []
+    _sam(["build", "--config-env", config_env, *build_options], environment, quiet)
+    _sam(["deploy", "--config-env", config_env, *deploy_options], environment, quiet)
 
 
 def _sam(arguments: list[str], environment: dict[str, str], quiet: bool) -> None:

@@ -279,9 +279,8 @@ def _model_faults(family: Family, architectures: dict[str, Architecture]) -> lis
         for field in ("after", "uses_predictions_of"):
             for other in getattr(model, field):
                 if other not in family.models:
-                    faults.append(
-                        f"{place}.{field}: {other!r} is not a model of this family; write one of {_names(family.models)}"
-                    )
+                    there_are = _names(family.models)
+                    faults.append(f"{place}.{field}: {other!r} is not a model of this family; write one of {there_are}")
         if fault := _gate_fault(family, name):
             faults.append(f"{place}.gate: {fault}")
         architecture_name = family.architecture_of(name)

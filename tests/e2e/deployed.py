@@ -1,0 +1,185 @@
+"""A whole stack on an embedded cloud, as e2e tests use it: upload a trigger, wait for the run, read what people see."""
+
+import copy
+import json
+import time
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boxcar.families import AppliedArchitecture, Family, FamilyVersion
+from boxcar.family_store import FamilyStore
+from boxcar.registry.differences import differences
+from boxcar.registry.packages import Packages
+from boxcar.registry.table import ModelsTable
+from cli.architectures import read_architectures, read_yaml, upload_code
+from cli.models import versions
+from cli.session import Session
+from local.mailbox import Mail, Mailbox
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "models"
+ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended."""
+
+    name: str
+    status: str
+    error: str
+    cause: str
+    output: dict[str, Any] = field(default_factory=dict)
+
+
+class Deployed:
+    """The stack, by the same clients a user has."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.bucket = session.outputs["BucketName"]
+        self._document = read_yaml(ROOT / "families/packaging.yaml")
+
+    def small_family(self, *models: str, where: str = "t.product_id % 16 = 0", **changes: Any) -> str:
+        """Store a family of a sixteenth of the rows under a name of its own; `changes` replace its fields, unchecked.
+
+        What is stored may be wrong on purpose: this writes to the table as somebody by hand would.
+        """
+        name = f"small_{uuid.uuid4().hex[:8]}"
+        document = {**copy.deepcopy(self._document), "family": name}
+        document["models"] = {model: document["models"][model] for model in models or ("mailer",)}
+        query = document["source"]["query"].rstrip()
+        document["source"] = {"query": f"SELECT * FROM ({query}) t WHERE {where}", "minimum_rows": 50}
+        document["gate"] = {**document["gate"], "min_score": 0.5}
+        models_folder = changes.pop("models_folder", MODELS)
+        for path, value in changes.items():
+            _set(document, path.split("__"), value)
+        self.apply(document, models_folder)
+        return name
+
+    def apply(self, document: dict[str, Any], models_folder: Path = MODELS) -> None:
+        """Store a family document as its next version, without the checks of `boxcar families apply`."""
+        s3, store = self.session.client("s3"), self._store
+        architectures = {
+            name: AppliedArchitecture(spec=spec, code=upload_code(models_folder / name, s3, self.bucket))
+            for name, spec in read_architectures(models_folder).items()
+        }
+        latest = store.latest(document["family"])
+        number = latest.number + 1 if latest else 1
+        family = Family.model_validate(document)
+        store.append(
+            FamilyVersion(number=number, file=f"families/{family.family}.yaml", family=family, architectures=architectures)
+        )
+
+    def upload(self, body: bytes | dict[str, Any], key: str | None = None) -> str:
+        """Upload a trigger and return its key."""
+        key = key or f"triggers/training/{uuid.uuid4().hex}.json"
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.session.client("s3").put_object(Bucket=self.bucket, Key=key, Body=content)
+        return key
+
+    def run(self, body: bytes | dict[str, Any], timeout_s: float = 120) -> Run:
+        """Upload a trigger, and wait until the run it starts has ended."""
+        before = set(self.executions())
+        self.upload(body)
+        return self.wait(self.started_since(before), timeout_s)
+
+    def executions(self) -> list[str]:
+        """Names of all executions of the training machine, newest first."""
+        pages = self.session.client("stepfunctions").get_paginator("list_executions")
+        found = pages.paginate(stateMachineArn=self.session.outputs["TrainingMachineArn"])
+        return [execution["name"] for page in found for execution in page["executions"]]
+
+    def started_since(self, before: set[str], timeout_s: float = 30) -> str:
+        """The run that was not there before."""
+        return self.until(lambda: next((name for name in self.executions() if name not in before), None), timeout_s)
+
+    def wait(self, run: str, timeout_s: float = 120) -> Run:
+        """Wait until a run has ended."""
+
+        def ended() -> Run | None:
+            seen = self.session.client("stepfunctions").describe_execution(executionArn=self.execution_arn(run))
+            if seen["status"] not in ENDED:
+                return None
+            output = json.loads(seen.get("output") or "{}")
+            return Run(run, seen["status"], seen.get("error", ""), seen.get("cause", ""), output)
+
+        return self.until(ended, timeout_s, lambda: f"run {run} did not end; jobs: {self.jobs(run)}")
+
+    def execution_arn(self, run: str) -> str:
+        """ARN of an execution of the training machine."""
+        return self.session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
+
+    def jobs(self, run: str) -> dict[str, dict[str, Any]]:
+        """The jobs of a run by `model/step`."""
+        from cli.progress import _jobs
+
+        return {f"{model}/{step}": job for (model, step), job in _jobs(self.session, run).items()}
+
+    def mails(self, run: str, kind: str = "alarm") -> list[Mail]:
+        """Mails of a kind (`alarm`, `report`) that speak of a run."""
+        found = Mailbox(self.session.state / "mailbox").read()
+        return [mail for mail in found if f"[Boxcar {kind}]" in mail.subject and run in mail.text]
+
+    def one_alarm(self, run: str, audience: str) -> str:
+        """Wait for the alarm of a run; there must be one only, in the mailbox of that audience. Returns its text."""
+        self.until(lambda: self.mails(run), 30, lambda: f"no alarm for run {run}")
+        time.sleep(1.5)  # a second one would come about now
+        mails = self.mails(run)
+        assert [mail.to.split("@")[0] for mail in mails] == [audience], [(m.to, m.subject, m.text) for m in mails]
+        return f"{mails[0].subject}\n{mails[0].text}"
+
+    def versions(self, family: str, model: str) -> list[dict[str, Any]]:
+        """Registered versions of a model, newest first."""
+        return versions(self.session, family, model)
+
+    def disagreements(self, family: str, model: str) -> list[str]:
+        """What SageMaker's registry and the models table do not agree on."""
+        table = ModelsTable(self.session.client("dynamodb"), self.session.outputs["ModelsTableName"])
+        packages = Packages(self.session.client("sagemaker"), self.session.stack)
+        return differences(family, model, table, packages, self.session.client("s3"))
+
+    def fault(self, **rule: Any) -> int:
+        """Have the cloud misbehave; see local/faults.py."""
+        return int(self._control("POST", "faults", rule)["id"])
+
+    def fired(self) -> list[dict[str, Any]]:
+        """What faults fired."""
+        return list(self._control("GET", "faults")["fired"])
+
+    def clear_faults(self) -> None:
+        """Have the cloud behave again."""
+        self._control("DELETE", "faults")
+
+    def sweep(self) -> None:
+        """Fire the one-minute schedule now."""
+        self._control("POST", f"schedules/{self.session.stack}-sweep/fire")
+
+    def until(self, look: Any, timeout_s: float, otherwise: Any = lambda: "it did not happen") -> Any:
+        """Look until there is something."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            time.sleep(0.2)
+        raise AssertionError(otherwise())
+
+    @property
+    def _store(self) -> FamilyStore:
+        return FamilyStore(self.session.client("dynamodb"), self.session.outputs["ModelsTableName"])
+
+    def _control(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.session.endpoint}/_boxcar/{path}", method=method, data=json.dumps(body).encode() if body else None
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        document = document.setdefault(part, {})
+    document[path[-1]] = value

@@ -1,0 +1,98 @@
+"""Data and code that cannot work: the run or the model fails by name, its siblings go on, science hears of it once."""
+
+import shutil
+from pathlib import Path
+
+from tests.e2e.deployed import MODELS, Deployed, Run
+
+
+def architecture_with(tmp_path: Path, train: str) -> Path:
+    """A copy of the shipped architecture whose training begins with other code."""
+    shutil.copytree(MODELS, tmp_path / "models")
+    script = tmp_path / "models/boosted_trees/train.py"
+    script.write_text(f"{train}\n")
+    return tmp_path / "models"
+
+
+def nothing_registered(stack: Deployed, family: str, *models: str) -> None:
+    for model in models:
+        assert stack.versions(family, model) == []
+        assert stack.disagreements(family, model) == []
+
+
+def test_an_unload_without_rows_stops_the_run(stack: Deployed) -> None:
+    family = stack.small_family(where="t.product_id < 0")
+    run = stack.run({"family": family})
+    assert (run.status, run.error) == ("FAILED", "NoRows")
+    text = stack.one_alarm(run.name, "science")
+    assert "unload" in text and "minimum_rows" in text
+    assert set(stack.jobs(run.name)) == {"/unload"}
+    nothing_registered(stack, family, "mailer")
+
+
+def test_labels_of_one_class_fail_their_model_and_no_other(stack: Deployed) -> None:
+    family = stack.small_family("mailer", "bag", where="t.product_id % 16 = 0 AND t.mailer = 1")
+    run = stack.run({"family": family})
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "partial")
+    text = stack.one_alarm(run.name, "science")
+    for part in ("InputError", family, "mailer", "prepare"):
+        assert part in text
+    jobs = stack.jobs(run.name)
+    assert len(jobs["mailer/prepare"]["attempts"]) == 1, "bad data is not tried again"
+    assert "mailer/train" not in jobs
+    nothing_registered(stack, family, "mailer")
+    assert [version["version"] for version in stack.versions(family, "bag")] == ["1.0.0"]
+
+
+def test_a_run_without_one_good_model_fails_but_alarms_once(stack: Deployed) -> None:
+    family = stack.small_family("mailer", where="t.product_id % 16 = 0 AND t.mailer = 1")
+    run = stack.run({"family": family})
+    assert (run.status, run.error) == ("FAILED", "AllModelsFailed")
+    assert "InputError" in stack.one_alarm(run.name, "science")
+
+
+def test_a_script_that_raises_is_tried_again_and_then_fails(stack: Deployed, tmp_path: Path) -> None:
+    folder = architecture_with(tmp_path, "raise RuntimeError('the trees are gone')")
+    family = stack.small_family("mailer", models_folder=folder)
+    run = stack.run({"family": family})
+    assert run.status == "FAILED"
+    text = stack.one_alarm(run.name, "science")
+    for part in ("AlgorithmError", "the trees are gone", "mailer", "train"):
+        assert part in text
+    attempts = stack.jobs(run.name)["mailer/train"]["attempts"]
+    assert [attempt["name"][-2:] for attempt in attempts] == ["-1", "-2"]
+    nothing_registered(stack, family, "mailer")
+
+
+def test_a_job_over_its_time_limit_is_stopped_and_not_tried_again(stack: Deployed, tmp_path: Path) -> None:
+    folder = architecture_with(tmp_path, "import time; time.sleep(300)")
+    family = stack.small_family("mailer", models_folder=folder, models__mailer__steps={"train": {"max_runtime_s": 1}})
+    run = stack.run({"family": family})
+    text = stack.one_alarm(run.name, "science")
+    assert "TimeLimitExceeded" in text and "max_runtime_s" in text
+    assert len(stack.jobs(run.name)["mailer/train"]["attempts"]) == 1
+    nothing_registered(stack, family, "mailer")
+
+
+def test_a_sequential_model_without_its_predecessor_says_so(stack: Deployed) -> None:
+    family = stack.small_family("box", "own_container")
+    run: Run = stack.run({"family": family, "models": ["own_container"]})
+    assert run.status == "FAILED"
+    text = stack.one_alarm(run.name, "science")
+    assert "StepError" in text and "@box/approved.model" in text
+
+
+def test_a_candidate_beyond_the_gate_is_rejected_and_the_approved_one_stays(stack: Deployed) -> None:
+    family = stack.small_family("mailer", "bag")
+    assert stack.run({"family": family}).output["status"] == "succeeded"
+    document = {**stack._store.latest(family).family.model_dump(mode="json")}
+    document["source"]["query"] = document["source"]["query"].replace("% 16 = 0", "% 64 = 0")  # a quarter of the rows
+    stack.apply(document)
+    run = stack.run({"family": family, "models": ["mailer"]})
+    assert run.output["status"] == "succeeded"
+    text = stack.one_alarm(run.name, "science")
+    assert "rejected" in text and "mailer" in text and "row" in text
+    newest, first = stack.versions(family, "mailer")
+    assert (newest["status"], newest["is_approved"]) == ("Rejected", False)
+    assert (first["version"], first["status"], first["is_approved"]) == ("1.0.0", "Approved", True)
+    assert stack.disagreements(family, "mailer") == []
