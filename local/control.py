@@ -87,6 +87,10 @@ class Control:
                 return {}
             case ("POST", "schedules", *name, "fire"):
                 return {"execution": cloud.schedules.fire("/".join(name))}
+            case ("POST", "events"):
+                _require(body, "source", "detail-type", "detail")
+                cloud.emit(body["source"], body["detail-type"], body["detail"], body.get("resources", []))
+                return {}
             case ("GET", "mail"):
                 mails = cloud.mailbox.read(query.get("to", [None])[0])
                 return [{**vars(mail), "path": str(mail.path)} for mail in mails]
@@ -103,3 +107,9 @@ class Control:
             "services": sorted(cloud.services),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
         }
+
+
+def _require(body: Any, *fields: str) -> None:
+    for name in fields:
+        if not isinstance(body, dict) or name not in body:
+            raise ApiError("ValidationException", f"the body lacks {name!r}; it needs {', '.join(fields)}")
