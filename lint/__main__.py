@@ -42,16 +42,17 @@ def types(root: Path) -> list[Finding]:
     return tool("mypy", "--no-error-summary", *present)(root)
 
 
+RUFF = ("--quiet", "--output-format=concise", ".")
 MACHINES, TEMPLATE = "statemachines/*.asl.json", "template.yaml"
 CHECKS = [
     Check("sam", "sam validate --lint", validators.sam_validate, TEMPLATE),
     Check("cfn", "cfn-lint on the expanded template", validators.cfn_lint, TEMPLATE),
     Check("mypy", "types", types),
-    Check("ruff", "style and likely mistakes", tool("ruff", "check", "--quiet", "--output-format=concise", ".")),
+    Check("ruff", "style and likely mistakes", tool("ruff", "check", *RUFF)),
     Check(
         "format",
         "layout; `make format` mends it",
-        tool("ruff", "format", "--check", "--quiet", "--output-format=concise", "."),
+        tool("ruff", "format", "--check", *RUFF),
     ),
     Check("statelint", "state machines, by statelint", validators.statelint, MACHINES),
     Check("asl-validator", "state machines, by asl-validator", validators.asl_validator, MACHINES),

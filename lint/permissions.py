@@ -175,12 +175,19 @@ class Samples:
             if function == "Fn::If":
                 sides = [self.fill(side) for side in argument[1:] if side != {"Ref": "AWS::NoValue"}]
                 return sides[0] if sides else []
-        return {key: self.fill(item) for key, item in value.items()}
+        return {
+            key: self._sides(item) if key in ("Action", "Resource") else self.fill(item) for key, item in value.items()
+        }
 
     def _entries(self, entry: Any) -> list[Any]:
         if isinstance(entry, dict) and "Fn::If" in entry:
             return [self.fill(side) for side in entry["Fn::If"][1:] if side != {"Ref": "AWS::NoValue"}]
         return [self.fill(entry)]
+
+    def _sides(self, value: Any) -> list[Any]:
+        """Return what a statement may list under either outcome of its conditions."""
+        sides = self._entries(value)
+        return [item for side in sides for item in _listed(side)]
 
     def _ref(self, name: str) -> str:
         if name in PSEUDO:
