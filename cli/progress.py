@@ -55,7 +55,7 @@ def read_progress(session: Session, run: str) -> Progress:
     arn = session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
     execution = session.client("stepfunctions").describe_execution(executionArn=arn)
     now = datetime.now(UTC)
-    jobs = _jobs(session, run)
+    jobs = read_jobs(session, run)
     document = session.read_json(plan_key(run))
     order = _order(Plan.model_validate(document)) if document else list(jobs)
     steps = []
@@ -81,7 +81,8 @@ def _order(plan: Plan) -> list[tuple[str, str]]:
     return [("", step.name) for step in plan.steps] + [(m, step.name) for m in models for step in plan.models[m].steps]
 
 
-def _jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, Any]]:
+def read_jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The jobs of a run by model and step."""
     pages = (
         session.client("dynamodb")
         .get_paginator("query")

@@ -2,9 +2,12 @@
 
 import copy
 import json
+import socket
 import time
 import urllib.request
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,14 @@ from boxcar.family_store import FamilyStore
 from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
+
+from cli import retailer
 from cli.architectures import read_architectures, read_yaml, upload_code
+from cli.deploy import deploy
 from cli.models import versions
+from cli.progress import read_jobs
 from cli.session import Session
+from local import server
 from local.mailbox import Mail, Mailbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +70,7 @@ class Deployed:
 
     def apply(self, document: dict[str, Any], models_folder: Path = MODELS) -> None:
         """Store a family document as its next version, without the checks of `boxcar families apply`."""
-        s3, store = self.session.client("s3"), self._store
+        s3, store = self.session.client("s3"), self.store
         architectures = {
             name: AppliedArchitecture(spec=spec, code=upload_code(models_folder / name, s3, self.bucket))
             for name, spec in read_architectures(models_folder).items()
@@ -71,7 +79,9 @@ class Deployed:
         number = latest.number + 1 if latest else 1
         family = Family.model_validate(document)
         store.append(
-            FamilyVersion(number=number, file=f"families/{family.family}.yaml", family=family, architectures=architectures)
+            FamilyVersion(
+                number=number, file=f"families/{family.family}.yaml", family=family, architectures=architectures
+            )
         )
 
     def upload(self, body: bytes | dict[str, Any], key: str | None = None) -> str:
@@ -115,9 +125,7 @@ class Deployed:
 
     def jobs(self, run: str) -> dict[str, dict[str, Any]]:
         """The jobs of a run by `model/step`."""
-        from cli.progress import _jobs
-
-        return {f"{model}/{step}": job for (model, step), job in _jobs(self.session, run).items()}
+        return {f"{model}/{step}": job for (model, step), job in read_jobs(self.session, run).items()}
 
     def mails(self, run: str, kind: str = "alarm") -> list[Mail]:
         """Mails of a kind (`alarm`, `report`) that speak of a run."""
@@ -154,6 +162,27 @@ class Deployed:
         """Have the cloud behave again."""
         self._control("DELETE", "faults")
 
+    def counts(self) -> dict[str, Any]:
+        """Calls and invocations since the last `reset_counts`."""
+        return dict(self._control("GET", "calls"))
+
+    def reset_counts(self) -> None:
+        """Count from zero."""
+        self._control("DELETE", "calls")
+
+    def load(self, week: int) -> dict[str, int]:
+        """Fill the warehouse as of a week."""
+        outputs = self.session.outputs
+        return retailer.load(
+            self.session.client("s3"),
+            self.session.client("redshift-data"),
+            bucket=self.bucket,
+            week=week,
+            database=outputs["RedshiftDatabaseName"],
+            workgroup=outputs["RedshiftWorkgroupName"],
+            role=outputs["WarehouseRoleArn"],
+        )
+
     def sweep(self) -> None:
         """Fire the one-minute schedule now."""
         self._control("POST", f"schedules/{self.session.stack}-sweep/fire")
@@ -168,7 +197,7 @@ class Deployed:
         raise AssertionError(otherwise())
 
     @property
-    def _store(self) -> FamilyStore:
+    def store(self) -> FamilyStore:
         return FamilyStore(self.session.client("dynamodb"), self.session.outputs["ModelsTableName"])
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
@@ -183,3 +212,19 @@ def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         document = document.setdefault(part, {})
     document[path[-1]] = value
+
+
+@contextmanager
+def deployed_in(folder: Path) -> Iterator[Deployed]:
+    """Start an empty cloud with its state in a folder, deploy the stack to it, and stop it in the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    state = folder / "state"
+    server.up(port, state, detach=True)
+    try:
+        session = Session(stack="boxcar", local=True, state=state)
+        deploy(session, "local", quiet=True, build_folder=folder / "build")
+        yield Deployed(session)
+    finally:
+        server.down(state)

@@ -85,7 +85,7 @@ def test_a_sequential_model_without_its_predecessor_says_so(stack: Deployed) -> 
 def test_a_candidate_beyond_the_gate_is_rejected_and_the_approved_one_stays(stack: Deployed) -> None:
     family = stack.small_family("mailer", "bag")
     assert stack.run({"family": family}).output["status"] == "succeeded"
-    document = {**stack._store.latest(family).family.model_dump(mode="json")}
+    document = {**stack.store.latest(family).family.model_dump(mode="json")}
     document["source"]["query"] = document["source"]["query"].replace("% 16 = 0", "% 64 = 0")  # a quarter of the rows
     stack.apply(document)
     run = stack.run({"family": family, "models": ["mailer"]})

@@ -29,7 +29,10 @@ def test_an_event_that_is_lost_is_found_by_the_sweep(stack: Deployed) -> None:
     family = stack.small_family()
     before = set(stack.executions())
     fault = stack.fault(
-        event="aws.sagemaker", detail_type="SageMaker Training *", effect="lose", match={"TrainingJobStatus": "Completed"}
+        event="aws.sagemaker",
+        detail_type="SageMaker Training *",
+        effect="lose",
+        match={"TrainingJobStatus": "Completed"},
     )
     stack.upload({"family": family})
     run = stack.started_since(before)
@@ -96,7 +99,9 @@ def test_a_job_whose_role_may_not_read_its_input_fails_by_name(stack: Deployed) 
     iam = stack.session.client("iam")
     resources = stack.session.client("cloudformation").describe_stack_resources(StackName="boxcar")["StackResources"]
     role = next(r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == "JobRole")
-    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}]})
+    document = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}]}
+    )
     iam.put_role_policy(RoleName=role, PolicyName="taken-away", PolicyDocument=document)
     try:
         run = stack.run({"family": family})
