@@ -196,7 +196,7 @@ class EmbeddedCloud:
         seam.deliver_events(self._deliver_event)
         seam.complete_tables()
         seam.complete_schedules()
-        seam.name_resources(iam.resource_namer(self.region, self.account))
+        seam.name_resources(iam.resource_namer(self.region, self.account, self._token_machine))
         seam.watch_requests(self._before, self._after)
 
     def _mount(self, own: Own) -> None:
@@ -213,6 +213,10 @@ class EmbeddedCloud:
         if own.name == "states":
             root = f"arn:aws:iam::{self.account}:root"
             provision_state_machines(lambda action, request: service.handle(action, request, root))
+
+    def _token_machine(self, token: str) -> str | None:
+        find = getattr(self.services.get("states"), "token_machine", None)
+        return find(token) if find else None
 
     async def _before(self, request: seam.Request) -> seam.Response | None:
         rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body)

@@ -41,7 +41,9 @@ class Control:
 
         async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
             if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
-                await behind(scope, receive, send)
+                # Loopback stands for TLS: policies that ask for aws:SecureTransport hold here as they do on AWS.
+                headers = [*scope.get("headers", []), (b"x-forwarded-proto", b"https")]
+                await behind({**scope, "headers": headers}, receive, send)
                 return
             body = b""
             while True:

@@ -26,8 +26,13 @@ SAGEMAKER_NAMES = {
 SAGEMAKER_ARNS = ("ModelPackageName", "ModelPackageArn", "ResourceArn")
 
 
-def resource_namer(region: str, account: str) -> Callable[[str, str, dict[str, Any]], str | None]:
-    """Return the function that names the resource of one request, None where the service has its own rule."""
+def resource_namer(
+    region: str, account: str, token_machine: Callable[[str], str | None]
+) -> Callable[[str, str, dict[str, Any]], str | None]:
+    """Return the function that names the resource of one request, None where the service has its own rule.
+
+    `token_machine` tells which state machine waits for a task token.
+    """
 
     def name(service: str, action: str, request: dict[str, Any]) -> str | None:
         if service == "sagemaker":
@@ -35,6 +40,8 @@ def resource_namer(region: str, account: str) -> Callable[[str, str, dict[str, A
         if service == "redshift-data":
             return _redshift_data(request, region, account)
         if service == "states":
+            if action.startswith("SendTask"):
+                return token_machine(str(request.get("taskToken", ""))) or "*"
             return _states(action, request, f"arn:aws:states:{region}:{account}")
         return None
 
@@ -88,7 +95,7 @@ def _states(action: str, request: dict[str, Any], prefix: str) -> str:
         return str(request["stateMachineAliasArn"]).rpartition(":")[0]
     if action == "CreateStateMachine":
         return f"{prefix}:stateMachine:{request.get('name')}"
-    return "*"  # SendTask*: the resource is the machine that waits, which the token hides
+    return "*"
 
 
 def passed_roles(service: str, action: str, request: dict[str, Any]) -> list[str]:

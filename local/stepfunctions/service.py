@@ -252,6 +252,11 @@ class StepFunctions:
         self._waiter(request).beat.set()
         return {}
 
+    def token_machine(self, token: str) -> str | None:
+        """The machine that waits for a token: IAM checks SendTask* calls against its ARN."""
+        waiter = self._engine.waiters.get(token)
+        return waiter.machine_arn if waiter else None
+
     def _waiter(self, request: dict[str, Any]) -> Waiter:
         token = request.get("taskToken", "")
         if not token.startswith(TOKEN):

@@ -25,8 +25,9 @@ TOKEN = "AQCEAAAAKgAAAAMAAAAAAAAAA"  # noqa: S105, how every token of this engin
 class Waiter:
     """A task that waits for its token to be answered."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, machine_arn: str) -> None:
         self.token = token
+        self.machine_arn = machine_arn
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.beat = asyncio.Event()
 
@@ -43,7 +44,7 @@ async def task_state(strand: Strand, state: asl.Task, value: Any, text: str) -> 
     with contextlib.ExitStack() as held:
         waiter = None
         if resource.mode == "waitForTaskToken":
-            waiter = Waiter(new_token())
+            waiter = Waiter(new_token(), run.machine_arn)
             run.engine.waiters[waiter.token] = waiter
             held.callback(run.engine.waiters.pop, waiter.token, None)
             strand.context = {**strand.context, "Task": {"Token": waiter.token}}
