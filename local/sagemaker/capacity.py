@@ -1,0 +1,112 @@
+"""Two limits: how many instances the account may use, and how many jobs this machine can run at once."""
+
+import json
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+
+from local.service import ApiError
+
+
+class Quotas:
+    """Instances in use, by type and by kind of job, against the account's limits.
+
+    A limit is named as AWS names the quota, `ml.m5.large for training job usage`, or by the type alone, which then
+    holds for each kind of job by itself. What has no limit is unlimited. BOXCAR_LOCAL_LIMITS gives the first ones.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._limits: dict[str, int] = json.loads(os.environ.get("BOXCAR_LOCAL_LIMITS") or "{}")
+        self._used: dict[str, int] = {}
+
+    def set_limit(self, name: str, count: int | None) -> None:
+        """Set a limit in instances; None takes it away."""
+        with self._lock:
+            self._limits.pop(name, None)
+            if count is not None:
+                self._limits[name] = count
+
+    def take(self, instance_type: str, count: int, kind: str) -> None:
+        """Use `count` instances for a job of a kind ("training", "processing", "transform").
+
+        Raises:
+            ApiError: ResourceLimitExceeded.
+        """
+        quota = f"{instance_type} for {kind} job usage"
+        with self._lock:
+            used = self._used.get(quota, 0)
+            limit = self._limits.get(quota, self._limits.get(instance_type))
+            if limit is not None and used + count > limit:
+                raise ApiError(
+                    "ResourceLimitExceeded",
+                    f"The account-level service limit '{quota}' is {limit} Instances, with current utilization of "
+                    f"{used} Instances and a request delta of {count} Instances. Please use AWS Service Quotas to "
+                    "request an increase for this quota. If AWS Service Quotas is not available, contact AWS support "
+                    "to request an increase for this quota.",
+                )
+            self._used[quota] = used + count
+
+    def give(self, instance_type: str, count: int, kind: str) -> None:
+        """Give instances back."""
+        quota = f"{instance_type} for {kind} job usage"
+        with self._lock:
+            self._used[quota] = max(0, self._used.get(quota, 0) - count)
+
+
+class Slots:
+    """Places for jobs that run at once, given in the order of asking."""
+
+    def __init__(self, count: int) -> None:
+        self._condition = threading.Condition()
+        self._free = count
+        self._queue: deque[object] = deque()
+
+    def place(self, gave_up: Callable[[], bool]) -> "Place":
+        """A place to enter; `gave_up` ends the waiting, looked at after `wake`."""
+        return Place(self, gave_up)
+
+    def wake(self) -> None:
+        """Let everybody who waits look whether to give up."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def _enter(self, gave_up: Callable[[], bool]) -> bool:
+        me = object()
+        with self._condition:
+            self._queue.append(me)
+            self._condition.wait_for(lambda: gave_up() or (self._free > 0 and self._queue[0] is me))
+            self._queue.remove(me)
+            taken = not gave_up()
+            self._free -= taken
+            self._condition.notify_all()
+            return taken
+
+    def _leave(self) -> None:
+        with self._condition:
+            self._free += 1
+            self._condition.notify_all()
+
+
+class Place:
+    """One place, as a context manager that may be left early."""
+
+    def __init__(self, slots: Slots, gave_up: Callable[[], bool]) -> None:
+        self._slots = slots
+        self._gave_up = gave_up
+        self.held = False
+
+    def __enter__(self) -> "Place":
+        self.held = self._slots._enter(self._gave_up)
+        return self
+
+    def leave(self) -> None:
+        """Give the place to the next in line; a second call does nothing."""
+        if self.held:
+            self.held = False
+            self._slots._leave()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.leave()

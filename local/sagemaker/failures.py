@@ -1,0 +1,14 @@
+"""Why a job ends before its time."""
+
+REASON_LIMIT = 1024  # characters that AWS keeps of a FailureReason
+
+
+class JobFailure(Exception):  # noqa: N818
+    """The job fails; `kind` is what AWS writes first: AlgorithmError, ClientError, InternalServerError."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}"[:REASON_LIMIT])
+
+
+class Stopped(Exception):  # noqa: N818
+    """Somebody asked the job to stop, or its time is over."""

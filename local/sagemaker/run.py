@@ -1,0 +1,127 @@
+"""One live job: its folders, its process, and how it is stopped."""
+
+import signal
+import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.sagemaker.capacity import Place
+from local.sagemaker.containers import Image, PullError
+from local.sagemaker.data import Bucket
+from local.sagemaker.failures import JobFailure, Stopped
+from local.sagemaker.launcher import Process
+from local.sagemaker.timers import Timer
+
+if TYPE_CHECKING:
+    from local.sagemaker.jobs import Jobs, Kind
+
+# "SageMaker sends the job the SIGTERM signal, which delays job termination for 120 seconds" (API_StopTrainingJob)
+GRACE = 120.0
+
+STOP, TIME_LIMIT = "Stop", "MaxRuntimeExceeded"
+
+
+class Run:
+    """What a kind of job works with while one of its jobs is alive."""
+
+    def __init__(self, jobs: "Jobs", kind: "Kind", record: dict[str, Any]) -> None:
+        self.jobs = jobs
+        self.kind = kind
+        self.name: str = record[f"{kind.noun}Name"]
+        self.request = record
+        self.root = jobs.containers.root(kind.resource, self.name)
+        self.base = self.root / "opt/ml"
+        self.log = self.root / "log"
+        self.role_arn = kind.role(record)
+        self.place: Place | None = None
+        self.stopped_by: str | None = None
+        self._process: Process | None = None
+        self._timers: list[Timer] = []
+        self._lock = threading.Lock()
+
+    def stopping(self) -> bool:
+        """Whether somebody asked for its end, or its time is over."""
+        return self.stopped_by is not None
+
+    def check(self) -> None:
+        """Raise Stopped when it is to stop."""
+        if self.stopping():
+            raise Stopped
+
+    def bucket(self) -> Bucket:
+        """S3 as the job's role may use it."""
+        client, _ = self._assume()
+        return Bucket(client, self.jobs.cloud.region, self.role_arn, self.stopping)
+
+    def credentials(self) -> dict[str, str]:
+        """Environment variables that make the container act as the job's role."""
+        return self._assume()[1]
+
+    def _assume(self) -> tuple[Any, dict[str, str]]:
+        try:
+            return self.jobs.roles.assume(self.role_arn)
+        except Exception as error:
+            raise JobFailure(
+                "ClientError",
+                f"Could not assume role {self.role_arn}. Please ensure that the role exists and allows principal "
+                f"'sagemaker.amazonaws.com' to assume the role. ({error})",
+            ) from error
+
+    def image(self, uri: str) -> Image:
+        """The environment behind an image; as SageMaker fails a job whose image it cannot pull."""
+        try:
+            image = self.jobs.containers.image(uri, self.role_arn)
+            self.jobs.containers.interpreter(image).wait()
+        except PullError as error:
+            raise JobFailure("ClientError", str(error)) from error
+        return image
+
+    def limit(self, seconds: float) -> None:
+        """From now on, stop after so many seconds of the cloud's clock."""
+        self._timers.append(self.jobs.timers.after(seconds, partial(self.stop, TIME_LIMIT)))
+
+    def start(self, image: Image, argv: list[str], env: dict[str, str], cwd: Path) -> Process:
+        """Start the container's process, as the job's role.
+
+        Raises:
+            Stopped: the job was stopped before.
+            JobFailure: the process cannot be started.
+        """
+        env = {**self.credentials(), **env}
+        with self._lock:
+            self.check()
+            try:
+                self._process = self.jobs.containers.start(image, self.root, argv, env, cwd, self.log)
+            except OSError as error:
+                raise JobFailure("InternalServerError", f"the container could not be started: {error}") from error
+            return self._process
+
+    def execute(self, image: Image, argv: list[str], env: dict[str, str], cwd: Path) -> int:
+        """Run the container's process to its end and return its exit code; the next job gets this one's place."""
+        code = self.start(image, argv, env, cwd).wait()
+        if self.place is not None:
+            self.place.leave()
+        return 128 - code if code < 0 else code  # as a container reports a signal
+
+    def stop(self, why: str) -> bool:
+        """Begin to stop: SIGTERM, and SIGKILL when the grace is over. False when it was stopping already."""
+        with self._lock:
+            if self.stopped_by is not None:
+                return False
+            self.stopped_by = why
+            process = self._process
+        self.jobs.stopping(self)
+        if process is not None:
+            process.signal(signal.SIGTERM)
+            self._timers.append(self.jobs.timers.after(GRACE, process.kill))
+        self.jobs.slots.wake()
+        return True
+
+    def close(self) -> None:
+        """Forget the timers, end what was left running, delete the folders."""
+        for timer in self._timers:
+            timer.cancel()
+        if self._process is not None:
+            self._process.kill()
+        self.jobs.containers.remove(self.root)

@@ -1,0 +1,107 @@
+"""The SageMaker service: which action goes where."""
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from local.sagemaker.containers import IMAGES, Containers, Image
+from local.sagemaker.events import Announcer
+from local.sagemaker.jobs import Jobs, Kind
+from local.sagemaker.models import Models
+from local.sagemaker.processing import Processing
+from local.sagemaker.registry import Registry
+from local.sagemaker.requests import operations, service_model, validate
+from local.sagemaker.store import Store
+from local.sagemaker.tags import Tags
+from local.sagemaker.training import Training
+from local.sagemaker.transform import Transform
+from local.service import ApiError, Cloud
+
+
+class SageMaker:
+    """Jobs, models and the model registry. State lies in `sagemaker/` of the cloud's state folder."""
+
+    def __init__(self, cloud: Cloud, images: dict[str, Image] | None = None) -> None:
+        folder = cloud.state / "sagemaker"
+        places = os.cpu_count() or 1
+        self._store = Store(folder / "sagemaker.sqlite")
+        self._events = Announcer(cloud)
+        # one thread a job: with a job on every core, more threads only take turns
+        self._containers = Containers(cloud, folder / "work", IMAGES if images is None else images, threads=1)
+        tags = Tags(self._store)
+        models = Models(cloud, self._store, tags, self._events)
+        registry = Registry(cloud, self._store, tags, self._events)
+        self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, places)
+        kinds: list[Kind] = [Training(), Processing(), Transform(models.found)]
+        self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "CreateModel": models.create,
+            "DescribeModel": models.describe,
+            "ListModels": models.list,
+            "DeleteModel": models.delete,
+            "DescribeModelPackageGroup": registry.describe_group,
+            "ListModelPackageGroups": registry.list_groups,
+            "DeleteModelPackageGroup": registry.delete_group,
+            "DescribeModelPackage": registry.describe,
+            "ListModelPackages": registry.list,
+            "DeleteModelPackage": registry.delete,
+            "AddTags": tags.add,
+            "ListTags": tags.list,
+            "DeleteTags": tags.delete,
+        }
+        self._signed: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
+            "CreateModelPackageGroup": registry.create_group,
+            "CreateModelPackage": registry.create,
+            "UpdateModelPackage": registry.update,
+        }
+        for kind in kinds:
+            self._actions |= {
+                f"Create{kind.noun}": partial(self._jobs.create, kind),
+                f"Describe{kind.noun}": partial(self._jobs.describe, kind),
+                f"Stop{kind.noun}": partial(self._jobs.stop, kind),
+                f"List{kind.noun}s": partial(self._list, kind),
+            }
+            self._jobs.recover(kind)
+
+    def handle(self, action: str, request: dict[str, Any], caller_arn: str) -> dict[str, Any]:
+        """Answer one action.
+
+        Raises:
+            ApiError: what AWS would refuse, and what this cloud does not implement.
+        """
+        if action not in self._actions and action not in self._signed:
+            known = ", ".join(sorted([*self._actions, *self._signed]))
+            what = (
+                "is not implemented by the embedded cloud"
+                if action in operations()
+                else "is not an action of SageMaker"
+            )
+            raise ApiError("UnknownOperationException", f"{action} {what}; it has: {known}", 404)
+        validate(action, request)
+        if action in self._signed:
+            return self._signed[action](request, caller_arn)
+        return self._actions[action](request)
+
+    def set_limit(self, name: str, count: int | None) -> None:
+        """Set how many instances may be in use: of a type for each kind of job, or of one of AWS's quota names.
+
+        `ml.m5.large` or `ml.m5.large for training job usage`; None takes the limit away.
+        """
+        self._jobs.quotas.set_limit(name, count)
+
+    def warm(self) -> None:
+        """Begin to import what the images' jobs import, in the background, so that the first job need not wait."""
+        for image in self._containers.images.values():
+            threading.Thread(target=lambda image=image: self._containers.interpreter(image).warm(), daemon=True).start()
+
+    def close(self) -> None:
+        """End every job's process, save, stop."""
+        self._jobs.close()
+        self._events.close()
+        self._store.close()
+
+    def _list(self, kind: Kind, request: dict[str, Any]) -> dict[str, Any]:
+        shape = service_model().operation_model(f"List{kind.noun}s").output_shape.members[f"{kind.noun}Summaries"]
+        found, token = self._jobs.list(kind, request, list(shape.member.members))
+        return {f"{kind.noun}Summaries": found, **({"NextToken": token} if token else {})}
