@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from boxcar.aws import client
 from boxcar.jobs.monitor import Monitor
@@ -13,6 +14,7 @@ from boxcar.jobs.wakes import wake_launcher
 from boxcar.settings import settings
 
 logger = Logger(service="monitor_jobs")
+copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain says
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from pydantic import ValidationError
 
 from boxcar.aws import client
@@ -17,6 +18,7 @@ from boxcar.plans import Plan, plan_key
 from boxcar.settings import settings
 
 logger = Logger(service="submit_job")
+copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain says
 
 
 @named_errors

@@ -9,7 +9,7 @@ from boxcar.jobs.table import Conflict, JobsTable
 
 GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")  # nobody waits: as good as answered
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("boxcar")
 
 
 def send_answer(states: Any, job: Job, token: str) -> None:

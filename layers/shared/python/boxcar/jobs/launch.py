@@ -24,7 +24,7 @@ MOST_DEATHS = 5  # launches of one job that nobody came back from
 MARGIN_S = 15.0  # a pass ends so long before its function would be killed
 SOON_S = 60.0  # what becomes possible later than this is found by the schedule
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("boxcar")
 
 
 @dataclass

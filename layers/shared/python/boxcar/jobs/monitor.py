@@ -24,7 +24,7 @@ GRACE_S = 60.0  # after max_runtime_s, for AWS's own events
 MOST_CONFLICTS = 6
 MARGIN_S = 10.0
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("boxcar")
 
 
 @dataclass

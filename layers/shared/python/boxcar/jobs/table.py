@@ -17,7 +17,7 @@ CONFLICTS = {"TransactionConflict", "TransactionConflictException"}
 PAGE = 100
 _LIMIT_NAMES = {"#limit": "limit", "#until": "until"}  # both are reserved words
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("boxcar")
 
 
 class Conflict(Exception):  # noqa: N818

@@ -1,0 +1,92 @@
+"""Whoever is killed between any two calls, the next one goes on: one job an attempt, one answer, nothing held."""
+
+import itertools
+
+import pytest
+from boxcar.jobs.table import Conflict
+
+from tests.unit.jobs.conftest import World, make_step
+from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
+from tests.unit.jobs.fakes import Ending, FakeS3, Killed, client_error
+
+
+def _life(world: World, kind: str, token: str = "token") -> None:
+    """One job from submission to its end; whoever is killed is run again, as Lambda and the schedule would."""
+
+    def surviving(act: object) -> None:
+        for _ in range(2):
+            try:
+                act()  # type: ignore[operator]
+                return
+            except (Killed, Conflict):
+                world.clock.time += 130  # visibility of its message
+
+    surviving(lambda: world.submit(make_step("work", kind), token=token))
+    surviving(world.launch)
+    for _ in range(40):
+        if not world.open_items():
+            break
+        world.clock.time += 30
+        for service in (world.sagemaker, world.redshift):
+            world.post.collect(service, world.clock())
+        for event in world.post.due(world.clock()):
+            surviving(lambda event=event: world.monitor().hear(event))
+        surviving(lambda: world.monitor().sweep())
+        surviving(world.launch)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("kind", "refusals", "algorithm_errors"),
+    [("training", 0, 0), ("transform", 0, 0), ("statement", 0, 0), ("processing", 1, 1)],
+)
+def test_killed_at_every_call(kind: str, refusals: int, algorithm_errors: int, after: bool) -> None:
+    reached = 0
+    for kill_at in itertools.count(1):
+        world = World(FakeDynamoDB(), FakeS3())
+        world.calls.kill_at, world.calls.kill_after = kill_at, after
+        endings = [Ending("Failed", "AlgorithmError: x")] * algorithm_errors + [Ending()]
+        world.sagemaker.endings["work"] = endings
+        world.redshift.endings["work"] = [Ending()]
+        world.sagemaker.faults[f"create_{kind}_job"] = [client_error("ResourceLimitExceeded")] * refusals
+        _life(world, kind)
+        world.calls.kill_at = None
+        _check(world, kind, attempts=1 + algorithm_errors, kill_at=kill_at)
+        if len(world.calls.log) < kill_at:
+            break
+        reached = kill_at
+    assert reached > 12, "the kill never came near the end of a life"
+
+
+def _check(world: World, kind: str, attempts: int, kill_at: int) -> None:
+    where = f"killed at call {kill_at}: {world.calls.log[max(0, kill_at - 3) : kill_at]}"
+    (item,) = world.items()
+    job = world.table.get(item["job"]["S"])
+    assert job is not None and job.status == "Completed", where
+    started = list(world.sagemaker.jobs) + [job.name for job in world.redshift.jobs.values()]
+    assert started == [f"{job.id}-{number}" for number in range(1, attempts + 1)], where
+    assert [attempt.number for attempt in job.attempts] == list(range(1, attempts + 1)), where
+    assert world.answer()["output"]["attempts"] == attempts, where
+    assert world.held() == [], where
+    assert world.open_items() == [], where
+
+
+def test_a_job_that_kills_its_launcher_is_given_up(world: World) -> None:
+    class Deadly:
+        def __getattr__(self, name: str) -> object:
+            raise Killed
+
+    world.submit(make_step("train"))
+    world.submit(make_step("other", "statement"), token="other", run="run-2")
+    world.calls.services["sagemaker"] = Deadly()
+    for _ in range(8):
+        try:
+            world.launch()
+        except Killed:
+            pass
+        world.clock.time += 130
+        world.deliver()
+    assert world.answer()["error"] == "InternalServerError" and "died 5 times" in world.answer()["cause"]
+    world.run()
+    assert "output" in world.answer("other")
+    assert world.held() == []
