@@ -5,8 +5,6 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header
 
-# Compiled files stay out of functions/ and layers/, which are packaged as they are.
-export PYTHONPYCACHEPREFIX := $(CURDIR)/.boxcar/pycache
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
@@ -41,7 +39,7 @@ format: setup ## mend what ruff can mend by itself
 ENV ?=
 deploy: export PATH := $(CURDIR)/$(BIN):$(PATH)
 deploy: setup ## build, and deploy to AWS: guided, or with ENV=dev or ENV=prod
-	@find functions layers -name __pycache__ -prune -exec rm -rf {} +
+	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # both are packaged as they are
 	@unset BOXCAR_LAYER_PYTHON; sam build && sam deploy $(if $(ENV),--config-env $(ENV),--guided)
 
 # make bench NAME=imports
@@ -50,7 +48,7 @@ bench: setup ## list the benches, or run one: NAME=counts
 	@$(BIN)/python -m tests.bench $(NAME)
 
 clean: ## remove what builds and checks leave behind; environments and the embedded cloud's state stay
-	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .boxcar/pycache
+	@rm -rf .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	@find . -name __pycache__ -not -path './.venv/*' -not -path './.boxcar/*' -prune -exec rm -rf {} +
 
 reset: setup ## stop the embedded cloud and empty it

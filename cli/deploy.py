@@ -1,6 +1,7 @@
 """`boxcar deploy`: the real SAM CLI, against AWS or against the embedded cloud."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,9 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
     if session.local:
         # Functions run on this machine there, so their dependencies are built for it.
         environment["BOXCAR_LAYER_PYTHON"] = sys.executable
+    for folder in ("functions", "layers/shared"):  # packaged as they are; what Python left there would change each zip
+        for compiled in Path(folder).rglob("__pycache__"):
+            shutil.rmtree(compiled, ignore_errors=True)
     build_options = ["--build-dir", str(build_folder)] if build_folder else []
     deploy_options = ["--template-file", str(build_folder / "template.yaml")] if build_folder else []
     _sam(["build", "--config-env", config_env, *build_options], environment, quiet)

@@ -9,11 +9,11 @@ from tests.bench import __main__ as runner
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "sums.py").write_text(
-        '"""Adds numbers.\n\nSlowly."""\n\ndef main():\n    print("table")\n    return {"n": 3}\n'
-    )
+    text = '"""Adds numbers.\n\nSlowly."""\n\ndef main():\n    print("table")\n    return {"n": 3}\n'
+    (tmp_path / "sums.py").write_text(text)
     (tmp_path / "parts.py").write_text('"""What benches share; no bench."""\n')
-    monkeypatch.setattr(runner, "benches", lambda found=runner.benches(tmp_path): found)
+    known = runner.benches(tmp_path)
+    monkeypatch.setattr(runner, "benches", lambda: known)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(runner.importlib, "import_module", lambda name: __import__(name.removeprefix("tests.bench.")))
     return tmp_path
