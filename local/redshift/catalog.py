@@ -1,0 +1,76 @@
+"""What there is: databases, schemas, tables and columns, as the API lists them."""
+
+from typing import Any
+
+import duckdb
+
+from local.redshift.results import column_metadata
+from local.service import ApiError
+
+HIDDEN = "('main', 'rs_identity')"
+SYSTEM = "('pg_catalog', 'information_schema')"
+
+
+def schemas(connection: duckdb.DuckDBPyConnection, pattern: str | None) -> list[str]:
+    """Names of schemas that match a LIKE pattern."""
+    rows = connection.execute(
+        f"SELECT schema_name FROM duckdb_schemas() WHERE database_name IN (current_database(), 'system') "  # noqa: S608
+        f"AND schema_name NOT IN {HIDDEN} AND schema_name LIKE ? ESCAPE '\\' GROUP BY 1 ORDER BY 1",
+        [pattern or "%"],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def tables(connection: duckdb.DuckDBPyConnection, schema: str | None, table: str | None) -> list[dict[str, str]]:
+    """Tables and views that match LIKE patterns."""
+    rows = connection.execute(
+        f"""
+        SELECT schema_name, table_name, CASE WHEN schema_name IN {SYSTEM} THEN 'SYSTEM TABLE' ELSE 'TABLE' END
+        FROM duckdb_tables() WHERE database_name = current_database() AND schema_name NOT IN {HIDDEN}
+        AND schema_name LIKE $schema ESCAPE '\\' AND table_name LIKE $table ESCAPE '\\'
+        UNION ALL
+        SELECT schema_name, view_name, CASE WHEN internal THEN 'SYSTEM VIEW' ELSE 'VIEW' END
+        FROM duckdb_views() WHERE database_name = current_database() AND schema_name NOT IN {HIDDEN} AND NOT internal
+        AND schema_name LIKE $schema ESCAPE '\\' AND view_name LIKE $table ESCAPE '\\'
+        ORDER BY 1, 2
+        """,  # noqa: S608 (constants)
+        {"schema": schema or "%", "table": table or "%"},
+    ).fetchall()
+    return [{"schema": row[0], "name": row[1], "type": row[2]} for row in rows]
+
+
+def columns(connection: duckdb.DuckDBPyConnection, schema: str | None, table: str) -> list[dict[str, Any]]:
+    """The columns of a table or view; without a schema, of the first that has it.
+
+    Raises:
+        ApiError: there is no such table.
+    """
+    rows = connection.execute(
+        """
+        SELECT schema_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns()
+        WHERE database_name = current_database() AND table_name = $table AND schema_name = coalesce($schema, 'public')
+        ORDER BY column_index
+        """,
+        {"table": table.lower(), "schema": schema.lower() if schema else None},
+    ).fetchall()
+    if not rows:
+        raise ApiError("ValidationException", f"Table {schema + '.' if schema else ''}{table} does not exist")
+    lengths = _lengths(connection, rows[0][0], table.lower())
+    described = []
+    for owner, name, kind, nullable, default in rows:
+        column = column_metadata(name, kind, table.lower(), owner)
+        column.update(nullable=int(nullable), length=lengths.get(name, 0))
+        if default is not None and "rs_identity" not in str(default):
+            column["columnDefault"] = str(default)
+        described.append(column)
+    return described
+
+
+def _lengths(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, int]:
+    """How many bytes text columns may hold, from the checks that CREATE TABLE made for them."""
+    rows = connection.execute(
+        "SELECT constraint_column_names[1], regexp_extract(expression, 'strlen.*<= (\\d+)', 1) FROM duckdb_constraints() "
+        "WHERE schema_name = ? AND table_name = ? AND constraint_type = 'CHECK'",
+        [schema, table],
+    ).fetchall()
+    return {name: int(length) for name, length in rows if length}
