@@ -45,6 +45,7 @@ deploy: setup ## build, and deploy to AWS: guided, or with ENV=dev or ENV=prod
 # make bench NAME=imports
 NAME ?=
 bench: setup ## list the benches, or run one: NAME=counts
+	@$(if $(NAME),$(PYTHON) requirements/install.py --with $(wildcard tests/bench/environments/*.lock))
 	@$(BIN)/python -m tests.bench $(NAME)
 
 clean: ## remove what builds and checks leave behind; environments and the embedded cloud's state stay
@@ -57,7 +58,7 @@ reset: setup ## stop the embedded cloud and empty it
 lock: setup ## choose the newest versions again and write every lock file
 	@for name in uv boxcar sam node; do $(LOCK) --upgrade requirements/$$name.in -o requirements/$$name.lock || exit 1; done
 	@$(LOCK) --upgrade --constraint requirements/boxcar.lock layers/deps/requirements.in -o layers/deps/requirements.txt
-	@for file in local/environments/*.in; do [ ! -e $$file ] || $(LOCK) --upgrade $$file -o $${file%.in}.lock || exit 1; done
+	@for file in local/environments/*.in tests/bench/environments/*.in; do [ ! -e $$file ] || $(LOCK) --upgrade $$file -o $${file%.in}.lock || exit 1; done
 
 # One of the checkers of state machines is a Node program. Where the machine has no Node, PyPI has one.
 setup-node: node_modules/.package-lock.json
