@@ -8,7 +8,9 @@ Usage: python3 requirements/install.py [--with LOCK ...]
 """
 
 import argparse
+import fcntl
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -31,18 +33,26 @@ def main() -> int:
         found = ".".join(map(str, sys.version_info[:3]))
         print(f"setup: Python {found} at {sys.executable} is too old; run `make PYTHON=python3.11 …` (3.11 or newer)")
         return 1
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    with (ENVIRONMENTS / ".setup").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # a second setup waits for the first, then finds its work done
+        make_all(arguments.extra)
+    return 0
+
+
+def make_all(extra: list[Path]) -> None:
+    """Make what is missing or out of date: .venv first, since it holds uv."""
     make_venv()
     locks = [ROOT / "requirements" / "sam.lock", *sorted((ROOT / "local" / "environments").glob("*.lock"))]
-    for lock in [*locks, *(path.resolve() for path in arguments.extra)]:
+    for lock in [*locks, *(path.resolve() for path in extra)]:
         make_environment(ENVIRONMENTS / lock.stem, lock)
     link_commands(ENVIRONMENTS / "sam", ["sam"])
-    return 0
 
 
 def make_venv() -> None:
     """Make .venv: pip brings uv, uv brings everything else, the project itself is installed editable."""
     uv_lock, lock = ROOT / "requirements" / "uv.lock", ROOT / "requirements" / "boxcar.lock"
-    digest = digest_of(uv_lock, lock, ROOT / "pyproject.toml")
+    digest = digest_of(uv_lock, lock) + project_digest(ROOT / "pyproject.toml")
     if is_current(VENV, digest):
         return
     started = time.monotonic()
@@ -89,6 +99,15 @@ def digest_of(*paths: Path) -> str:
     for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def project_digest(pyproject: Path) -> str:
+    """Return a digest of what installing the project depends on; settings of tools are not among it."""
+    import tomllib  # not at the top: a Python without it is to be told its version, not to fail on an import
+
+    document = tomllib.loads(pyproject.read_text())
+    parts = [document["build-system"], document["project"], document["tool"]["hatch"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def is_current(environment: Path, digest: str) -> bool:

@@ -63,3 +63,13 @@ def test_a_python_that_is_too_old_is_told_what_to_write(install, monkeypatch, ca
     monkeypatch.setattr(install.sys, "argv", ["install.py"])
     assert install.main() == 1
     assert "is too old; run `make PYTHON=python3.11" in capsys.readouterr().out
+
+
+def test_settings_of_tools_do_not_make_the_environment_again(install, tmp_path):
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text((ROOT / "pyproject.toml").read_text())
+    before = install.project_digest(pyproject)
+    pyproject.write_text(pyproject.read_text() + '\n[tool.coverage.run]\nsource = ["cli"]\n')
+    assert install.project_digest(pyproject) == before
+    pyproject.write_text(pyproject.read_text().replace("cli.main:main", "cli.other:main"))
+    assert install.project_digest(pyproject) != before
