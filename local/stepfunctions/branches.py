@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from local.stepfunctions import definition as asl
-from local.stepfunctions import interpreter
+from local.stepfunctions import errors, interpreter
 from local.stepfunctions.definition import MISSING
+from local.stepfunctions.errors import StateFailure
 from local.stepfunctions.history import dumps
-from local.stepfunctions.jsonata import Expression
-from local.stepfunctions.strand import Outcome, RuntimeFailure, Strand, finish, integer
+from local.stepfunctions.jsonata import EvaluationError, Expression
+from local.stepfunctions.strand import Outcome, Strand, finish, integer
 
 MAX_CONCURRENCY = 40  # iterations of an inline Map that run at once (developer guide, "Map state")
 
@@ -20,79 +21,116 @@ async def parallel_state(strand: Strand, state: asl.Parallel, value: Any, text: 
     """Parallel: every branch gets the same input; the outputs come as a list in the order of the branches."""
     history = strand.run.history
     if state.arguments is not MISSING:
-        value_in = strand.evaluate(state.arguments, value)
-        text_in = dumps(value_in)
+        value = strand.evaluate(state.arguments, original := value)
+        text = dumps(value)
     else:
-        value_in, text_in = value, text
+        original = value
     strand.previous = started = history.add("ParallelStateStarted", strand.previous)
     parts = strand.place.setdefault("parts", {})
+    strand.children = [strand.child(started, strand.context, parts.setdefault(str(i), {})) for i in range(len(state.branches))]
 
     async def branch(index: int) -> Any:
-        part = parts.setdefault(str(index), {})
-        if "output" in part:
-            return part["output"]
-        inner = Strand(strand.run, strand.variables, started, strand.context, part)
-        output, _ = await interpreter.walk(inner, state.branches[index], value_in, text_in)
-        part["output"] = output
+        inner = strand.children[index]
+        if "output" in inner.place:
+            return inner.place["output"]
+        output, _ = await interpreter.walk(inner, state.branches[index], value, text)
+        inner.place["output"] = output
         strand.previous = inner.previous
         return output
 
+    failure = Failure()
+    work = [failure.noted(i, branch) for i in range(len(state.branches))]
     try:
-        results = await together([lambda i=i: branch(i) for i in range(len(state.branches))], len(state.branches))
-    except BaseException:
-        strand.previous = history.add("ParallelStateFailed", strand.previous) if not cancelled() else strand.previous
+        results = await together(work, len(work))
+    except StateFailure as error:
+        strand.previous = strand.children[failure.index].previous
+        if error.error != errors.RUNTIME:
+            for child in strand.children:
+                aborted(child, strand.previous)
         raise
-    last = strand.previous
-    history.add("ParallelStateSucceeded", last)
+    history.add("ParallelStateSucceeded", strand.previous)
     strand.place.pop("parts", None)
-    return finish(strand, state, state.next, value, results, result=results)
+    return finish(strand, state, state.next, original, results, result=results)
 
 
 async def inline_map(strand: Strand, state: asl.Map, value: Any, text: str) -> Outcome:
     """Map, inline: one iteration an item, at most MaxConcurrency at a time."""
     history = strand.run.history
-    items = await items_of(strand, state, value)
-    limit = integer(strand, state.max_concurrency, value) or MAX_CONCURRENCY
-    strand.previous = started = history.add("MapStateStarted", strand.previous, {"length": len(items)})
+    items = items_of(strand, state, value)
+    limit = min(integer(strand, state.max_concurrency, value) or MAX_CONCURRENCY, MAX_CONCURRENCY)
+    strand.previous = last = history.add("MapStateStarted", strand.previous, {"length": len(items)})
     parts = strand.place.setdefault("parts", {})
-    slots = {"previous": started}
+    strand.children = [strand.child(0, strand.context, parts.setdefault(str(i), {})) for i in range(len(items))]
+    todo = [i for i in range(len(items)) if "output" not in parts[str(i)]]
+
+    def start(index: int, previous: int) -> None:
+        strand.children[index].previous = history.add("MapIterationStarted", previous, named(index))
+
+    def named(index: int) -> dict[str, Any]:
+        return {"name": state.name, "index": index}
 
     async def iteration(index: int) -> Any:
-        part = parts.setdefault(str(index), {})
-        if "output" in part:
-            return part["output"]
-        details = {"name": state.name, "index": index}
-        begun = history.add("MapIterationStarted", slots["previous"], details)
-        inner = Strand(strand.run, strand.variables, begun, {**strand.context, "Map": map_context(items, index)}, part)
-        try:
-            item = select(strand, inner, state, value, items, index)
-            output, _ = await interpreter.walk(inner, state.processor, item, dumps(item))
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            strand.previous = history.add("MapIterationFailed", inner.previous, details)
-            raise
-        part["output"] = output
-        slots["previous"] = inner.previous
-        strand.previous = history.add("MapIterationSucceeded", inner.previous, details)
-        return output
+        nonlocal last
+        inner = strand.children[index]
+        if not inner.previous:
+            start(index, last)
+        inner.context = {**strand.context, "Map": map_context(items, index)}
+        item = items[index] if state.selector is MISSING else inner.evaluate(state.selector, value)
+        output, _ = await interpreter.walk(inner, state.processor, item, dumps(item))
+        inner.place["output"] = output
+        last = inner.previous
+        strand.previous = history.add("MapIterationSucceeded", inner.previous, named(index))
 
+    for index in todo[:limit]:
+        start(index, last)
+    failure = Failure()
     try:
-        results = await together([lambda i=i: iteration(i) for i in range(len(items))], limit)
-    except asyncio.CancelledError:
-        raise
-    except BaseException:
-        strand.previous = history.add("MapStateFailed", strand.previous)
+        await together([failure.noted(i, iteration) for i in todo], limit)
+    except StateFailure as error:
+        strand.previous = strand.children[failure.index].previous
+        if error.error != errors.RUNTIME and not isinstance(error, EvaluationError):
+            for index in (i for i in todo if strand.children[i].previous and "output" not in parts[str(i)]):
+                kind = "MapIterationFailed" if index == failure.index else "MapIterationAborted"
+                history.add(kind, strand.previous, named(index))
+                aborted(strand.children[index], strand.previous)
         raise
     history.add("MapStateSucceeded", strand.previous)
+    results = [parts[str(i)]["output"] for i in range(len(items))]
     strand.place.pop("parts", None)
     return finish(strand, state, state.next, value, results, result=results)
 
 
-def cancelled() -> bool:
-    """Whether the current task is being cancelled."""
-    task = asyncio.current_task()
-    return bool(task and task.cancelling())
+class Failure:
+    """Which piece of parallel work failed first."""
+
+    def __init__(self) -> None:
+        self.index = 0
+        self._known = False
+
+    def noted(self, index: int, work: Callable[[int], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        """The work, with its failure noted."""
+
+        async def run() -> Any:
+            try:
+                return await work(index)
+            except StateFailure:
+                if not self._known:
+                    self.index, self._known = index, True
+                raise
+
+        return run
+
+
+ABORTABLE = frozenset({"Task", "Wait", "Parallel", "Map"})  # the types that have an …StateAborted event
+
+
+def aborted(strand: Strand, previous: int) -> None:
+    """Say of every state that was entered and not left that it was aborted, the inner ones first."""
+    for child in strand.children:
+        aborted(child, previous)
+    if strand.open in ABORTABLE:
+        strand.run.history.add(f"{strand.open}StateAborted", previous)
+    strand.open = ""
 
 
 def map_context(items: Any, index: int) -> dict[str, Any]:
@@ -103,30 +141,23 @@ def map_context(items: Any, index: int) -> dict[str, Any]:
     return {"Item": item}
 
 
-def select(strand: Strand, inner: Strand, state: asl.Map, value: Any, items: Any, index: int) -> Any:
-    """The input of one iteration: the item, or what ItemSelector makes of it."""
-    if state.selector is MISSING:
-        return {"Key": items.keys[index], "Value": items[index]} if isinstance(items, Pairs) else items[index]
-    return inner.evaluate(state.selector, value)
-
-
 class Pairs(list):
-    """The values of an object that a Map iterates over, with their keys."""
+    """The values of an object that a distributed Map iterates over, with their keys."""
 
     def __init__(self, items: dict[str, Any]) -> None:
         super().__init__(items.values())
         self.keys = list(items)
 
 
-async def items_of(strand: Strand, state: asl.Map, value: Any) -> list[Any]:
-    """The items of a Map: an array, or an object's key and value pairs."""
+def items_of(strand: Strand, state: asl.Map, value: Any) -> list[Any]:
+    """The items of a Map: an array, for a distributed Map also the pairs of an object."""
     items = value if state.items is MISSING else strand.evaluate(state.items, value)
-    if isinstance(items, dict):
+    if isinstance(items, dict) and state.distributed:
         return Pairs(items)
     if not isinstance(items, list):
         if isinstance(state.items, Expression):
-            raise state.items.expect(items, "Array")
-        raise RuntimeFailure(f"The Map state's input must be an array or an object but was: {dumps(items)}")
+            raise state.items.expect(items, "array")
+        raise EvaluationError(f"Map state input must be an array but was: {dumps(items)}", None)
     return items
 
 

@@ -113,8 +113,11 @@ class Engine:
     def _fail(self, execution: Execution, strand: Strand, error: StateFailure) -> None:
         """End an execution with an error."""
         execution.error, execution.cause = error.error, error.cause
-        kind = "ExecutionTimedOut" if execution.status == "TIMED_OUT" else "ExecutionFailed"
-        strand.run.history.add(kind, strand.previous, failure(error.error, error.cause))
+        if execution.status == "TIMED_OUT":  # by its own TimeoutSeconds, for which AWS gives neither error nor cause
+            execution.error = None
+            strand.run.history.add("ExecutionTimedOut", strand.previous, {})
+            return
+        strand.run.history.add("ExecutionFailed", strand.previous, failure(error.error, error.cause))
 
     def _cancelled(self, execution: Execution, strand: Strand) -> None:
         """End an execution that was stopped: by StopExecution, or because the service closes."""

@@ -46,8 +46,13 @@ async def walk(strand: Strand, program: Program, value: Any, text: str) -> tuple
 async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
     """Enter a state, run it with its retries and catchers, and leave it."""
     run = strand.run
-    strand.context = {**strand.context, "State": {"Name": state.name, "EnteredTime": iso(run.clock.time()), "RetryCount": 0}}
-    strand.previous = entered = run.history.entered(state.type, strand.previous, state.name, text)
+    about = {"Name": state.name, "EnteredTime": iso(run.clock.time())}
+    if isinstance(state, RETRYING):
+        about["RetryCount"] = 0
+    strand.context = {**strand.context, "State": about}
+    strand.came_from = strand.previous
+    strand.previous = strand.entered = run.history.entered(state.type, strand.previous, state.name, text)
+    strand.open = state.type
     retries = Retries(state.retry)
     while True:
         try:
@@ -56,41 +61,49 @@ async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
         except ExecutionEnded:
             raise
         except StateFailure as failure:
-            failed = named(strand, state, failure, entered)
+            failed = said(strand, state, failure)
             delay = retries.delay(failed)
             if delay is not None:
                 await run.clock.sleep(delay)
-                strand.context["State"]["RetryCount"] = retries.count
+                strand.place.pop("parts", None)  # a retry starts the state anew; only a redrive keeps what succeeded
+                strand.context = {**strand.context, "State": {**about, "RetryCount": retries.count}}
                 continue
+            if isinstance(state, asl.Map | asl.Parallel) and failed.error != errors.RUNTIME:
+                strand.previous = run.history.add(f"{state.type}StateFailed", strand.previous)
             catcher = catcher_for(state.catch, failed)
             if catcher is None:
                 raise failed from None
-            outcome = catch(strand, state, catcher, failed, value, entered)
+            outcome = catch(strand, state, catcher, failed, value)
             break
     if outcome.assigned:
         strand.variables = {**strand.variables, **outcome.assigned}
-    if state.type != "Fail":
-        strand.previous = run.history.exited(state.type, strand.previous, state.name, outcome.text, outcome.assigned)
+    strand.previous = run.history.exited(state.type, strand.previous, state.name, outcome.text, outcome.assigned)
+    strand.open = ""
     return outcome
 
 
-def named(strand: Strand, state: State, failure: StateFailure, entered: int) -> StateFailure:
+def said(strand: Strand, state: State, failure: StateFailure) -> StateFailure:
     """The failure as it leaves the state: faults of the state itself say where they happened."""
+    if not isinstance(failure, EvaluationError | RuntimeFailure):
+        return failure
+    where = f"An error occurred while executing the state '{state.name}' (entered at the event id #{strand.entered})."
+    failed = StateFailure(failure.error, f"{where} {failure.cause}")
     if isinstance(failure, EvaluationError):
-        details = {"error": failure.error, "cause": failure.cause, "location": failure.location, "state": state.name}
-        strand.previous = strand.run.history.add("EvaluationFailed", strand.previous, details)
-    if isinstance(failure, EvaluationError) or type(failure) is RuntimeFailure:
-        cause = f"An error occurred while executing the state '{state.name}' (entered at the event id #{entered}). {failure.cause}"
-        return StateFailure(failure.error, cause)
-    return failure
+        details = {"error": failed.error, "cause": failed.cause, "state": state.name}
+        if failure.location is not None:
+            details["location"] = failure.location
+        # What fails on entering a state follows, for AWS, from what led to the state.
+        previous = strand.came_from if strand.previous == strand.entered else strand.previous
+        strand.previous = strand.run.history.add("EvaluationFailed", previous, details)
+    return failed
 
 
-def catch(strand: Strand, state: State, catcher: asl.Catcher, failure: StateFailure, value: Any, entered: int) -> Outcome:
+def catch(strand: Strand, state: State, catcher: asl.Catcher, failure: StateFailure, value: Any) -> Outcome:
     """The outcome of a state whose error was caught."""
     try:
         return finish(strand, catcher, catcher.next, value, failure.output(), errorOutput=failure.output())
     except EvaluationError as error:
-        raise named(strand, state, error, entered) from None
+        raise said(strand, state, error) from None
 
 
 async def pass_state(strand: Strand, state: asl.Pass, value: Any, text: str) -> Outcome:
@@ -112,7 +125,7 @@ def text_of(strand: Strand, template: Template, value: Any) -> str | None:
         return None
     result = strand.evaluate(template, value)
     if not isinstance(result, str):
-        raise template.expect(result, "String")
+        raise template.expect(result, "string")
     return result
 
 
@@ -122,7 +135,7 @@ async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> 
     if state.seconds is not MISSING:
         seconds = integer(strand, state.seconds, value)
         if seconds is None or seconds < 0:
-            raise state.seconds.expect(seconds, "Number")
+            raise state.seconds.expect(seconds, "number")
     else:
         stamp = strand.evaluate(state.timestamp, value)
         try:
@@ -141,7 +154,7 @@ async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str)
     for rule in state.rules:
         holds = strand.evaluate(rule.condition, value)
         if not isinstance(holds, bool):
-            raise rule.condition.expect(holds, "Boolean")
+            raise rule.condition.expect(holds, "boolean")
         if holds:
             return finish(strand, rule, rule.next, value, value)
     if state.default is None:
@@ -149,6 +162,7 @@ async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str)
     return finish(strand, state, state.default, value, value)
 
 
+RETRYING = (asl.Task, asl.Parallel, asl.Map)
 BEHAVIOUR: dict[type, Callable[[Strand, Any, Any, str], Awaitable[Outcome]]] = {
     asl.Pass: pass_state,
     asl.Succeed: pass_state,

@@ -6,27 +6,28 @@ Source: Step Functions developer guide, "Transforming data with JSONata", and JS
 from __future__ import annotations
 
 import json
-import time
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from jsonata import Jsonata
-from jsonata.functions import Functions
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
 from local.stepfunctions import errors, functions
 from local.stepfunctions.errors import StateFailure
+from local.stepfunctions.functions import FunctionError
+from local.stepfunctions.limits import STACK, Bounds, OutOfBounds
 
-SECONDS = 5.0  # an expression that runs longer is a runaway
 Variables = dict[str, Any]
+HEAVY = 200  # characters; a shorter expression without functions or ranges cannot run away
 
 
 class EvaluationError(StateFailure):
     """An expression that failed: `location` is the field it stood in, as in `Output/total` or `Choices[0]/Condition`."""
 
-    def __init__(self, cause: str, location: str) -> None:
+    def __init__(self, cause: str, location: str | None) -> None:
         super().__init__(errors.QUERY, cause)
         self.location = location
 
@@ -34,12 +35,13 @@ class EvaluationError(StateFailure):
 class Expression:
     """One `{% … %}` of a definition, compiled once."""
 
-    __slots__ = ("compiled", "location", "source")
+    __slots__ = ("_bounded", "compiled", "location", "source")
 
     def __init__(self, source: str, location: str) -> None:
         self.source = source
         self.location = location
         self.compiled = compile_expression(source)
+        self._bounded = len(source) > HEAVY or bool(re.search(r"function|λ|\.\.|\$range|\$pad|~>", source))
 
     def evaluate(self, variables: Variables) -> Any:
         """The value of the expression.
@@ -47,17 +49,20 @@ class Expression:
         Raises:
             EvaluationError: it failed, yielded nothing, or yielded what JSON cannot hold.
         """
+        names = {**functions.BOUND, **variables}
+        if self._bounded:
+            names |= Bounds().bindings()
         try:
-            value = self.compiled.evaluate(None, {**functions.BOUND, **variables})
+            value = self.compiled.evaluate(None, names)
         except JException as error:
             raise self.failure(f"threw an error during evaluation. {message(error)}") from error
         except RecursionError as error:
-            raise self.failure(f"threw an error during evaluation. {STACK}") from error
-        except functions.FunctionError as error:
+            raise self.failure(f"threw an error during evaluation: {STACK}") from error
+        except (FunctionError, OutOfBounds) as error:
             raise self.failure(f"threw an error during evaluation: {error}") from error
         except (TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError) as error:
             # Faults of the library itself: the expression fails, the engine does not.
-            raise self.failure(f"threw an error during evaluation: {error}") from error
+            raise self.failure(f"threw an error during evaluation{library_fault(error)}") from error
         if value is None:
             raise self.failure("returned nothing (undefined).")
         try:
@@ -79,9 +84,6 @@ class Expression:
         )
 
 
-STACK = "D1011: Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive."
-
-
 @lru_cache(maxsize=4096)
 def compile_expression(source: str) -> Jsonata:
     """The compiled expression; the same source gives the same object.
@@ -95,23 +97,36 @@ def compile_expression(source: str) -> Jsonata:
     return compiled
 
 
-def message(error: JException) -> str:
-    """`CODE: text` as the JavaScript implementation words it; the Python port says Object where it says function."""
-    text = str(error).replace("of Object ", "of function ").replace("match Object signature", "match function signature")
-    if error.error == "T0412":
-        kinds = {"n": "numbers", "s": "strings", "b": "booleans", "o": "objects", "f": "functions", "a": "arrays"}
-        text = f"Argument {error.current} of function {quoted(error.expected)} must be an array of "
-        text += quoted(kinds.get(str(getattr(error, "extra", "")), "values"))
-    elif error.error in ("T0410", "T0411"):
-        text = text.replace(f"function {error.expected} ", f"function {quoted(error.expected)} ")
-    elif error.error in ("T2001", "T2002", "T2010", "T2009"):
-        text = text.replace(f"the {error.current} operator", f"the {quoted(error.current)} operator")
-    return f"{error.error}: {text}"
+def message(error: JException, code: bool = True) -> str:
+    """`CODE: text` as the JavaScript implementation words it.
+
+    The Python port inherits a catalogue in which "function" became "Object", and does not quote what it fills in.
+    """
+    template = JException.error_codes.get(error.error)
+    if template is None:
+        return f"{error.error}: {error}" if code else str(error)
+    values = iter((error.current, error.expected, getattr(error, "extra", None)))
+    text = re.sub(r"\bObject\b", "function", template)
+    if error.error == "T0412" and getattr(error, "extra", None) in ARRAYS:
+        values = iter((error.current, error.expected, ARRAYS[error.extra]))
+    text = re.sub(r"\{\{\{\w+\}\}\}|\{\{\w+\}\}", lambda hole: filled(hole[0], next(values, None)), text)
+    return f"{error.error}: {text}" if code else text
 
 
-def quoted(value: Any) -> str:
-    """The value as the JavaScript messages show it: as JSON."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+ARRAYS = {"n": "numbers", "s": "strings", "b": "booleans", "o": "objects", "f": "functions", "a": "arrays"}
+
+
+def filled(hole: str, value: Any) -> str:
+    """A placeholder of the catalogue: three braces show the value as it is, two as JSON."""
+    return str(value) if hole.startswith("{{{") else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def library_fault(error: Exception) -> str:
+    """What to say for an exception that the library should have made a JSONata error."""
+    number = re.fullmatch(r"could not convert string to float: '(.*)'", str(error))
+    if number:
+        return f". D3030: Unable to cast value to a number: {json.dumps(number[1])}"
+    return f": {error}"
 
 
 def plain(value: Any) -> Any:
@@ -135,10 +150,12 @@ def plain(value: Any) -> Any:
 
 def type_name(value: Any) -> str:
     """The JSON type of a value, in AWS's words."""
-    for kind, name in ((bool, "Boolean"), (int, "Number"), (float, "Number"), (str, "String"), (list, "Array")):
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "boolean"
+    for kind, name in (((int, float), "number"), (str, "string"), (list, "array")):
         if isinstance(value, kind):
             return name
-    return "Null" if value is None else "Object"
+    return "object"
 
 
 def is_expression(value: Any) -> bool:
@@ -155,7 +172,7 @@ def parse_template(value: Any, location: str, problem: Callable[[str, str], None
         try:
             return Expression(value[2:-2].strip(), location)
         except JException as error:
-            problem(location, f"{error.error}: {error}")
+            problem(location, message(error, code=False))
             return None
     if isinstance(value, dict):
         return {k: parse_template(v, f"{location}/{k}", problem) for k, v in value.items()}
@@ -179,10 +196,9 @@ def render(template: Template, variables: Variables) -> Any:
     return template
 
 
-def check_imports() -> None:
-    """Fail at start, not in a run, when the JSONata library lacks what this module leans on."""
-    if not hasattr(Functions, "string") or Jsonata("1 + 1").evaluate(None) != 2:
-        raise ImportError("jsonata-python does not behave as version 0.7.1 does")
-
-
-_ = time  # the deadline of a runaway expression is set by the interpreter's loop
+def expressions(template: Template) -> list[Expression]:
+    """Every expression in a template."""
+    if isinstance(template, Expression):
+        return [template]
+    inner = template.values() if isinstance(template, dict) else template if isinstance(template, list) else ()
+    return [found for part in inner for found in expressions(part)]

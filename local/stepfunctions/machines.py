@@ -13,6 +13,7 @@ from local.service import ApiError
 from local.stepfunctions.definition import Program
 from local.stepfunctions.executions import present
 from local.stepfunctions.parse import parse
+from local.stepfunctions.scopes import variables
 from local.stepfunctions.store import Store
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
@@ -141,6 +142,7 @@ class Machines:
             answer["stateMachineArn"] = alias_arn or version_arn
         if not answer.get("revisionId"):
             answer.pop("revisionId", None)
+        answer["variableReferences"] = variables(self.program(machine["definition"])) or None
         return present(answer)
 
     def list(self) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ class Reader:
     def machine(self, raw: dict[str, Any]) -> Program:
         """The program of a whole definition."""
         for name in sorted(set(raw) - {"Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage"}):
-            self.wrong(f"The field '{name}' is not supported by Step Functions", f"/{name}")
+            self.wrong(f"Field '{name}' is not supported", "/")
         if raw.get("Version", "1.0") != "1.0":
             self.wrong("The field 'Version' must be '1.0'", "/Version")
         language = raw.get("QueryLanguage", "JSONPath")
@@ -121,12 +121,17 @@ class Reader:
             self.wrong(
                 f"The state '{name}' uses JSONPath, which this engine does not run; write \"QueryLanguage\": "
                 "\"JSONata\" at the top of the definition and convert the state",
-                f"{where}/QueryLanguage" if "QueryLanguage" in raw else "/QueryLanguage",
+                where,
             )
             return None
         for unknown in sorted(set(raw) - FIELDS[kind]):
-            hint = "is a JSONPath field, not" if unknown in JSONPATH_FIELDS else "is not"
-            self.wrong(f"The field '{unknown}' {hint} supported when using the query language JSONata", f"{where}/{unknown}")
+            if unknown in JSONPATH_FIELDS:
+                self.wrong(
+                    f"The QueryLanguage is set to 'JSONata', but field '{unknown}' is only supported for the 'JSONPath' "
+                    "QueryLanguage", where,
+                )  # fmt: skip
+            else:
+                self.wrong(f"Field '{unknown}' is not supported", where)
         common: dict[str, Any] = {"name": name, "type": kind}
         if "Next" in FIELDS[kind]:
             common["next"] = self.transition(raw, where)
@@ -162,7 +167,7 @@ class Reader:
 
     def syntax(self, at: str, text: str, where: str) -> None:
         """Remember an expression that does not compile."""
-        self.wrong(f"The JSONata expression in '{at}' is not valid. {text}", f"{where}/{at}", "INVALID_JSONATA_EXPRESSION")
+        self.wrong(text, f"{where}/{at}", "INVALID_JSONATA_EXPRESSION")
 
     def assign(self, raw: dict[str, Any], where: str, location: str = "") -> Template:
         """The variables a state, rule or catcher sets."""
@@ -188,7 +193,7 @@ class Reader:
     def only(self, raw: dict[str, Any], known: set[str], where: str) -> None:
         """Refuse the fields that are not `known`."""
         for name in sorted(set(raw) - known):
-            self.wrong(f"The field '{name}' is not supported", f"{where}/{name}")
+            self.wrong(f"Field '{name}' is not supported", where)
 
     def names(self, raw: dict[str, Any], where: str, last: bool = True) -> tuple[str, ...]:
         """ErrorEquals: at least one name, States.ALL alone."""
@@ -252,7 +257,7 @@ class Reader:
             self.wrong("Exactly one of 'Seconds' and 'Timestamp' must be there", where)
         stamp = raw.get("Timestamp")
         if stamp is not None and not is_expression(stamp) and not (isinstance(stamp, str) and TIMESTAMP.fullmatch(stamp)):
-            self.wrong("The field 'Timestamp' must be an RFC 3339 time such as 2026-01-31T09:00:00Z", f"{where}/Timestamp")
+            self.wrong("String does not match RFC3339 timestamp", f"{where}/Timestamp")
         return {"seconds": self.scalar(raw, "Seconds", where, 0), "timestamp": self.template(raw, "Timestamp", where)}
 
     def choice(self, raw: dict[str, Any], where: str, language: str) -> dict[str, Any]:
@@ -293,7 +298,7 @@ class Reader:
             self.wrong("The field 'Branches' must be an array of at least one branch", f"{where}/Branches")
             branches = []
         for i, branch in enumerate(branches):
-            self.only(branch if isinstance(branch, dict) else {}, {"StartAt", "States", "Comment", "QueryLanguage"}, f"{where}/Branches[{i}]")
+            self.only(branch if isinstance(branch, dict) else {}, {"StartAt", "States", "Comment"}, f"{where}/Branches[{i}]")
         return {
             "branches": tuple(self.program(b, f"{where}/Branches[{i}]", language) for i, b in enumerate(branches)),
             "arguments": self.template(raw, "Arguments", where),

@@ -24,7 +24,7 @@ def map_fields(reader: Reader, raw: dict[str, Any], where: str, language: str) -
         reader.wrong("The field 'ItemProcessor' must be an object", f"{where}/ItemProcessor")
         processor = {}
     at = f"{where}/ItemProcessor"
-    reader.only(processor, {"ProcessorConfig", "StartAt", "States", "Comment", "QueryLanguage"}, at)
+    reader.only(processor, {"ProcessorConfig", "StartAt", "States", "Comment"}, at)
     config = processor.get("ProcessorConfig", {})
     mode = config.get("Mode", "INLINE")
     if mode not in ("INLINE", "DISTRIBUTED"):

@@ -18,6 +18,7 @@ from local.stepfunctions.history import MAX_DATA, data_size
 from local.stepfunctions.machines import NAME, Machines
 from local.stepfunctions.parse import parse
 from local.stepfunctions.runner import Client, Runner
+from local.stepfunctions.scopes import variables
 from local.stepfunctions.store import Store
 from local.stepfunctions.tasks import TOKEN, Waiter
 
@@ -85,6 +86,7 @@ class StepFunctions:
             "updateDate": execution.updated or execution.started, "revisionId": execution.revision or None,
             "mapRunArn": execution.map_run, "loggingConfiguration": {"level": "OFF", "includeExecutionData": False},
             "tracingConfiguration": {"enabled": False}, "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
+            "variableReferences": variables(self._machines.program(execution.definition)) or None,
         })  # fmt: skip
 
     async def on_ListStateMachines(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102

@@ -42,6 +42,16 @@ class Strand:
     previous: int
     context: dict[str, Any]
     place: dict[str, Any] = field(default_factory=dict)
+    entered: int = 0  # the event with which the current state was entered
+    came_from: int = 0  # the event before that one
+    open: str = ""  # the type of the state that was entered and not yet left
+    children: list[Strand] = field(default_factory=list)
+
+    def child(self, previous: int, context: dict[str, Any], place: dict[str, Any]) -> Strand:
+        """A strand inside the current state."""
+        made = Strand(self.run, self.variables, previous, context, place)
+        self.children.append(made)
+        return made
 
     def states(self, value: Any, **more: Any) -> dict[str, Any]:
         """The names an expression sees: the variables, and `$states` with the input and what else there is."""
@@ -94,7 +104,7 @@ def integer(strand: Strand, template: Template, value: Any, low: int = 0) -> int
         return None
     result = strand.evaluate(template, value)
     if isinstance(template, Expression) and (isinstance(result, bool) or not isinstance(result, int | float)):
-        raise template.expect(result, "Number")
+        raise template.expect(result, "number")
     return int(result)
 
 
