@@ -6,6 +6,8 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
+
 from boxcar.jobs.launch import Launcher
 from boxcar.jobs.monitor import Monitor
 from boxcar.jobs.record import Job
@@ -15,8 +17,6 @@ from boxcar.jobs.table import JobsTable
 from boxcar.plans import ModelPlan, Plan
 from boxcar.settings import Settings
 from boxcar.steps import Step
-from moto import mock_aws
-
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
 from tests.unit.jobs.fakes import Calls, Clock, FakeRedshift, FakeS3, FakeSageMaker, FakeStates, Post
 

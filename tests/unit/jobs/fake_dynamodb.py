@@ -11,11 +11,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 
-class ConditionalCheckFailedException(ClientError):
+class ConditionalCheckFailedException(ClientError):  # noqa: N818
     pass
 
 
-class TransactionCanceledException(ClientError):
+class TransactionCanceledException(ClientError):  # noqa: N818
     pass
 
 

@@ -8,10 +8,12 @@ import io
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from boxcar.jobs.record import iso
 from botocore.exceptions import ClientError
+
+from boxcar.jobs.record import iso
 
 
 class Killed(BaseException):
@@ -268,7 +270,9 @@ class FakeRedshift(FaultyService):
         job = self.jobs[request["Id"]]
         state = self.state(job, self.clock())
         error = {"Error": job.ending.reason} if state == "FAILED" else {}
-        return {"Id": request["Id"], "Status": state, "ResultRows": job.ending.rows, **error}
+        return {"Id": request["Id"], "Status": state, "ResultRows": job.ending.rows,
+                "CreatedAt": datetime.fromtimestamp(job.created, UTC),
+                "UpdatedAt": datetime.fromtimestamp(min(job.ends, self.clock()), UTC), **error}  # fmt: skip
 
     def cancel_statement(self, **request: Any) -> None:
         self.jobs[request["Id"]].stopped_at = self.clock()

@@ -1,10 +1,11 @@
 """Whoever is killed between any two calls, the next one goes on: one job an attempt, one answer, nothing held."""
 
+import contextlib
 import itertools
 
 import pytest
-from boxcar.jobs.table import Conflict
 
+from boxcar.jobs.table import Conflict
 from tests.unit.jobs.conftest import World, make_step
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
 from tests.unit.jobs.fakes import Ending, FakeS3, Killed, client_error
@@ -80,10 +81,8 @@ def test_a_job_that_kills_its_launcher_is_given_up(world: World) -> None:
     world.submit(make_step("other", "statement"), token="other", run="run-2")
     world.calls.services["sagemaker"] = Deadly()
     for _ in range(8):
-        try:
+        with contextlib.suppress(Killed):
             world.launch()
-        except Killed:
-            pass
         world.clock.time += 130
         world.deliver()
     assert world.answer()["error"] == "InternalServerError" and "died 5 times" in world.answer()["cause"]

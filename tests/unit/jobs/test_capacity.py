@@ -1,0 +1,161 @@
+"""Leases, priorities, and passes that run out of time."""
+
+from dataclasses import replace
+
+import pytest
+
+from boxcar.jobs.items import from_item, to_item
+from boxcar.jobs.table import Conflict, NoRoom
+from tests.unit.jobs.conftest import SETTINGS, World, make_step
+from tests.unit.jobs.fakes import Ending, client_error
+
+
+def test_a_limit_is_learned_kept_and_forgotten(world: World) -> None:
+    world.sagemaker.limits["ml.m5.large"] = 2
+    for number in range(6):
+        world.submit_own(f"job-{number}", make_step("train"))
+    world.launch()
+    assert len(world.sagemaker.jobs) == 2 and len(world.held()) == 2
+    assert world.calls.count()["sagemaker.create_training_job"] == 3, "one refusal tells about all six"
+    world.launch()
+    assert world.calls.count()["sagemaker.create_training_job"] == 3, "and about the next pass"
+    world.sagemaker.limits["ml.m5.large"] = 10
+    world.clock.time += 30
+    world.launch()
+    assert len(world.sagemaker.jobs) == 6, "forgotten"
+    world.run()
+    assert world.held() == [] and world.open_items() == []
+
+
+def test_freed_capacity_is_used_at_once(world: World) -> None:
+    world.sagemaker.limits["ml.m5.large"] = 1
+    for number in range(3):
+        world.submit_own(f"job-{number}", make_step("train"))
+    world.launch()
+    for _ in range(2):
+        world.clock.time += 66
+        world.deliver()
+        world.launch()
+    assert len(world.sagemaker.jobs) == 3
+
+
+def test_a_configured_limit_is_never_tried(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 2})
+    for number in range(5):
+        world.submit_own(f"job-{number}", make_step("train"))
+    world.run()
+    assert world.sagemaker.busiest == 2 and world.calls.count()["sagemaker.create_training_job"] == 5
+
+
+def test_instances_count_not_jobs(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 3})
+    resources = {"instance_types": ["ml.m5.large"], "instance_count": 2}
+    world.submit_own("big-1", make_step("train", resources=resources))
+    world.submit_own("big-2", make_step("train", resources=resources))
+    world.submit_own("small", make_step("train"))
+    world.launch()
+    assert len(world.held()) == 3 and len(world.sagemaker.jobs) == 2
+
+
+def test_priority_then_age(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 1})
+    for number, priority in enumerate([50, 90, 50, 5, 50]):
+        world.submit_own(f"j{number}", make_step("train", priority=priority))
+        world.clock.time += 1
+    world.run()
+    assert [name.split("-")[2] for name in world.sagemaker.jobs] == ["j3", "j0", "j2", "j4", "j1"]
+
+
+def test_a_thousand_that_back_off_hide_nobody(world: World) -> None:
+    for number in range(300):
+        job = world.submit_own(f"later-{number}", make_step("train", priority=10))
+        world.table.save(job, replace(job, not_before=world.clock() + 3600))
+    world.submit_own("now", make_step("train", priority=50))
+    world.dynamodb.items_read = 0
+    world.launch()
+    assert [name.split("-")[2] for name in world.sagemaker.jobs] == ["now"]
+    assert world.dynamodb.items_read < 450
+
+
+def test_a_pass_costs_the_same_with_history(world: World) -> None:
+    def cost() -> tuple[int, int]:
+        world.calls.log.clear()
+        world.dynamodb.items_read = 0
+        world.launch()
+        return len(world.calls.log), world.dynamodb.items_read
+
+    before = cost()
+    for number in range(200):
+        world.submit_own(f"done-{number}", make_step("train"))
+    world.run()
+    assert cost() == before
+
+
+def test_a_pass_that_runs_out_of_time_says_so(world: World) -> None:
+    world.submit_own("one", make_step("train"))
+    world.pass_seconds = 10
+    assert world.launch().out_of_time and world.sagemaker.jobs == {}
+    world.pass_seconds = 100
+    assert not world.launch().out_of_time and len(world.sagemaker.jobs) == 1
+
+
+def test_a_poisonous_item_does_not_block_the_queue(world: World) -> None:
+    job = world.submit_own("poison", make_step("train", priority=0))
+    item = to_item(job)
+    del item["pools"]
+    world.dynamodb.put_item(TableName="jobs", Item=item)
+    unreadable = world.submit_own("unreadable", make_step("train", priority=1))
+    world.table.save(unreadable, replace(unreadable, document="{"))
+    world.submit_own("good", make_step("train"))
+    world.launch()
+    assert [name.split("-")[2] for name in world.sagemaker.jobs] == ["good"]
+    failed = world.table.get(unreadable.id)
+    assert failed is not None and failed.status == "Failed"
+
+
+def test_the_table_behaves_the_same_on_moto(moto_world: World) -> None:
+    world = moto_world
+    job = world.submit(make_step("train"))
+    launched = job.launched("training/ml.m5.large", {}, world.clock())
+    taken = world.table.save(job, launched, most_held=0)
+    other = world.submit(make_step("train"), run="run-2", token="x")
+    with pytest.raises(NoRoom):
+        world.table.save(other, other.launched("training/ml.m5.large", {}, world.clock()), most_held=0)
+    assert world.table.lease("training/ml.m5.large").held == 1
+    with pytest.raises(Conflict):
+        world.table.save(job, launched)
+    lease = replace(world.table.lease("training/ml.m5.large"), limit=1, until=5.5, refusals=2)
+    world.table.save(taken, taken.refused(world.clock(), "no"), learned=lease)
+    kept = world.table.lease("training/ml.m5.large")
+    assert (kept.held, kept.limit, kept.until, kept.refusals) == (0, 1, 5.5, 2)
+    world.table.forget_limit("training/ml.m5.large")
+    assert world.table.lease("training/ml.m5.large").limit is None
+    assert [entry.id for entry in world.table.ready(world.clock())] == sorted(
+        [job.id, other.id], key=lambda i: i != job.id
+    )
+    with pytest.raises(Conflict):
+        world.table.create(job)
+
+
+def test_a_busy_lease_is_tried_again(world: World) -> None:
+    world.dynamodb.conflicts = 2
+    world.submit(make_step("train"))
+    world.launch()
+    assert len(world.sagemaker.jobs) == 1 and len(world.held()) == 1
+
+
+def test_items_and_back(world: World) -> None:
+    world.sagemaker.endings["train"] = [Ending("Failed", "AlgorithmError: x"), Ending()]
+    world.submit(make_step("train", config={"rate": 0.1, "deep": {"a": [1, None]}}))
+    world.run()
+    (item,) = world.items()
+    assert to_item(from_item(item)) == item
+
+
+def test_statements_have_a_lease_too(world: World) -> None:
+    world.redshift.faults["execute_statement"] = [client_error("ActiveStatementsExceededException")]
+    world.submit(make_step("unload", "statement"))
+    world.launch()
+    assert world.held() == []
+    world.run()
+    assert "output" in world.answer()
