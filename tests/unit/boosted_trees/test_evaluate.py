@@ -1,15 +1,9 @@
 """Evaluate: figures that others agree with, and no figure at all where predictions and rows do not match."""
 
-import subprocess
-
 import pytest
-
-from .conftest import CLEAN, CODE
 
 # scikit-learn lies in the image, so it can be asked; the scripts themselves do without it.
 AGREE = """
-import sys
-sys.path.insert(0, sys.argv[1])
 import numpy as np
 from sklearn import metrics as reference
 import metrics
@@ -36,13 +30,13 @@ def predictions(work):
 def refused(done) -> str:
     assert done.code == 1
     assert done.message.startswith("InputError: ")
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.output
     return done.message
 
 
-def test_figures_agree_with_scikit_learn(python):
-    done = subprocess.run([python, "-c", AGREE, str(CODE)], capture_output=True, text=True, check=False, env=CLEAN)
-    assert done.returncode == 0, done.stderr
+def test_figures_agree_with_scikit_learn(work):
+    done = work.run_text(AGREE)
+    assert done.code == 0, done.output
 
 
 @pytest.mark.parametrize("model", ["box", "own_container"])

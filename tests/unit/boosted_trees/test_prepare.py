@@ -17,7 +17,7 @@ def refused(done) -> str:
     """The message of a job that stopped because of its input."""
     assert done.code == 1
     assert done.message.startswith("InputError: ")
-    assert done.message in done.stderr
+    assert done.message in done.output
     return done.message
 
 
@@ -61,7 +61,7 @@ def test_rows_without_a_label_are_dropped_and_counted(work, unload, products):
     table = products[:1500]
     labels = [None if i < 300 else value for i, value in enumerate(table["mailer"].to_pylist())]
     done = work.prepare(unload(with_column(table, "mailer", pa.array(labels, pa.int16()))))
-    assert done.code == 0, done.stderr
+    assert done.code == 0, done.output
     assert work.schema()["rows"]["dropped_without_label"] == 300
     assert sum(sum(part.values()) for part in work.schema()["labels"].values()) == 1200
 
@@ -183,7 +183,7 @@ def test_upstream_that_reads_a_column_as_another_type(trained, work, unload, pro
 
 def test_messages_are_for_people_not_traces(work, unload, products):
     done = work.prepare(unload(products[:50]))
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.output
 
 
 def test_schema_is_json_that_people_can_read(trained):

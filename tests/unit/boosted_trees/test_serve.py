@@ -2,21 +2,17 @@
 
 import csv
 import json
-import subprocess
 
 import pytest
-
-from .conftest import CLEAN, CODE
 
 # Scores of the validation rows without the serving code: the matrix that training would see, straight into the trees.
 DIRECT = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 import pyarrow.parquet as pq
 import xgboost
 from columns import Schema, matrix
-model, validation = map(Path, sys.argv[2:])
+model, validation = map(Path, sys.argv[1:])
 schema = Schema.load(model)
 booster = xgboost.Booster(model_file=model / "model.json")
 table = pq.ParquetFile(validation / "validation.parquet").read()
@@ -28,11 +24,10 @@ print(json.dumps({key: f"{score:.9g}" for key, score in zip(table[schema.key].to
 
 ASK = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
 import serve
-model = serve.model_fn(sys.argv[2])
+model = serve.model_fn(sys.argv[1])
 answers = []
-for content_type, body in json.loads(sys.stdin.read()):
+for content_type, body in json.loads(sys.argv[2]):
     try:
         answers.append(serve.output_fn(serve.predict_fn(serve.input_fn(body.encode(), content_type), model), "text/csv")[0])
     except ValueError as error:
@@ -44,8 +39,9 @@ print(json.dumps(answers))
 def ask(work, *bodies: str, content_type: str = "text/csv") -> list[str]:
     """Send requests to one loaded model."""
     requests = json.dumps([(content_type, body) for body in bodies])
-    command = [work.python, "-c", ASK, str(CODE), str(work.folder / "unpacked")]
-    return json.loads(subprocess.run(command, input=requests, capture_output=True, text=True, check=True, env=CLEAN).stdout)
+    done = work.run_text(ASK, work.unpacked, requests)
+    assert done.code == 0, done.output
+    return json.loads(done.output)
 
 
 def predictions(work) -> dict[str, str]:
@@ -63,9 +59,9 @@ def row(trained) -> list[str]:
 @pytest.mark.parametrize("model", ["box", "own_container"])
 def test_serving_and_training_give_the_same_scores_to_the_last_bit(trained, model):
     work = trained[model]
-    validation = work.out("prepare", "validation")
-    command = [work.python, "-c", DIRECT, str(CODE), str(work.folder / "unpacked"), str(validation)]
-    direct = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=CLEAN).stdout)
+    done = work.run_text(DIRECT, work.unpacked, work.out("prepare", "validation"))
+    assert done.code == 0, done.output
+    direct = json.loads(done.output)
     assert len(direct) == work.schema()["rows"]["validation"]
     assert predictions(work) == direct
 

@@ -29,7 +29,7 @@ def test_another_seed_gives_another_model(box):
 
 def test_early_stopping_keeps_the_best_trees_and_costs_no_validation_rows(box):
     done = box.train(rounds=400, learning_rate=0.5, early_stopping_rounds=3)
-    assert done.code == 0, done.stderr
+    assert done.code == 0, done.output
     assert summary(box)["rounds"] < 100
     assert sum(summary(box)["rows"].values()) == box.schema()["rows"]["train"]
     assert 0.05 < summary(box)["rows"]["stopping"] / box.schema()["rows"]["train"] < 0.15
@@ -42,7 +42,7 @@ def test_without_early_stopping_all_rows_grow_all_trees(box):
 
 
 def test_the_model_carries_its_schema_its_threshold_and_its_upstream(trained):
-    folder = trained["own_container"].folder / "unpacked"
+    folder = trained["own_container"].unpacked
     assert json.loads((folder / "schema.json").read_text()) == trained["own_container"].schema()
     assert json.loads((folder / "training.json").read_text())["threshold"] == 0.5
     assert (folder / "upstream" / "box" / "schema.json").exists()
@@ -83,4 +83,4 @@ def test_a_schema_of_another_version_is_refused(box):
 def test_unknown_hyperparameters_are_refused(box):
     done = box.train(depth=3)
     assert done.code == 2
-    assert "--depth" in done.stderr
+    assert "--depth" in done.output
