@@ -1,4 +1,4 @@
-"""A running embedded cloud from outside: its AWS clients and its own `/_boxcar/` API. For tests, benches and the demo."""
+"""A running embedded cloud from outside: its AWS clients and its own `/_boxcar/` API, for tests, benches, the demo."""
 
 import json
 import os

@@ -101,7 +101,8 @@ class Runtime:
             self._slots.release()
         if outcome.error:
             fault = outcome.error
-            logger.error("function %s failed: %s: %s", function.name, fault["errorType"], fault["errorMessage"])
+            words = " ".join(fault["errorMessage"].split())  # one line an error
+            logger.error("function %s failed: %s: %s", function.name, fault["errorType"], words)
         return outcome
 
     def close(self) -> None:

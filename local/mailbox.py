@@ -39,7 +39,7 @@ class Mailbox:
 
     def write(self, to: str, topic_arn: str, subject: str | None, text: str, as_json: bool, when: float) -> Path:
         """Keep one mail and return its file. `when` is in seconds since the epoch."""
-        mail = EmailMessage(policy=email.policy.SMTP.clone(max_line_length=0))
+        mail = EmailMessage(policy=email.policy.SMTP)
         mail["From"] = SENDER
         mail["To"] = to
         mail["Subject"] = " ".join((subject or DEFAULT_SUBJECT).split())
@@ -48,7 +48,7 @@ class Mailbox:
         mail["X-Topic-Arn"] = topic_arn
         if as_json:
             text = json.dumps({"Type": "Notification", "TopicArn": topic_arn, "Subject": subject, "Message": text})
-        mail.set_content(text)
+        mail.set_content(text, cte="8bit")  # so that a person can read the file
         folder = self._folder / _folder_name(to)
         with self._lock:
             folder.mkdir(parents=True, exist_ok=True)

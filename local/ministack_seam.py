@@ -588,6 +588,10 @@ def complete_schedules() -> None:
 
 
 def quiet() -> None:
-    """Keep MiniStack's narration out of the log: warnings and errors only."""
-    for name in ("ministack", "scheduler", "events", "sns", "cloudformation", "lambda_runtime", "hypercorn.error"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Keep MiniStack's narration out of the log: its warnings and errors only, and ours where it would repeat them."""
+    for name in list(logging.root.manager.loggerDict):
+        module = getattr(logging.getLogger(name), "name", "")
+        if not module.startswith(("boxcar", "local")):
+            logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lambda").setLevel(logging.ERROR)
+    logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)

@@ -1,0 +1,82 @@
+"""The process itself: start, stop, a taken port, a killed process, what survives."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from local import server
+from local.client import CloudClient, wait_for
+from tests.conftest import free_port
+
+
+def test_state_survives_down_and_up_and_not_reset(tmp_path: Path) -> None:
+    state, port = tmp_path / "state", free_port()
+    cloud = CloudClient(server.up(port, state, detach=True))
+    cloud.client("s3").create_bucket(Bucket="kept")
+    cloud.client("s3").put_object(Bucket="kept", Key="a", Body=b"1")
+    cloud.client("dynamodb").create_table(
+        TableName="kept",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    assert server.up(port, state, detach=True).pid == server.status(state).pid  # a second up changes nothing
+    assert server.down(state)
+    assert server.status(state) is None
+    assert not server.down(state)
+
+    try:
+        again = CloudClient(server.up(port, state, detach=True))
+        assert again.client("s3").get_object(Bucket="kept", Key="a")["Body"].read() == b"1"
+        assert again.client("dynamodb").list_tables()["TableNames"] == ["kept"]
+    finally:
+        server.reset(state)
+    assert not state.exists()
+
+
+def test_a_killed_process_is_noticed(tmp_path: Path) -> None:
+    state, port = tmp_path / "state", free_port()
+    running = server.up(port, state, detach=True)
+    os.kill(running.pid, signal.SIGKILL)
+    os.waitpid(running.pid, 0)
+    assert (state / "cloud.json").exists()
+    assert server.status(state) is None
+    assert not (state / "cloud.json").exists()
+    try:
+        assert server.up(port, state, detach=True).pid != running.pid
+    finally:
+        server.down(state)
+
+
+def test_a_pid_that_belongs_to_another_program_is_not_the_cloud(tmp_path: Path) -> None:
+    (tmp_path / "cloud.json").write_text(
+        f'{{"pid": {os.getpid()}, "port": 1, "endpoint": "http://127.0.0.1:1", "state": "x"}}'
+    )
+    assert server.status(tmp_path) is None
+
+
+def test_a_taken_port_says_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(server.ServerError, match=rf"port {port} is taken .*give another --port"):
+            server.up(port, tmp_path / "state", detach=True)
+
+
+def test_reset_leaves_other_folders_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(server.ServerError, match="not the state of a cloud"):
+        server.reset(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_nothing_is_left_in_the_temporary_folder(cloud: CloudClient) -> None:
+    began = time.time()
+    wait_for(lambda: cloud.client("sqs").list_queues() is not None)
+    left = [path for path in Path("/tmp").glob("ministack-lambda-*") if path.stat().st_mtime > began]
+    assert left == []
