@@ -38,7 +38,7 @@ CONCURRENCY = max(4, 4 * (os.cpu_count() or 1))  # functions at once
 
 @dataclass(frozen=True)
 class Own:
-    """A service that Boxcar brings: its name to MiniStack's router, its API's target prefix, where it is, how it is made."""
+    """A service that Boxcar brings: its name to the router, its API's target prefix, where it is, how it is made."""
 
     name: str
     target_prefix: str

@@ -161,6 +161,8 @@ def _serve(port: int, state: Path) -> Running:
         making.write_text(json.dumps(asdict(running)))
         making.rename(state / READY)
         logging.getLogger("boxcar.server").info("ready at %s, state in %s", cloud.endpoint, state)
+        for service in cloud.services.values():
+            getattr(service, "warm", lambda: None)()  # what takes seconds to load begins to, in processes of its own
 
     async def serve() -> None:
         stop = asyncio.Event()
