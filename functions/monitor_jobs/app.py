@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             _take_in(monitor, json.loads(record["body"]))
         except Exception:
-            logger.exception("message failed", message=record["messageId"])
+            logger.exception("message failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
     if monitor.wake or (monitor.freed and table.any_new()):
         wake_launcher(client("sqs"), settings().launch_queue_url, reason="jobs ended")
