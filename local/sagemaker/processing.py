@@ -95,12 +95,22 @@ class Processing(Kind):
         argv = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
         env = {"PROCESSING_JOB_NAME": run.name, "PROCESSING_JOB_ARN": request["ProcessingJobArn"]}
         code = run.execute(image, argv, env | request.get("Environment", {}), run.base)
+        self._check_message(run)
         if run.stopping():
             raise Stopped
         if code:
             raise JobFailure("AlgorithmError", "See job logs for more information")
         for uri, folder in folders:
             bucket.put_folder(folder, uri)
+
+    def _check_message(self, run: Run) -> None:
+        # "If the data in this file isn't UTF-8 encoded, the job fails and returns a ClientError" (byoc-metadata)
+        try:
+            (run.base / "output/message").read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise JobFailure("ClientError", f"/opt/ml/output/message is not UTF-8: {error}") from error
+        except OSError:
+            pass
 
     def _write_config(self, run: Run) -> None:
         names = (

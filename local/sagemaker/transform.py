@@ -1,5 +1,6 @@
 """Transform jobs. Contract: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html"""
 
+import contextlib
 import http.client
 import os
 import selectors
@@ -201,7 +202,8 @@ class Worker:
         self._process.kill()
 
     def _gone(self) -> None:
-        os.write(self._writing, b"ended\n")
+        with contextlib.suppress(BrokenPipeError):  # nobody waits for the port any more
+            os.write(self._writing, b"ended\n")
         os.close(self._writing)
 
     def _fail(self, line: str) -> None:

