@@ -1,5 +1,6 @@
 """Run every check, or those that are named: python -m lint [CHECK ...]. Ends non-zero when one finds anything."""
 
+import re
 import subprocess
 import sys
 import time
@@ -26,12 +27,14 @@ class Check:
 
 
 def tool(*command: str) -> Callable[[Path], list[Finding]]:
-    """Return a check that runs a program of .venv; what it prints when it fails is the finding."""
+    """Return a check that runs a program of .venv and reads `file:line: message` lines from it."""
 
     def run(root: Path) -> list[Finding]:
         program = [str(BIN / command[0]), *command[1:]]
         done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=root)
-        return [Finding(".", command[0], (done.stdout + done.stderr).strip())] if done.returncode else []
+        said = (done.stdout + done.stderr).strip()
+        found = [Finding(match[1], match[2], match[3]) for match in LINE.finditer(said)]
+        return found or [Finding(".", command[0], said)] if done.returncode else []
 
     return run
 
@@ -42,6 +45,7 @@ def types(root: Path) -> list[Finding]:
     return tool("mypy", "--no-error-summary", *present)(root)
 
 
+LINE = re.compile(r"^([^:\n]+):(\d+)(?::\d+)?: (?!note:)(?:error: )?(.*)$", re.MULTILINE)
 RUFF = ("--quiet", "--output-format=concise", ".")
 MACHINES, TEMPLATE = "statemachines/*.asl.json", "template.yaml"
 CHECKS = [

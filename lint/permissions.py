@@ -92,12 +92,13 @@ def _parliament(name: str, policy: dict[str, Any]) -> Iterator[Fault]:
     import parliament
 
     for finding in parliament.analyze_policy_string(json.dumps(policy)).findings:
-        detail = finding.detail
         if finding.issue == "RESOURCE_MISMATCH":
             # Where an action takes several kinds of resource, the reference marks each as required; one is enough.
-            detail = [entry for entry in detail if not _is_taken(entry["action"], policy)]
-        if finding.issue not in IGNORED and (detail or finding.issue != "RESOURCE_MISMATCH"):
-            yield name, f"{finding.issue.lower().replace('_', ' ')}: {detail or finding.location}"
+            for entry in finding.detail:
+                if not _is_taken(entry["action"], policy):
+                    yield name, f"{entry['action']} takes {entry['required_format']}, and is granted on another kind"
+        elif finding.issue not in IGNORED:
+            yield name, f"{finding.issue.lower().replace('_', ' ')}: {finding.detail or finding.location}"
 
 
 def _is_taken(action: str, policy: dict[str, Any]) -> bool:

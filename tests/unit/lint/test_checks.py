@@ -87,3 +87,10 @@ def test_statelint_finds_what_is_wrong_with_a_machine(tmp_path):
     found = validators.statelint(tmp_path)
     assert [finding.file for finding in found] == ["statemachines/a.asl.json"]
     assert "B" in found[0].message
+
+
+def test_what_a_program_prints_becomes_findings(tmp_path):
+    (tmp_path / "a.py").write_text("import os\nx = undefined\n")
+    found = lint.tool("ruff", "check", "--isolated", *lint.RUFF)(tmp_path)
+    assert {(finding.file, finding.place) for finding in found} == {("a.py", "1"), ("a.py", "2")}
+    assert lint.tool("ruff", "check", "--no-such-option")(tmp_path)[0].place == "ruff"

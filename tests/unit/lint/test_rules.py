@@ -125,7 +125,12 @@ def test_a_good_template_passes(checkout):
         ("Action: s3:GetObject", 'Action: "s3:*"', "WorkRole", "write out the actions"),
         ("Action: s3:GetObject", "Action: s3:GetObjekt", "WorkRole", "unknown action"),
         ('Resource: !Sub "${Bucket.Arn}/runs/*"', 'Resource: "*"', "WorkRole", "name the resource of s3:GetObject"),
-        ('Resource: !Sub "${Bucket.Arn}/runs/*"', "Resource: !GetAtt Bucket.Arn", "WorkRole", "resource mismatch"),
+        (
+            'Resource: !Sub "${Bucket.Arn}/runs/*"',
+            "Resource: !GetAtt Bucket.Arn",
+            "WorkRole",
+            "s3:GetObject takes arn:*:s3:::*/*",
+        ),
         ("Resource: !GetAtt Jobs.Arn", 'NotResource: "a"', "WorkRole", "NotResource"),
         (
             "Resource: !GetAtt Jobs.Arn",
