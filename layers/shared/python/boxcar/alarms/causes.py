@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SHOWN = 6000  # characters of a cause in a mail; the whole of it is in the execution's history
-# As the monitor of jobs writes them: "job boxcar-mailer-train-0123456789, step train of model mailer, …"
-_IDENTIFIERS = {
-    "job": re.compile(r"\bjob[ =:]+[`'\"]?([A-Za-z0-9][A-Za-z0-9-]*-[0-9a-f]{10})\b"),
-    "step": re.compile(r"\bstep[ =:]+[`'\"]?([a-z][a-z0-9_]{0,30})\b"),
-    "model": re.compile(r"\bmodel[ =:]+[`'\"]?([a-z][a-z0-9_]{0,30})\b"),
-    "run": re.compile(r"\brun[ =:]+[`'\"]?([A-Za-z0-9][A-Za-z0-9_-]{2,79})"),
-}
+# As the monitor of jobs writes them: "Step train of model mailer failed after 2 attempts: … (job boxcar-…)".
+_STEP = re.compile(r"\b[Ss]tep (?P<step>[a-z][a-z0-9_]*)(?: of model (?P<model>[a-z][a-z0-9_]*))? failed\b")
+_JOB = re.compile(r"\bjob[ #](?P<job>[A-Za-z0-9-]+-[0-9a-f]{10})\b")
 _KEYS = ("job", "step", "model", "run", "family")
 
 
@@ -45,8 +41,11 @@ def read_cause(cause: object) -> Cause:
 
 
 def _identifiers(text: str) -> dict[str, str]:
-    matches = {name: pattern.search(text) for name, pattern in _IDENTIFIERS.items()}
-    return {name: match[1] for name, match in matches.items() if match}
+    found: dict[str, str] = {}
+    for pattern in (_STEP, _JOB):
+        if match := pattern.search(text):
+            found |= {name: value for name, value in match.groupdict().items() if value}
+    return found
 
 
 def _shorten(text: str) -> str:

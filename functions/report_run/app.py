@@ -1,0 +1,61 @@
+"""Report: leave one page and one document about the run, and tell business and science."""
+
+import json
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.aws import client
+from boxcar.errors import named_errors
+from boxcar.registry.table import ModelsTable
+from boxcar.reports.facts import gather
+from boxcar.reports.page import render
+from boxcar.reports.story import tell
+from boxcar.settings import settings
+
+logger = Logger(service="report_run")
+
+# What the mail shows of a model; the rest is in the report.
+_MAILED = (
+    "model",
+    "version",
+    "status",
+    "metric",
+    "score",
+    "score_before",
+    "label_shift",
+    "row_change",
+    "reasons",
+    "error",
+)
+
+
+@named_errors
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Take `{"run", "results", "error"?}`; answer the status of the run and where its report lies."""
+    s3, dynamodb, stack = client("s3"), client("dynamodb"), settings()
+    run = event["run"]
+    table = ModelsTable(dynamodb, stack.models_table)
+    facts = gather(run, s3=s3, dynamodb=dynamodb, bucket=stack.bucket, jobs_table=stack.jobs_table, table=table)
+    report = tell(facts, event.get("results") or [], event.get("error"), time.time())
+    page = f"reports/{run}/index.html"
+    for key, body, kind in (
+        (f"reports/{run}/report.json", json.dumps(report, ensure_ascii=False, indent=1), "application/json"),
+        (page, render(report), "text/html; charset=utf-8"),
+    ):
+        s3.put_object(Bucket=stack.bucket, Key=key, Body=body.encode(), ContentType=kind)
+    address = f"s3://{stack.bucket}/{page}"
+    message = {
+        "kind": "report",
+        "machine": "training",
+        "run": run,
+        "family": report["family"],
+        "status": report["status"],
+        "sentence": report["sentence"],
+        "report": address,
+        "models": [{name: model[name] for name in _MAILED} for model in report["models"]],
+    }
+    client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message))
+    logger.info("reported", run=run, status=report["status"], report=address)
+    return {"run": run, "status": report["status"], "report": address}

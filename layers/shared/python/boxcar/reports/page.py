@@ -1,0 +1,67 @@
+"""The report as one page that needs nothing but itself: no scripts, no fonts, no requests."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from boxcar.reports.charts import history_chart, importance_chart, label_chart
+from boxcar.reports.story import duration
+from boxcar.reports.timeline import timeline
+
+_FOLDER = Path(__file__).parent / "page"
+_TONES = {"succeeded": "good", "approved": "good", "partial": "warn", "rejected": "warn", "failed": "bad"}
+
+
+def render(report: dict[str, Any]) -> str:
+    """The page of a report (see `boxcar.reports.story.tell`). Everything that was data is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": duration,
+        "moment": _moment,
+        "score": lambda value: _figure(value, "{:.4f}"),
+        "shift": lambda value: _figure(value, "{:.3f}"),
+        "change": lambda value: _figure(value, "{:+.1%}"),
+        "count": lambda value: _figure(value, "{:,}"),
+        "tone": lambda status: _TONES.get(status, "idle"),
+        "limit": _limit,
+    }
+    charts = {
+        model["model"]: {
+            "labels": label_chart(model["labels"], model["labels_before"]),
+            "history": history_chart(model["history"], model["metric"]),
+            "importances": importance_chart(model["importances"]),
+        }
+        for model in report["models"]
+    }
+    style = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    template = environment.get_template("run.html.j2")
+    return template.render(report=report, timeline=timeline(report), charts=charts, style=style)
+
+
+def _moment(seconds: float | None) -> str:
+    return "–" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%-d %B %Y, %H:%M:%S UTC")
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _limit(criterion: dict[str, Any], which: str) -> str:
+    """A figure or a limit of a criterion, in its own unit."""
+    value = criterion[which]
+    if value is None:
+        return "not set" if which == "limit" else "missing"
+    return (
+        f"{value:+.1%}"
+        if criterion["name"] == "row_change" and which == "figure"
+        else (f"{value:.0%}" if criterion["name"] == "row_change" else f"{value:.4f}")
+    )

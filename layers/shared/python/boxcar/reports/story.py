@@ -1,0 +1,208 @@
+"""From what a run left behind to what its report says: pure, and all of `report.json`."""
+
+from datetime import datetime
+from typing import Any
+
+from boxcar.reports.facts import ModelFacts, RunFacts
+
+SCHEMA = 1
+NOT_STARTED = "NotStarted"
+_BAD = {"Failed", "Stopped"}
+
+
+def tell(
+    facts: RunFacts, results: list[list[dict[str, Any]]], error: dict[str, Any] | None, ended: float
+) -> dict[str, Any]:
+    """Put the report together.
+
+    Args:
+        facts: what was read.
+        results: of the state machine: per wave, per model `{"model", "status", "version"?, "error"?, "cause"?}`.
+        error: `{"error", "cause"}` of a run that failed as a whole.
+        ended: seconds since the epoch.
+
+    Returns:
+        the document; times are seconds since the epoch, durations seconds.
+    """
+    outcomes = {result["model"]: result for wave in results for result in wave if isinstance(result, dict)}
+    plan = facts.plan
+    names = [name for wave in plan.waves for name in wave] if plan else list(outcomes)
+    names += [name for name in outcomes if name not in names]
+    models = [_model(name, outcomes.get(name), facts.models.get(name, ModelFacts())) for name in names]
+    steps = _steps(facts)
+    begins = [step["created"] for step in steps if step["created"] is not None]
+    started = _epoch(plan.created_at) if plan else min(begins, default=None)
+    status = status_of(outcomes, error)
+    return {
+        "schema": SCHEMA,
+        "run": facts.run,
+        "family": plan.family if plan else "",
+        "family_file": plan.family_file if plan else "",
+        "family_version": plan.family_version if plan else None,
+        "source": plan.source if plan else "",
+        "requested_by": plan.requested_by if plan else "",
+        "status": status,
+        "sentence": _sentence(status, models, error, None if started is None else ended - started),
+        "error": error,
+        "started": started,
+        "ended": ended,
+        "waves": plan.waves if plan else ([names] if names else []),
+        "models": models,
+        "steps": steps,
+        "notes": facts.notes,
+    }
+
+
+def status_of(outcomes: dict[str, dict[str, Any]], error: dict[str, Any] | None) -> str:
+    """Succeeded, partial or failed. A rejected candidate is a success of the run: it did what it is for."""
+    if error or not outcomes:
+        return "failed"
+    failures = sum(outcome.get("status") == "failed" for outcome in outcomes.values())
+    if failures == len(outcomes):
+        return "failed"
+    return "partial" if failures else "succeeded"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    hours, minutes = divmod(round(whole / 60), 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _sentence(status: str, models: list[dict[str, Any]], error: dict[str, Any] | None, seconds: float | None) -> str:
+    took = f" The run took {duration(seconds)}." if seconds is not None else ""
+    if error:
+        return f"The run failed before any model was finished: {error.get('error') or 'unknown error'}.{took}"
+    if not models:
+        return f"The run ended without a result.{took}"
+    parts = []
+    for name, verb in (
+        ("approved", "approved"),
+        ("rejected", "rejected"),
+        ("failed", "failed"),
+        ("unfinished", "did not finish"),
+    ):
+        chosen = [model["model"] for model in models if model["status"] == name]
+        if chosen:
+            plural = "was" if len(chosen) == 1 else "were"
+            phrase = f"{plural} {verb}" if name in ("approved", "rejected") else verb
+            parts.append(f"{len(chosen)} of {len(models)} models {phrase} ({', '.join(chosen)})")
+    return f"{'; '.join(parts)}.{took}"
+
+
+def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict[str, Any]:
+    outcome = outcome or {"status": "unfinished"}
+    verdict, evaluation = facts.verdict, facts.evaluation
+    judged = verdict.model_dump(mode="json") if verdict else {}
+    metric = judged.get("metric") or "roc_auc"
+    return {
+        "model": name,
+        "status": outcome.get("status", "unfinished"),
+        "version": outcome.get("version") or judged.get("version") or None,
+        "error": outcome.get("error"),
+        "cause": outcome.get("cause"),
+        "metric": metric,
+        **{
+            figure: judged.get(figure)
+            for figure in (
+                "score",
+                "score_before",
+                "label_shift",
+                "row_change",
+                "rows",
+                "rows_before",
+                "compared_with",
+                "change",
+            )
+        },
+        "labels": judged.get("labels") or {},
+        "labels_before": judged.get("labels_before") or {},
+        "reasons": judged.get("reasons") or [],
+        "criteria": judged.get("criteria") or [],
+        "scores": dict(evaluation.scores) if evaluation else {},
+        "threshold": evaluation.threshold if evaluation else None,
+        "confusion": dict(evaluation.confusion) if evaluation else {},
+        "importances": dict(evaluation.importances) if evaluation else {},
+        "history": [
+            {
+                "version": version["version"],
+                "status": version["status"],
+                "created": version.get("created", ""),
+                "score": (version.get("metrics") or {}).get(metric),
+                "rows": sum((version.get("rows") or {}).values()) or None,
+                "run": version.get("run", ""),
+            }
+            for version in facts.history
+        ],
+    }
+
+
+def _steps(facts: RunFacts) -> list[dict[str, Any]]:
+    """Every step, planned or found, in the order of the plan."""
+    jobs = {(job.get("model", ""), job.get("step", "")): job for job in facts.jobs}
+    planned = [("", step.name, step.kind) for step in facts.plan.steps] if facts.plan else []
+    if facts.plan:
+        for wave in facts.plan.waves:
+            planned += [(model, step.name, step.kind) for model in wave for step in facts.plan.models[model].steps]
+    known = {(model, step) for model, step, _ in planned}
+    found = sorted((job for key, job in jobs.items() if key not in known), key=lambda job: job.get("created_at") or 0)
+    planned += [(job.get("model", ""), job.get("step", ""), job.get("kind", "")) for job in found]
+    return [_step(model, step, kind, jobs.get((model, step))) for model, step, kind in planned]
+
+
+def _step(model: str, step: str, kind: str, job: dict[str, Any] | None) -> dict[str, Any]:
+    job = job or {}
+    created, ended = _epoch(job.get("created_at", job.get("created"))), _epoch(job.get("ended"))
+    attempts = [attempt for attempt in job.get("attempts") or [] if isinstance(attempt, dict)]
+    runs = [
+        {
+            "started": _epoch(attempt.get("started")),
+            "ended": _epoch(attempt.get("ended")),
+            "failure": attempt.get("failure", ""),
+        }
+        for attempt in attempts
+    ]
+    runs = [run for run in runs if run["started"] is not None]
+    if not runs and job.get("started"):
+        runs = [{"started": _epoch(job["started"]), "ended": ended, "failure": job.get("failure", "")}]
+    status = job.get("status") or NOT_STARTED
+    run_s = sum((run["ended"] or run["started"]) - run["started"] for run in runs)
+    until = ended if ended is not None else (runs[-1]["started"] if runs else None)
+    return {
+        "model": model,
+        "step": step,
+        "kind": kind,
+        "job": job.get("job", ""),
+        "status": status,
+        "instance_type": job.get("instance_type", ""),
+        "created": created,
+        "ended": ended,
+        "runs": runs,
+        "attempts": len(attempts) or int(bool(runs)),
+        "run_s": run_s if runs else None,
+        "wait_s": max(0.0, until - created - run_s) if until is not None and created is not None else None,
+        "failure": job.get("failure", "") if status in _BAD else "",
+        "reason": job.get("reason", "") if status in _BAD else "",
+    }
+
+
+def _epoch(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except ValueError:
+        return None
