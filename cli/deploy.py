@@ -41,8 +41,12 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
             shutil.rmtree(compiled, ignore_errors=True)
     build_options = ["--build-dir", str(build_folder)] if build_folder else []
     deploy_options = ["--template-file", str(build_folder / "template.yaml")] if build_folder else []
-    _sam(["build", "--config-env", config_env, *build_options], environment, quiet)
-    _sam(["deploy", "--config-env", config_env, *deploy_options], environment, quiet)
+    if build_folder:  # SAM looks for its settings beside the template
+        deploy_options += ["--config-file", str(Path("samconfig.toml").resolve())]
+    # Named, because SAM looks for it beside the template, and that lies in the build folder.
+    config = ["--config-file", str(Path("samconfig.toml").resolve()), "--config-env", config_env]
+    _sam(["build", *config, *build_options], environment, quiet)
+    _sam(["deploy", *config, *deploy_options], environment, quiet)
 
 
 def _sam(arguments: list[str], environment: dict[str, str], quiet: bool) -> None:
