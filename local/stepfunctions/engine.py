@@ -16,6 +16,7 @@ from local.stepfunctions.definition import Program
 from local.stepfunctions.errors import StateFailure, TimedOut
 from local.stepfunctions.executions import Execution
 from local.stepfunctions.history import History, failure
+from local.stepfunctions.map_runs import MapRun
 from local.stepfunctions.store import Store
 from local.stepfunctions.strand import Run, Strand
 from local.stepfunctions.tasks import Waiter, within
@@ -33,6 +34,7 @@ class Engine:
         self.runner = runner
         self.store = store
         self.waiters: dict[str, Waiter] = {}
+        self.map_runs: dict[str, MapRun] = {}
         self.live: dict[str, tuple[Execution, History, asyncio.Task[None]]] = {}
         self._emit = emit
         self._emitter = ThreadPoolExecutor(1, "emit")
@@ -70,7 +72,7 @@ class Engine:
         history = History(self.clock, events)
         task = self._loop.create_task(self._run(execution, program, history))
         self.live[execution.arn] = (execution, history, task)
-        if not execution.express:
+        if not execution.express and not execution.map_run:
             self.store.save(execution, None)
             self.announce(execution)
         return task

@@ -38,6 +38,7 @@ class Execution:
     revision: str = ""
     trace: str | None = None
     item_count: int | None = None
+    order: int = 0  # among the children of a map run
     updated: float | None = None  # when its machine was last updated
 
     def row(self) -> dict[str, Any]:
@@ -56,10 +57,10 @@ class Execution:
 
     def redrive_status(self, now: float) -> tuple[str, str | None]:
         """Whether RedriveExecution would take it, and why not."""
-        if self.map_run:
-            return "REDRIVABLE_BY_MAP_RUN", None
         if self.status not in REDRIVABLE:
             return "NOT_REDRIVABLE", f"Execution is {self.status} and cannot be redriven"
+        if self.map_run:
+            return "REDRIVABLE_BY_MAP_RUN", None
         if self.express:
             return "NOT_REDRIVABLE", "Execution is of type EXPRESS and cannot be redriven"
         if self.stopped is not None and now - self.stopped > REDRIVE_SECONDS:

@@ -16,6 +16,7 @@ from local.stepfunctions.errors import StateFailure
 from local.stepfunctions.executions import Execution, present
 from local.stepfunctions.history import MAX_DATA, data_size
 from local.stepfunctions.machines import NAME, Machines
+from local.stepfunctions.map_runs import MapRun
 from local.stepfunctions.parse import parse
 from local.stepfunctions.runner import Client, Runner
 from local.stepfunctions.scopes import variables
@@ -222,6 +223,32 @@ class StepFunctions:
         execution.redriven = now
         self._engine.start(execution, self._machines.program(execution.definition), events)
         return {"redriveDate": now}
+
+    # Map runs
+
+    async def on_DescribeMapRun(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return self._map_run(request).describe()
+
+    async def on_ListMapRuns(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        arn = self._execution(request).arn
+        stored = {row["arn"]: MapRun(**row) for row in self._store.all("map_run")} | self._engine.map_runs
+        runs = sorted((run for run in stored.values() if run.execution_arn == arn), key=lambda run: -run.started)
+        return page([run.listed() for run in runs], request, "mapRuns")
+
+    async def on_UpdateMapRun(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        run = self._map_run(request)
+        run.max_concurrency = request.get("maxConcurrency", run.max_concurrency)
+        run.tolerated_percentage = request.get("toleratedFailurePercentage", run.tolerated_percentage)
+        run.tolerated_count = request.get("toleratedFailureCount", run.tolerated_count)
+        return {}
+
+    def _map_run(self, request: dict[str, Any]) -> MapRun:
+        arn = request.get("mapRunArn", "")
+        row = self._store.get("map_run", arn)
+        run = self._engine.map_runs.get(arn) or (MapRun(**row) if row else None)
+        if run is None:
+            raise ApiError("ResourceNotFound", f"Resource not found: '{arn}'")
+        return run
 
     def _find(self, arn: str) -> Execution | None:
         live = self._engine.live.get(arn)

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from local.stepfunctions.executions import Execution
 BATCH = 500  # rows of child executions in one transaction
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS executions (
-    arn TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, redriven INTEGER NOT NULL,
+    arn TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, sequence INTEGER NOT NULL,
     record TEXT NOT NULL, history BLOB
 );
 CREATE INDEX IF NOT EXISTS by_owner ON executions (owner, started DESC);
+CREATE INDEX IF NOT EXISTS by_sequence ON executions (owner, sequence);
 CREATE TABLE IF NOT EXISTS documents (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
 """
 
@@ -63,7 +65,7 @@ class Store:
         owner = execution.map_run or execution.machine_arn
         self._db.execute(
             "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (execution.arn, owner, execution.status, execution.started, execution.redrives,
+            (execution.arn, owner, execution.status, execution.started, execution.order,
              json.dumps(execution.row()), history),
         )  # fmt: skip
         if not execution.map_run or self._pending >= BATCH:
@@ -88,6 +90,25 @@ class Store:
             parameters,
         )
         return [Execution(**json.loads(row[0])) for row in rows]
+
+    def children(self, map_run: str, status: str) -> Iterator[Execution]:
+        """The children of a map run in the order of their items: those that SUCCEEDED, or that `failed` in any way."""
+        sign = "=" if status == "SUCCEEDED" else "!="
+        last = -1
+        while True:  # page by page: no cursor stays open while others write
+            rows = self._db.execute(
+                f"SELECT sequence, record FROM executions WHERE owner = ? AND sequence > ? AND status {sign} 'SUCCEEDED' "  # noqa: S608
+                "ORDER BY sequence LIMIT 500",
+                (map_run, last),
+            ).fetchall()
+            for last, record in rows:
+                yield Execution(**json.loads(record))
+            if not rows:
+                return
+
+    def unfinished(self, map_run: str) -> Iterator[Execution]:
+        """The children of a map run that a redrive runs again."""
+        return self.children(map_run, "failed")
 
     def running(self) -> list[Execution]:
         """Executions that were running when the process died."""
