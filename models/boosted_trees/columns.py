@@ -89,7 +89,9 @@ def numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             f"({str(error).splitlines()[0]}); list it under features.categorical, or cast it in source.query"
         ) from None
     if infinite := pc.sum(pc.is_inf(column)).as_py():
-        raise InputError(f"column {name!r} holds {infinite} infinite values; guard its division with NULLIF in source.query")
+        raise InputError(
+            f"column {name!r} holds {infinite} infinite values; guard its division with NULLIF in source.query"
+        )
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
 
 
@@ -128,7 +130,7 @@ def canonical(table: pa.Table, types: dict[str, str]) -> pa.Table:
 
 
 def matrix(table: pa.Table, schema: Schema) -> np.ndarray:
-    """The features of a canonical table as (rows, features) 32-bit floats; NaN is missing, 0 a category never learned."""
+    """The features of a canonical table as (rows, features) 32-bit floats; NaN is missing, 0 a rare category."""
     values = np.empty((table.num_rows, len(schema.features)), dtype=np.float32)
     for place, name in enumerate(schema.features):
         column = table.column(name)

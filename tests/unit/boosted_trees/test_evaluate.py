@@ -66,7 +66,10 @@ def test_missing_predictions_are_counted(box):
     lines = predictions(box).read_text().splitlines()
     predictions(box).write_text("\n".join(lines[3:]) + "\n")
     message = refused(box.evaluate())
-    assert f"{len(lines)} validation rows and {len(lines) - 3} predictions do not match: 3 rows have no prediction" in message
+    assert (
+        f"{len(lines)} validation rows and {len(lines) - 3} predictions do not match: 3 rows have no prediction"
+        in message
+    )
 
 
 def test_predictions_of_other_products_are_counted(box):

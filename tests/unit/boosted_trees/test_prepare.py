@@ -49,7 +49,12 @@ def test_models_of_a_family_hold_out_the_same_products(trained):
 def test_the_order_and_the_files_of_the_rows_change_nothing(work, unload, products):
     few = products[:1500]
     work.prepare(unload(few))
-    outputs = {"train": "train.parquet", "validation": "validation.parquet", "serving": "validation.csv", "schema": "schema.json"}
+    outputs = {
+        "train": "train.parquet",
+        "validation": "validation.parquet",
+        "serving": "validation.csv",
+        "schema": "schema.json",
+    }
     before = {name: (work.out("prepare", name) / file).read_bytes() for name, file in outputs.items()}
     order = random.Random(7).sample(range(1500), 1500)
     mixed = few.take(order)
@@ -130,7 +135,9 @@ def test_null_keys_are_refused(work, unload, products):
 
 
 def test_too_few_rows_with_a_label(work, unload, products):
-    assert "only 50 rows have a label 'mailer', fewer than source.minimum_rows (100)" in refused(work.prepare(unload(products[:50])))
+    assert "only 50 rows have a label 'mailer', fewer than source.minimum_rows (100)" in refused(
+        work.prepare(unload(products[:50]))
+    )
 
 
 def test_labels_other_than_0_and_1(work, unload, products):
@@ -147,7 +154,9 @@ def test_text_in_a_numeric_column(work, unload, products):
 
 def test_infinite_numbers(work, unload, products):
     table = with_column(products[:300], "price", pa.array([float("inf")] * 2 + [1.0] * 298))
-    assert "column 'price' holds 2 infinite values; guard its division with NULLIF" in refused(work.prepare(unload(table)))
+    assert "column 'price' holds 2 infinite values; guard its division with NULLIF" in refused(
+        work.prepare(unload(table))
+    )
 
 
 def test_empty_folder(work, unload):

@@ -18,7 +18,8 @@ FEATURES = {
     "categorical": ["manufacturer_id", "department", "brand", "product_category", "product_type"],
 }
 PARAMETERS = {
-    name: spec["default"] for name, spec in yaml.safe_load((CODE / "architecture.yaml").read_text())["parameters"].items()
+    name: spec["default"]
+    for name, spec in yaml.safe_load((CODE / "architecture.yaml").read_text())["parameters"].items()
 }
 
 # What the model server of the container does with a batch: lines in groups, one request a group, answers in order.
@@ -81,7 +82,9 @@ class Work:
         return json.loads((self.out("prepare", "schema") / "schema.json").read_text())
 
     def prepare(self, data: Path) -> Done:
-        return self._process("prepare", {"data": data} | {f"upstream_{name}": path for name, path in self.upstream.items()})
+        return self._process(
+            "prepare", {"data": data} | {f"upstream_{name}": path for name, path in self.upstream.items()}
+        )
 
     def evaluate(self) -> Done:
         outputs = {name: self.out("prepare", name) for name in ("validation", "schema")}
