@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.stepfunctions.strand import iso
@@ -43,7 +43,7 @@ class Execution:
 
     def row(self) -> dict[str, Any]:
         """The record as JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def context(self, machine_name: str, value: Any) -> dict[str, Any]:
         """`$states.context`, as far as it is the same in every state."""

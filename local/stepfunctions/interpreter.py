@@ -84,7 +84,7 @@ async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
 
 def said(strand: Strand, state: State, failure: StateFailure) -> StateFailure:
     """The failure as it leaves the state: faults of the state itself say where they happened."""
-    if not isinstance(failure, EvaluationError | RuntimeFailure):
+    if not isinstance(failure, OWN_FAULTS):
         return failure
     where = f"An error occurred while executing the state '{state.name}' (entered at the event id #{strand.entered})."
     failed = StateFailure(failure.error, f"{where} {failure.cause}")
@@ -162,6 +162,7 @@ async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str)
     return finish(strand, state, state.default, value, value)
 
 
+OWN_FAULTS = (EvaluationError, RuntimeFailure)
 RETRYING = (asl.Task, asl.Parallel, asl.Map)
 BEHAVIOUR: dict[type, Callable[[Strand, Any, Any, str], Awaitable[Outcome]]] = {
     asl.Pass: pass_state,

@@ -22,6 +22,7 @@ from local.stepfunctions.runner import Client, Runner
 from local.stepfunctions.scopes import variables
 from local.stepfunctions.store import Store
 from local.stepfunctions.tasks import TOKEN, Waiter
+from local.stepfunctions.test_state import test_state
 
 PAGE = 100
 
@@ -140,6 +141,9 @@ class StepFunctions:
     async def on_ListTagsForResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
         tags = self._machines.tags(request.get("resourceArn", ""))
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+    async def on_TestState(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+        return await test_state(self._engine, request)
 
     # Executions
 

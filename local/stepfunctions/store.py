@@ -17,6 +17,7 @@ from typing import Any
 
 from local.stepfunctions.executions import Execution
 
+SMALL = 16 * 1024  # bytes of a history that is stored as it is
 BATCH = 500  # rows of child executions in one transaction
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS executions (
@@ -61,7 +62,7 @@ class Store:
         if not self._pending:
             self._db.execute("BEGIN")
         self._pending += 1
-        history = zlib.compress(json.dumps(events).encode(), 1) if events is not None else None
+        history = None if events is None else packed(json.dumps(events).encode())
         owner = execution.map_run or execution.machine_arn
         self._db.execute(
             "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -79,7 +80,7 @@ class Store:
     def history(self, arn: str) -> list[dict[str, Any]]:
         """The events of an execution that ended."""
         row = self._db.execute("SELECT history FROM executions WHERE arn = ?", (arn,)).fetchone()
-        return json.loads(zlib.decompress(row[0])) if row and row[0] else []
+        return json.loads(row[0] if row[0][:1] == b"[" else zlib.decompress(row[0])) if row and row[0] else []
 
     def list(self, owner: str, status: str | None, limit: int, offset: int) -> list[Execution]:
         """Executions of a machine or map run, newest first."""
@@ -133,3 +134,8 @@ class Store:
         """All documents of a kind, in the order of their names."""
         rows = self._db.execute("SELECT body FROM documents WHERE kind = ? ORDER BY id", (kind,))
         return [json.loads(row[0]) for row in rows]
+
+
+def packed(data: bytes) -> bytes:
+    """A history as it is stored: compressed where that pays."""
+    return zlib.compress(data, 1) if len(data) > SMALL else data

@@ -1,0 +1,164 @@
+"""Mocks and contexts of TestState: what may be mocked, and whether a mock looks like what it stands for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from botocore.model import Shape
+
+from local.service import ApiError
+from local.stepfunctions import definition as asl
+from local.stepfunctions import sdk
+from local.stepfunctions.errors import StateFailure
+from local.stepfunctions.integrations import Resource
+
+MOCKABLE = (asl.Task, asl.Map, asl.Parallel)
+CONTEXT = {
+    "Execution": {"Id": str, "Input": object, "Name": str, "RoleArn": str, "StartTime": str},
+    "State": {"EnteredTime": str, "Name": str, "RetryCount": int},
+    "StateMachine": {"Id": str, "Name": str},
+    "Task": {"Token": str},
+}
+
+
+def refused(message: str) -> ApiError:
+    """A request that AWS refuses."""
+    return ApiError("ValidationException", message)
+
+
+def check(state: asl.State, request: dict[str, Any], mock: dict[str, Any]) -> None:
+    """Refuse a mock that the state cannot have, and a state that cannot be tested without one."""
+    if mock:
+        if not isinstance(state, MOCKABLE):
+            raise refused(f"State type '{state.type}' is not supported when a mock is specified")
+        if "result" in mock and "errorOutput" in mock:
+            raise refused("A test mock should have only one of the following fields: [result, errorOutput].")
+        if request.get("revealSecrets"):
+            raise refused("TestState does not support RevealSecrets when a mock is specified.")
+        if "result" in mock:
+            result(state, mock)
+        return
+    if isinstance(state, asl.Map | asl.Parallel):
+        raise ApiError(
+            "InvalidDefinition",
+            "TestState API does not support Map or Parallel states. Supported state types include: "
+            "[Task, Wait, Pass, Succeed, Fail, Choice]",
+        )
+    if isinstance(state, asl.Task) and not request.get("roleArn"):
+        raise refused("RoleArn must be specified when testing a Task state")
+
+
+def result(state: asl.State, mock: dict[str, Any]) -> None:
+    """Refuse a mocked result of the wrong form."""
+    try:
+        value = json.loads(mock["result"])
+    except ValueError:
+        raise refused("Mocked result must be valid JSON.") from None
+    if isinstance(state, asl.Map):
+        written = state.writer is not None and bool(state.writer.resource)
+        if written and not isinstance(value, dict):
+            raise refused("Mocked result must be a JSON object.")
+        if not written and not isinstance(value, list):
+            raise refused("Mocked result must be an array.")
+    if isinstance(state, asl.Parallel):
+        if not isinstance(value, list):
+            raise refused("Mocked result must be an array.")
+        if len(value) != len(state.branches):
+            raise refused("Mocked result must contain the same number of items as number of Parallel branches.")
+    mode = mock.get("fieldValidationMode", "STRICT")
+    if isinstance(state, asl.Task) and mode != "NONE":
+        resource = Resource.of(state.resource)
+        if resource.function is None and not resource.mode:
+            output = sdk.operation(resource.client, resource.action).output_shape
+            if output is not None and isinstance(value, dict):
+                fields(output, value, "", mode == "STRICT", resource.sdk)
+
+
+def fields(shape: Shape, value: Any, where: str, strict: bool, java: bool) -> None:
+    """Compare a mocked result with the API's model: the kinds of its fields and, when strict, their presence."""
+    at = where or "result"
+    kind = shape.type_name
+    if kind == "structure":
+        if not isinstance(value, dict):
+            raise wrong(at, "object")
+        members = {(sdk.java_name(n) if java else n[:1].upper() + n[1:]): s for n, s in shape.members.items()}  # type: ignore[attr-defined]
+        if strict:
+            for name in shape.required_members:  # type: ignore[attr-defined]
+                shown = sdk.java_name(name) if java else name[:1].upper() + name[1:]
+                if shown not in value:
+                    raise refused(f"Mock result schema validation error: Field '{shown}' is required and was not found")
+        for name, part in value.items():
+            if name in members:
+                fields(members[name], part, f"{where}.{name}".strip("."), strict, java)
+    elif kind == "list":
+        if not isinstance(value, list):
+            raise wrong(at, "array")
+        for part in value:
+            fields(shape.member, part, at, strict, java)  # type: ignore[attr-defined]
+    elif kind in ("integer", "long", "float", "double"):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong(at, "number")
+    elif kind == "boolean":
+        if not isinstance(value, bool):
+            raise wrong(at, "boolean")
+    elif kind == "string" and not isinstance(value, str):
+        raise wrong(at, "string")
+
+
+def wrong(field: str, kind: str) -> ApiError:
+    """A field of the wrong kind."""
+    return refused(f"Mock result schema validation error: Field '{field.rsplit('.', 1)[-1]}' must be {'an' if kind[0] in 'ao' else 'a'} {kind}")
+
+
+def error(mock: dict[str, Any]) -> StateFailure:
+    """The mocked error."""
+    given = mock["errorOutput"]
+    return StateFailure(given.get("error"), given.get("cause"))
+
+
+def context(request: dict[str, Any], value: Any, state: asl.State, load: Callable[[str, str], Any]) -> dict[str, Any]:
+    """`$states.context`: made up, or as the request gives it."""
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    name, machine = str(uuid.uuid4()), str(uuid.uuid4())
+    prefix = "arn:aws:states:us-east-1:000000000000"
+    made: dict[str, Any] = {
+        "Execution": {
+            "Id": f"{prefix}:express:{machine}:{name}", "Input": value, "Name": name,
+            "RoleArn": request.get("roleArn"), "StartTime": now,
+        },
+        "StateMachine": {"Id": f"{prefix}:stateMachine:{machine}", "Name": machine},
+    }  # fmt: skip
+    waits = isinstance(state, asl.Task) and Resource.of(state.resource).mode == "waitForTaskToken"
+    if waits:
+        made["Task"] = {"Token": str(uuid.uuid4())}
+    if "context" not in request:
+        return made
+    given = load(request["context"], "context")
+    if not isinstance(given, dict):
+        raise refused("Invalid Context object provided: Context object must be a JSON object")
+    for section, members in given.items():
+        known = CONTEXT.get(section)
+        if section == "Map":
+            raise refused("Invalid Context object provided: 'Map' field is not supported when mocking a Context object")
+        if known is None:
+            raise refused(f"Invalid Context object provided: Field '{section}' is not allowed")
+        if section == "Task" and not (isinstance(state, asl.Task) and Resource.of(state.resource).mode):
+            raise refused(
+                "Invalid Context object provided: Context object contains 'Task' when state is not a Task state with a "
+                "'.sync' or '.waitForTaskToken' service integration pattern"
+            )
+        if not isinstance(members, dict):
+            raise refused(f"Invalid Context object provided: {section} must be an object")
+        for member, found in members.items():
+            if member not in known:
+                raise refused(f"Invalid Context object provided: Field '{member}' is not allowed")
+            wanted = known[member]
+            if wanted is str and not isinstance(found, str):
+                raise refused(f"Invalid Context object provided: {section}.{member} must be a string")
+            if wanted is int and (isinstance(found, bool) or not isinstance(found, int)):
+                raise refused(f"Invalid Context object provided: {section}.{member} must be an integer")
+    return given

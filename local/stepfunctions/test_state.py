@@ -1,0 +1,239 @@
+"""TestState: one state, run alone, with a mock in place of what it would call.
+
+Source: API reference, TestState, and the developer guide, "Testing state machines with TestState API".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from local.service import ApiError
+from local.stepfunctions import definition as asl
+from local.stepfunctions import errors, interpreter, mocks
+from local.stepfunctions.branches import items_of
+from local.stepfunctions.definition import MISSING, Program, State
+from local.stepfunctions.errors import StateFailure
+from local.stepfunctions.history import History, dumps
+from local.stepfunctions.integrations import Resource
+from local.stepfunctions.map_runs import percentage
+from local.stepfunctions.parse import Reader, parse
+from local.stepfunctions.recovery import backoff, catcher_for
+from local.stepfunctions.strand import Outcome, Run, Strand, finish, integer, iso
+
+if TYPE_CHECKING:
+    from local.stepfunctions.engine import Engine
+
+EXCEEDED = "The specified tolerated failure threshold was exceeded"
+
+
+async def test_state(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
+    """Answer TestState.
+
+    Raises:
+        ApiError: ValidationException or InvalidDefinition, where AWS refuses the request.
+    """
+    state = find(request)
+    mock = request.get("mock") or {}
+    settings = request.get("stateConfiguration") or {}
+    mocks.check(state, request, mock)
+    text = request.get("input", "{}")
+    value = load(text, "input")
+    variables = load(request.get("variables", "{}"), "variables")
+    context = mocks.context(request, value, state, load)
+    strand = Strand(
+        Run(engine, engine.clock, History(engine.clock), request.get("roleArn", ""), "", "", context),
+        variables, 0, context,
+    )  # fmt: skip
+    inspection: dict[str, Any] = {"input": text}
+    if variables:
+        inspection["variables"] = variables
+    answer = await outcome(strand, state, value, text, mock, settings, inspection)
+    if request.get("inspectionLevel", "INFO") != "INFO":
+        if "variables" in inspection:
+            inspection["variables"] = dumps(inspection["variables"])
+        answer["inspectionData"] = inspection
+    return answer
+
+
+test_state.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
+
+
+def find(request: dict[str, Any]) -> State:
+    """The state to test: the definition itself, or the one named in a whole machine."""
+    text = request.get("definition", "")
+    raw = load(text, "definition")
+    name = request.get("stateName")
+    if isinstance(raw, dict) and "States" in raw:
+        parsed = parse(text)
+        if parsed.program is None:
+            said = ", ".join(problem.sentence() for problem in parsed.problems)
+            raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
+        found = search(parsed.program, name) if name else parsed.program.states[parsed.program.start_at]
+        if found is None:
+            raise ApiError("ValidationException", "State not found in definition")
+        return found
+    if name is not None:
+        raise ApiError("ValidationException", "State not found in definition")
+    reader = Reader()
+    state = reader.state("StateName", raw, "", raw.get("QueryLanguage", "JSONPath") if isinstance(raw, dict) else "")
+    if reader.problems or state is None:
+        said = ", ".join(problem.sentence() for problem in reader.problems)
+        raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
+    return state
+
+
+def search(program: Program, name: str) -> State | None:
+    """A state by its name, wherever it is."""
+    for state in program.states.values():
+        if state.name == name:
+            return state
+        inner = state.branches if isinstance(state, asl.Parallel) else (state.processor,) if isinstance(state, asl.Map) else ()
+        for sub in inner:
+            found = search(sub, name)
+            if found is not None:
+                return found
+    return None
+
+
+def load(text: str, field: str) -> Any:
+    """A JSON parameter."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        if field == "definition":
+            raise ApiError("InvalidDefinition", "Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION'") from None
+        raise ApiError("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{field} is not valid JSON'") from None
+
+
+async def outcome(
+    strand: Strand, state: State, value: Any, text: str, mock: dict[str, Any], settings: dict[str, Any], seen: dict[str, Any]
+) -> dict[str, Any]:
+    """Run the state and say how it ended."""
+    strand.previous = 1
+    about = {"Name": state.name, "EnteredTime": iso(strand.run.clock.time())}
+    if isinstance(state, interpreter.RETRYING):
+        about["RetryCount"] = settings.get("retrierRetryCount", 0)
+    strand.context = {**strand.context, "State": strand.context.get("State", about)}
+    try:
+        result = await run(strand, state, value, text, mock, settings, seen)
+    except StateFailure as failure:
+        return failed(strand, state, value, failure, settings, seen)
+    answer = {"status": "SUCCEEDED", "output": result.text}
+    if result.next is not None:
+        answer["nextState"] = result.next
+    if result.assigned:
+        seen["variables"] = {**seen.get("variables", {}), **result.assigned}
+    return answer
+
+
+async def run(
+    strand: Strand, state: State, value: Any, text: str, mock: dict[str, Any], settings: dict[str, Any], seen: dict[str, Any]
+) -> Outcome:
+    """The outcome of the state, with the mock where it would call or run something."""
+    if isinstance(state, asl.Wait):
+        integer(strand, state.seconds, value)
+        return finish(strand, state, state.next, value, value)
+    if not isinstance(state, asl.Task | asl.Map | asl.Parallel):
+        return await interpreter.BEHAVIOUR[type(state)](strand, state, value, text)
+    if isinstance(state, asl.Task):
+        return await task(strand, state, value, mock, seen)
+    if isinstance(state, asl.Map):
+        look_at_map(strand, state, value, settings, seen)
+    elif state.arguments is not MISSING:
+        seen["afterArguments"] = dumps(strand.evaluate(state.arguments, value))
+    if "errorOutput" in mock:
+        raise mocks.error(mock)
+    if isinstance(state, asl.Map) and exceeded(strand, state, value, settings):
+        raise StateFailure(errors.THRESHOLD, EXCEEDED)
+    return mocked(strand, state, value, mock)
+
+
+async def task(strand: Strand, state: asl.Task, value: Any, mock: dict[str, Any], seen: dict[str, Any]) -> Outcome:
+    """A Task: mocked, or called for real."""
+    resource = Resource.of(state.resource)
+    arguments = value if state.arguments is MISSING else strand.evaluate(state.arguments, value)
+    if state.arguments is not MISSING:
+        seen["afterArguments"] = dumps(arguments)
+    for template in (state.timeout, state.heartbeat):
+        integer(strand, template, value)
+    if "errorOutput" in mock:
+        raise mocks.error(mock)
+    if "result" in mock:
+        seen["result"] = mock["result"]
+        return mocked(strand, state, value, mock)
+    result = await strand.run.engine.runner.call(strand.run, resource, arguments, strand.run.role)
+    seen["result"] = dumps(result)
+    return finish(strand, state, state.next, value, result, result=result)
+
+
+def mocked(strand: Strand, state: State, value: Any, mock: dict[str, Any]) -> Outcome:
+    """The outcome with the mocked result; without Output the mock's own text is the output."""
+    result = json.loads(mock["result"])
+    done = finish(strand, state, state.next, value, result, result=result)
+    if state.output is MISSING:
+        done.text = mock["result"]
+    return done
+
+
+def look_at_map(strand: Strand, state: asl.Map, value: Any, settings: dict[str, Any], seen: dict[str, Any]) -> None:
+    """What TestState shows of a Map."""
+    if state.reader is None:
+        items = items_of(strand, state, value)
+        if state.items is not MISSING:
+            seen["afterItems"] = dumps(items)
+        if state.selector is not MISSING:
+            inner = Strand(strand.run, strand.variables, 0, strand.context)
+            made = []
+            for index, item in enumerate(items):
+                inner.context = {**strand.context, "Map": {"Item": {"Index": index, "Value": item}}}
+                made.append(inner.evaluate(state.selector, value))
+            seen["afterItemSelector"] = dumps(made)
+    seen.pop("afterItems", None)  # the API has no member for it
+    seen["maxConcurrency"] = integer(strand, state.max_concurrency, value) or 0
+    if state.tolerated_count is not MISSING:
+        seen["toleratedFailureCount"] = integer(strand, state.tolerated_count, value)
+    if state.tolerated_percentage is not MISSING:
+        seen["toleratedFailurePercentage"] = percentage(strand, state, value)
+
+
+def exceeded(strand: Strand, state: asl.Map, value: Any, settings: dict[str, Any]) -> bool:
+    """Whether the failed iterations that the request tells of are more than the state tolerates."""
+    bad = settings.get("mapIterationFailureCount", 0)
+    tolerated = integer(strand, state.tolerated_count, value)
+    if tolerated is not None and bad > tolerated:
+        return True
+    share = percentage(strand, state, value)
+    with contextlib.suppress(StateFailure):
+        return bool(share and state.reader is None and bad * 100 > share * len(items_of(strand, state, value)))
+    return False
+
+
+def failed(
+    strand: Strand, state: State, value: Any, failure: StateFailure, settings: dict[str, Any], seen: dict[str, Any]
+) -> dict[str, Any]:
+    """The answer for an error: to be retried, caught, or neither."""
+    answer: dict[str, Any] = {"status": "FAILED", **{k.lower(): v for k, v in failure.output().items()}}
+    used = settings.get("retrierRetryCount", 0)
+    for index, retrier in enumerate(state.retry):
+        if failure.matches(retrier.errors):
+            if used < retrier.attempts:
+                seen["errorDetails"] = {
+                    "retryIndex": index, "retryBackoffIntervalSeconds": int(backoff(retrier, used)),
+                }  # fmt: skip
+                return answer | {"status": "RETRIABLE"}
+            break
+    catcher = catcher_for(state.catch, failure)
+    if catcher is None:
+        return answer
+    try:
+        caught = finish(strand, catcher, catcher.next, value, failure.output(), errorOutput=failure.output())
+    except StateFailure as error:
+        return {"status": "FAILED", **{k.lower(): v for k, v in error.output().items()}}
+    if caught.assigned:
+        seen["variables"] = {**seen.get("variables", {}), **caught.assigned}
+    seen["errorDetails"] = {"catchIndex": state.catch.index(catcher)}
+    return answer | {"status": "CAUGHT_ERROR", "output": caught.text, "nextState": caught.next}
+
+
