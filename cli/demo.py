@@ -43,7 +43,7 @@ def demo(port: int) -> None:
     reports = []
     for week in WEEKS:
         with _step(f"fill the warehouse as of week {week}"):
-            added = _load(session, week)
+            added = retailer.load(warehouse(session), week)
         console.print(f"    new rows: {', '.join(f'{rows:,} {table}' for table, rows in added.items())}")
         if week == WEEKS[0]:
             with _step(f"apply {FAMILY}"):
@@ -66,15 +66,17 @@ def demo(port: int) -> None:
     console.print(f"Done in {time.monotonic() - began:.0f} s.")
 
 
-def _load(session: Session, week: int) -> dict[str, int]:
+def warehouse(session: Session) -> retailer.Warehouse:
+    """The warehouse that the deployed stack reads."""
     outputs = session.outputs
-    return retailer.load(
-        session.client("s3"),
-        session.client("redshift-data"),
+    return retailer.Warehouse(
+        s3=session.client("s3"),
+        data=session.client("redshift-data"),
         bucket=outputs["BucketName"],
-        week=week,
         database=outputs["RedshiftDatabaseName"],
         workgroup=outputs["RedshiftWorkgroupName"],
+        cluster=outputs["RedshiftClusterIdentifier"],
+        user=outputs["RedshiftUserName"],
         role=outputs["WarehouseRoleArn"],
     )
 
@@ -115,7 +117,7 @@ def _print_verdicts(reports: list[dict[str, Any]]) -> None:
                 f"{'–' if before is None else f'{before:.4f}'} → {after:.4f}",
                 "–" if model["label_shift"] is None else f"{model['label_shift']:.4f}",
                 "–" if model["row_change"] is None else f"{model['row_change']:+.1%}",
-                model["outcome"],
+                model["status"],
                 "; ".join(model["reasons"]),
             )
     console.print(table)

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from boxcar.plans import Plan, plan_key
 from rich.table import Table
 
+from boxcar.plans import Plan, plan_key
 from cli.session import Session
 
 COLOURS = {"Completed": "green", "InProgress": "yellow", "Failed": "red", "Stopped": "red", "waiting": "dim"}
@@ -111,5 +112,8 @@ def _seconds(job: dict[str, Any], now: datetime) -> float | None:
     return ((_time(job.get("ended")) or now) - created).total_seconds()
 
 
-def _time(value: object) -> datetime | None:
-    return datetime.fromisoformat(str(value).replace("Z", "+00:00")) if value else None
+def _time(value: Decimal | str | None) -> datetime | None:
+    """A time of a job: ISO 8601 where it is a key, seconds since the epoch elsewhere."""
+    if isinstance(value, Decimal):
+        return datetime.fromtimestamp(float(value), UTC)
+    return datetime.fromisoformat(value) if value else None

@@ -17,9 +17,9 @@ from boxcar.family_store import FamilyStore
 from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
-
 from cli import retailer
 from cli.architectures import read_architectures, read_yaml, upload_code
+from cli.demo import warehouse
 from cli.deploy import deploy
 from cli.models import versions
 from cli.progress import read_jobs
@@ -172,16 +172,23 @@ class Deployed:
 
     def load(self, week: int) -> dict[str, int]:
         """Fill the warehouse as of a week."""
-        outputs = self.session.outputs
-        return retailer.load(
-            self.session.client("s3"),
-            self.session.client("redshift-data"),
-            bucket=self.bucket,
-            week=week,
-            database=outputs["RedshiftDatabaseName"],
-            workgroup=outputs["RedshiftWorkgroupName"],
-            role=outputs["WarehouseRoleArn"],
-        )
+        return retailer.load(warehouse(self.session), week)
+
+    def pause_sweep(self) -> None:
+        """Disable the one-minute schedule, whose ticks come with or without a run."""
+        scheduler, name = self.session.client("scheduler"), f"{self.session.stack}-sweep"
+        known = scheduler.get_schedule(Name=name)
+        keep = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+        scheduler.update_schedule(**{key: known[key] for key in keep}, State="DISABLED")
+
+    def settle(self, quiet_s: float = 3) -> None:
+        """Wait until no function has run for a while: mails and reports follow the end of a run."""
+        seen, since = None, time.monotonic()
+        while time.monotonic() - since < quiet_s:
+            now = self.counts()["functions"]
+            if now != seen:
+                seen, since = now, time.monotonic()
+            time.sleep(0.2)
 
     def sweep(self) -> None:
         """Fire the one-minute schedule now."""
