@@ -36,34 +36,44 @@ def main() -> int:
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with (ENVIRONMENTS / ".setup").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # a second setup waits for the first, then finds its work done
-        make_all(arguments.extra)
-    return 0
+        if Path(sys.prefix).resolve() == VENV:
+            make_all(arguments.extra)
+            return 0
+        make_interpreter()
+    # From here on with .venv's own Python: whichever `python3` is first on the PATH today decides nothing any more.
+    return subprocess.run([VENV / "bin" / "python", __file__, *sys.argv[1:]], check=False).returncode
+
+
+def make_interpreter() -> None:
+    """Make .venv, empty, from this Python, unless there is one that works."""
+    told = f"import sys; sys.exit(sys.version_info < {OLDEST})"
+    python = VENV / "bin" / "python"
+    if python.exists() and subprocess.run([python, "-c", told], capture_output=True, check=False).returncode == 0:
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    if subprocess.run([sys.executable, "-m", "venv", VENV], check=False).returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise SystemExit(
+            "setup: Python cannot make a virtual environment; on Debian `apt-get install python3-venv` mends that"
+        )
 
 
 def make_all(extra: list[Path]) -> None:
-    """Make what is missing or out of date: .venv first, since it holds uv."""
-    make_venv()
+    """Make what is missing or out of date: what is in .venv first, since uv is among it."""
+    fill_venv()
     locks = [ROOT / "requirements" / "sam.lock", *sorted((ROOT / "local" / "environments").glob("*.lock"))]
     for lock in [*locks, *(path.resolve() for path in extra)]:
         make_environment(ENVIRONMENTS / lock.stem, lock)
     link_commands(ENVIRONMENTS / "sam", ["sam"])
 
 
-def make_venv() -> None:
-    """Make .venv: pip brings uv, uv brings everything else, the project itself is installed editable."""
+def fill_venv() -> None:
+    """Fill .venv: pip brings uv, uv brings everything else, the project itself is installed editable."""
     uv_lock, lock = ROOT / "requirements" / "uv.lock", ROOT / "requirements" / "boxcar.lock"
     digest = digest_of(uv_lock, lock) + project_digest(ROOT / "pyproject.toml")
     if is_current(VENV, digest):
         return
     started = time.monotonic()
-    if not (VENV / "bin" / "python").exists() or not works(VENV):
-        shutil.rmtree(VENV, ignore_errors=True)
-        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
-        if made.returncode:
-            shutil.rmtree(VENV, ignore_errors=True)
-            raise SystemExit(
-                "setup: Python cannot make a virtual environment; on Debian `apt-get install python3-venv` mends that"
-            )
     run(VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", uv_lock)
     uv("pip", "sync", "--quiet", "--require-hashes", lock, python=VENV)
     uv("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT, python=VENV)
@@ -76,10 +86,8 @@ def make_environment(folder: Path, lock: Path) -> None:
     if is_current(folder, digest):
         return
     started = time.monotonic()
-    if not (folder / "bin" / "python").exists() or not works(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        uv("venv", "--quiet", "--python", VENV / "bin" / "python", folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    uv("venv", "--quiet", "--python", VENV / "bin" / "python", folder)
     uv("pip", "sync", "--quiet", "--require-hashes", lock, python=folder)
     finish(folder, digest, started)
 
@@ -114,13 +122,6 @@ def is_current(environment: Path, digest: str) -> bool:
     """Return whether an environment was made from what `digest` stands for."""
     stamp = environment / STAMP
     return stamp.exists() and stamp.read_text() == digest
-
-
-def works(environment: Path) -> bool:
-    """Return whether an environment's Python starts and has this one's version."""
-    told = "import sys; print(sys.version)"
-    answer = subprocess.run([environment / "bin" / "python", "-c", told], capture_output=True, text=True, check=False)
-    return answer.returncode == 0 and answer.stdout.strip() == sys.version
 
 
 def uv(*arguments: str | Path, python: Path | None = None) -> None:
