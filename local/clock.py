@@ -71,7 +71,9 @@ class VirtualClock:
         self._busy: set[_IdleSelector] = set()
         self._due: list[tuple[float, int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._order = itertools.count()
-        self._selectors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _IdleSelector] = weakref.WeakKeyDictionary()
+        self._selectors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _IdleSelector] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def time(self) -> float:
         """Seconds since the epoch, by this clock."""
@@ -120,10 +122,15 @@ class VirtualClock:
                 if not alarm.cancelled() and not loop.is_closed():
                     if loop in self._selectors:
                         self._busy.add(self._selectors[loop])  # from now, not from when it wakes
-                    loop.call_soon_threadsafe(lambda a=alarm: a.done() or a.set_result(None))
+                    loop.call_soon_threadsafe(_ring, alarm)
 
 
-class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+def _ring(alarm: asyncio.Future[None]) -> None:
+    if not alarm.done():
+        alarm.set_result(None)
+
+
+class _IdleSelector(selectors.DefaultSelector):
     """A loop asks its selector to wait only when it has nothing to run: that is what idle means."""
 
     def __init__(self, clock: VirtualClock) -> None:

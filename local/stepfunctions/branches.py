@@ -27,7 +27,9 @@ async def parallel_state(strand: Strand, state: asl.Parallel, value: Any, text: 
         original = value
     strand.previous = started = history.add("ParallelStateStarted", strand.previous)
     parts = strand.place.setdefault("parts", {})
-    strand.children = [strand.child(started, strand.context, parts.setdefault(str(i), {})) for i in range(len(state.branches))]
+    strand.children = [
+        strand.child(started, strand.context, parts.setdefault(str(i), {})) for i in range(len(state.branches))
+    ]
 
     async def branch(index: int) -> Any:
         inner = strand.children[index]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.stepfunctions.definition import Diagnostic, Map, Parallel, Program, State
 from local.stepfunctions.definition import Choice as ChoiceState
+from local.stepfunctions.definition import Diagnostic, Map, Parallel, Program, State
 from local.stepfunctions.scopes import check_variables
 
 
@@ -49,7 +49,9 @@ def graph(program: Program, where: str, problems: list[Diagnostic]) -> None:
             ends.add(name)
         for field, target in targets(state):
             if target not in program.states:
-                problems.append(Diagnostic("MISSING_TRANSITION_TARGET", f"Missing 'Next' target: {target}", f"{at}/{field}"))
+                problems.append(
+                    Diagnostic("MISSING_TRANSITION_TARGET", f"Missing 'Next' target: {target}", f"{at}/{field}")
+                )
         for sub, location in inner(state, at):
             graph(sub, location, problems)
     while todo:
@@ -59,7 +61,9 @@ def graph(program: Program, where: str, problems: list[Diagnostic]) -> None:
                 todo.append(target)
     for name in program.states:
         if name not in reached:
-            problems.append(Diagnostic("UNREACHABLE_STATE", f"The state '{name}' is not reachable", f"{where}/States/{name}"))
+            problems.append(
+                Diagnostic("UNREACHABLE_STATE", f"The state '{name}' is not reachable", f"{where}/States/{name}")
+            )
     if program.states and not ends:
         problems.append(Diagnostic("MISSING_END_STATE", "No state ends the workflow", f"{where}/States"))
 
@@ -69,7 +73,9 @@ def unique(program: Program, where: str, names: dict[str, str], problems: list[D
     for name, state in program.states.items():
         at = f"{where}/States/{name}"
         if name in names:
-            problems.append(Diagnostic("DUPLICATE_STATE_NAME", f"The state name '{name}' is also used at {names[name]}", at))
+            problems.append(
+                Diagnostic("DUPLICATE_STATE_NAME", f"The state name '{name}' is also used at {names[name]}", at)
+            )
         names[name] = at
         for sub, location in inner(state, at):
             unique(sub, location, names, problems)

@@ -75,7 +75,9 @@ async def wait(runner: Runner, run: Run, resource: Resource, arguments: Any, ans
     pause = FIRST_POLL
     while True:
         try:
-            described = await runner.threaded(lambda: getattr(runner.client(name, role), snake(model.name))(**parameters))
+            described = await runner.threaded(
+                lambda: getattr(runner.client(name, role), snake(model.name))(**parameters)
+            )
         except Exception as error:
             raise sdk.failure(sdk.ERROR_PREFIX[resource.service], name, error) from error
         found = described

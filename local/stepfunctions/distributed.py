@@ -239,5 +239,3 @@ async def given(items: list[Any]) -> AsyncIterator[Any]:
     """Items that are there already."""
     for item in items:
         yield item
-
-

@@ -67,7 +67,9 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def start(self, execution: Execution, program: Program, events: list[dict[str, Any]] | None = None) -> asyncio.Task[None]:
+    def start(
+        self, execution: Execution, program: Program, events: list[dict[str, Any]] | None = None
+    ) -> asyncio.Task[None]:
         """Start an execution, or take one up again from where it stands."""
         history = History(self.clock, events)
         task = self._loop.create_task(self._run(execution, program, history))

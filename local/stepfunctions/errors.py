@@ -20,7 +20,7 @@ RESULT_WRITER = "States.ResultWriterFailed"
 UNCATCHABLE = frozenset({RUNTIME, DATA_LIMIT})
 
 
-class StateFailure(Exception):
+class StateFailure(Exception):  # noqa: N818  # errors in this language have names of their own
     """A state ended with an error: `error` is its name, `cause` a text for people; either may be absent."""
 
     def __init__(self, error: str | None, cause: str | None = None) -> None:
@@ -57,7 +57,3 @@ class TimedOut(StateFailure):
 
 class ExecutionEnded(StateFailure):
     """No Retry or Catch applies: the whole execution ends with this error (history limit, internal fault)."""
-
-
-class Refused(Exception):
-    """A definition or field that this engine does not run, said before anything runs."""

@@ -53,7 +53,10 @@ class Execution:
         }  # fmt: skip
         if self.redriven is not None:
             execution["RedriveTime"] = iso(self.redriven)
-        return {"Execution": execution, "StateMachine": {"Id": self.version_arn or self.machine_arn, "Name": machine_name}}
+        return {
+            "Execution": execution,
+            "StateMachine": {"Id": self.version_arn or self.machine_arn, "Name": machine_name},
+        }
 
     def redrive_status(self, now: float) -> tuple[str, str | None]:
         """Whether RedriveExecution would take it, and why not."""
@@ -74,8 +77,8 @@ class Execution:
         status, reason = self.redrive_status(now)
         return present({
             "executionArn": self.arn, "stateMachineArn": self.machine_arn, "name": self.name, "status": self.status,
-            "startDate": self.started, "stopDate": self.stopped, "input": self.input, "inputDetails": {"included": True},
-            "output": self.output, "outputDetails": {"included": True} if self.output is not None else None,
+            "startDate": self.started, "stopDate": self.stopped, "input": self.input,
+            "inputDetails": {"included": True}, "output": self.output, "outputDetails": {"included": True} if self.output is not None else None,
             "traceHeader": self.trace, "mapRunArn": self.map_run, "error": self.error, "cause": self.cause,
             "stateMachineVersionArn": self.version_arn, "stateMachineAliasArn": self.alias_arn,
             "redriveCount": self.redrives, "redriveDate": self.redriven, "redriveStatus": status,

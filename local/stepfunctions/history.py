@@ -27,7 +27,7 @@ COMPLETE = {"truncated": False}
 
 
 class History:
-    """The events of one execution. `previous` ids link an event to the one that led to it, 0 at the start of a strand."""
+    """The events of one execution; `previous` is the id of the event that led to one, 0 where there is none."""
 
     def __init__(self, clock: Clock, events: list[dict[str, Any]] | None = None) -> None:
         self.events = events if events is not None else []
@@ -44,7 +44,12 @@ class History:
             raise ExecutionEnded(
                 errors.RUNTIME, f"The execution reached the maximum number of history events ({MAX_EVENTS})."
             )
-        event: dict[str, Any] = {"timestamp": self._clock.time(), "type": kind, "id": number, "previousEventId": previous}
+        event: dict[str, Any] = {
+            "timestamp": self._clock.time(),
+            "type": kind,
+            "id": number,
+            "previousEventId": previous,
+        }
         if details is not None:
             event[key or detail_key(kind)] = details
         self.events.append(event)

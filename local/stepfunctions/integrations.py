@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from local.stepfunctions import sdk
 
 FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]*:\d*:function:.+")
-INTEGRATION = re.compile(r"arn:aws[\w-]*:states:[\w-]*:\d*:(aws-sdk:)?([\w-]+):(\w+)(?:\.(sync:2|sync|waitForTaskToken))?")
+INTEGRATION = re.compile(
+    r"arn:aws[\w-]*:states:[\w-]*:\d*:(aws-sdk:)?([\w-]+):(\w+)(?:\.(sync:2|sync|waitForTaskToken))?"
+)
 
 # Optimized integrations: service in the ARN → name in boto3, and the modes of each action.
 CALL, SYNC, SYNC2, TOKEN = "", "sync", "sync:2", "waitForTaskToken"
@@ -86,7 +88,9 @@ def unknown_resource(arn: str) -> str:
     if is_sdk:
         reason = sdk.unknown_action(service, action)
         if not reason and mode in (SYNC, SYNC2):
-            reason = f"The resource '{arn}' cannot end in .{mode}: AWS SDK integrations wait with .waitForTaskToken only"
+            reason = (
+                f"The resource '{arn}' cannot end in .{mode}: AWS SDK integrations wait with .waitForTaskToken only"
+            )
         return reason
     if service not in OPTIMIZED:
         return f"The resource '{arn}' is not run by this engine; it knows aws-sdk:* and {', '.join(OPTIMIZED)}"

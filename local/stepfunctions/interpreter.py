@@ -46,7 +46,7 @@ async def walk(strand: Strand, program: Program, value: Any, text: str) -> tuple
 async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
     """Enter a state, run it with its retries and catchers, and leave it."""
     run = strand.run
-    about = {"Name": state.name, "EnteredTime": iso(run.clock.time())}
+    about: dict[str, Any] = {"Name": state.name, "EnteredTime": iso(run.clock.time())}
     if isinstance(state, RETRYING):
         about["RetryCount"] = 0
     strand.context = {**strand.context, "State": about}
@@ -133,8 +133,8 @@ async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> 
     """Wait: until a time on this engine's clock."""
     now = strand.run.clock.time()
     if state.seconds is not MISSING:
-        seconds = integer(strand, state.seconds, value)
-        if seconds is None or seconds < 0:
+        seconds: float = integer(strand, state.seconds, value) or 0
+        if seconds < 0:
             raise state.seconds.expect(seconds, "number")
     else:
         stamp = strand.evaluate(state.timestamp, value)
@@ -142,7 +142,8 @@ async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> 
             seconds = dt.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() - now
         except (AttributeError, ValueError):
             raise RuntimeFailure(
-                f"The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: {stamp}"
+                "The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: "
+                f"{stamp}"
             ) from None
     due = strand.place.setdefault("due", now + seconds)  # a redriven wait ends when it would have
     await strand.run.clock.sleep(max(0.0, due - now))
@@ -158,7 +159,10 @@ async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str)
         if holds:
             return finish(strand, rule, rule.next, value, value)
     if state.default is None:
-        raise RuntimeFailure("Failed to transition out of the state. The state's choices do not match, and it has no Default.", errors.NO_CHOICE)
+        raise RuntimeFailure(
+            "Failed to transition out of the state. The state's choices do not match, and it has no Default.",
+            errors.NO_CHOICE,
+        )
     return finish(strand, state, state.default, value, value)
 
 

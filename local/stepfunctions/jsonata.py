@@ -25,7 +25,7 @@ HEAVY = 200  # characters; a shorter expression without functions or ranges cann
 
 
 class EvaluationError(StateFailure):
-    """An expression that failed: `location` is the field it stood in, as in `Output/total` or `Choices[0]/Condition`."""
+    """An expression that failed; `location` is the field it stood in, such as `Output/total`."""
 
     def __init__(self, cause: str, location: str | None) -> None:
         super().__init__(errors.QUERY, cause)

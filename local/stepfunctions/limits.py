@@ -13,7 +13,7 @@ STACK = "Stack overflow error: Check for non-terminating recursive function. Con
 TIMEOUT = "Expression evaluation timeout: Check for infinite loop"
 
 
-class OutOfBounds(Exception):
+class OutOfBounds(Exception):  # noqa: N818
     """An expression used more than it may."""
 
 

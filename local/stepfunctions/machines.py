@@ -20,6 +20,10 @@ NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 ARN = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:stateMachine:(?P<name>[^:/]+)(:(?P<qualifier>[^:]+))?")
 
 
+LOGGING = {"level": "OFF", "includeExecutionData": False}
+CHANGEABLE = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
+
+
 class Machines:
     """The state machines of one account in one region."""
 
@@ -48,7 +52,7 @@ class Machines:
             machine = {
                 "stateMachineArn": arn, "name": name, "status": "ACTIVE", "definition": definition, "roleArn": role,
                 "type": kind, "creationDate": now, "updated": now, "revisionId": "",
-                "loggingConfiguration": request.get("loggingConfiguration", {"level": "OFF", "includeExecutionData": False}),
+                "loggingConfiguration": request.get("loggingConfiguration", LOGGING),
                 "tracingConfiguration": request.get("tracingConfiguration", {"enabled": False}), "next_version": 1,
                 "encryptionConfiguration": request.get("encryptionConfiguration", {"type": "AWS_OWNED_KEY"}),
             }  # fmt: skip
@@ -56,7 +60,9 @@ class Machines:
             self.tag(arn, request.get("tags", []))
         answer = {"stateMachineArn": arn, "creationDate": machine["creationDate"]}
         if request.get("publish"):
-            answer["stateMachineVersionArn"] = self.publish(machine, request.get("versionDescription"))["stateMachineVersionArn"]
+            answer["stateMachineVersionArn"] = self.publish(machine, request.get("versionDescription"))[
+                "stateMachineVersionArn"
+            ]
         return answer
 
     def program(self, definition: str) -> Program:
@@ -105,9 +111,9 @@ class Machines:
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateStateMachine; executions that run keep what they started with."""
         machine = self.get(request.get("stateMachineArn", ""))
-        changed = {k: request[k] for k in ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration") if k in request}
+        changed: dict[str, Any] = {key: request[key] for key in CHANGEABLE if key in request}
         if not changed and not request.get("publish"):
-            raise ApiError("MissingRequiredParameter", "Either the definition, the role ARN, the LoggingConfiguration, the TracingConfiguration or the EncryptionConfiguration must be specified")
+            raise ApiError("MissingRequiredParameter", f"One of {', '.join(CHANGEABLE)} must be specified")
         if "definition" in changed:
             self.program(changed["definition"])
         if "roleArn" in changed:
@@ -119,7 +125,9 @@ class Machines:
         self._store.put("machine", machine["stateMachineArn"], machine)
         answer = {"updateDate": machine["updated"], "revisionId": machine["revisionId"]}
         if request.get("publish"):
-            answer["stateMachineVersionArn"] = self.publish(machine, request.get("versionDescription"))["stateMachineVersionArn"]
+            answer["stateMachineVersionArn"] = self.publish(machine, request.get("versionDescription"))[
+                "stateMachineVersionArn"
+            ]
         return answer
 
     def delete(self, arn: str) -> dict[str, Any]:
@@ -145,18 +153,27 @@ class Machines:
         answer["variableReferences"] = variables(self.program(machine["definition"])) or None
         return present(answer)
 
-    def list(self) -> list[dict[str, Any]]:
+    def listing(self) -> list[dict[str, Any]]:
         """Every machine, as ListStateMachines shows it."""
         shown = ("stateMachineArn", "name", "type", "creationDate")
         return [{key: machine[key] for key in shown} for machine in self._store.all("machine")]
 
-    def publish(self, machine: dict[str, Any], description: str | None = None, revision: str | None = None) -> dict[str, Any]:
+    def publish(
+        self, machine: dict[str, Any], description: str | None = None, revision: str | None = None
+    ) -> dict[str, Any]:
         """PublishStateMachineVersion; nothing changed since the last one gives the last one."""
         if revision is not None and revision != machine["revisionId"]:
-            raise ApiError("ConflictException", f"The current State Machine revision is not equal to the one specified: '{revision}'")
+            raise ApiError(
+                "ConflictException",
+                f"The current State Machine revision is not equal to the one specified: '{revision}'",
+            )
         versions = self.of_machine("version", machine["stateMachineArn"])
         for version in versions:
-            if (version["definition"], version["roleArn"], version["revisionId"]) == (machine["definition"], machine["roleArn"], machine["revisionId"]):
+            if (version["definition"], version["roleArn"], version["revisionId"]) == (
+                machine["definition"],
+                machine["roleArn"],
+                machine["revisionId"],
+            ):
                 return {"stateMachineVersionArn": version["id"], "creationDate": version["creationDate"]}
         arn = f"{machine['stateMachineArn']}:{machine['next_version']}"
         version = {
@@ -177,7 +194,11 @@ class Machines:
         """DeleteStateMachineVersion, unless an alias leads to it."""
         for alias in self.of_machine("alias", arn.rsplit(":", 1)[0]):
             if any(route["stateMachineVersionArn"] == arn for route in alias["routingConfiguration"]):
-                raise ApiError("ConflictException", f"Version to be deleted must not be referenced by an alias. Current list of aliases referencing this version: [{alias['name']}]")
+                raise ApiError(
+                    "ConflictException",
+                    "Version to be deleted must not be referenced by an alias. Current list of aliases referencing this "
+                    f"version: [{alias['name']}]",
+                )
         self._store.remove("version", arn)
         return {}
 
@@ -188,7 +209,10 @@ class Machines:
             raise ApiError("ValidationException", "Sum of routing configuration weights must equal 100")
         for route in routes:
             if self._store.get("version", route["stateMachineVersionArn"]) is None:
-                raise ApiError("ResourceNotFound", f"Request references a resource that does not exist: '{route['stateMachineVersionArn']}'")
+                raise ApiError(
+                    "ResourceNotFound",
+                    f"Request references a resource that does not exist: '{route['stateMachineVersionArn']}'",
+                )
         now = self._clock.time()
         name = old["name"] if old else request.get("name", "")
         if not NAME.fullmatch(name) or name.isdigit():
@@ -196,11 +220,15 @@ class Machines:
         arn = routes[0]["stateMachineVersionArn"].rsplit(":", 1)[0] + f":{name}"
         if old is None and (existing := self._store.get("alias", arn)) is not None:
             if existing["routingConfiguration"] != routes or existing.get("description") != request.get("description"):
-                raise ApiError("ConflictException", f"Failed to create alias because an alias with the same name and a different routing configuration already exists: '{arn}'")
+                raise ApiError(
+                    "ConflictException",
+                    "Failed to create alias because an alias with the same name and a different routing configuration "
+                    f"already exists: '{arn}'",
+                )
             return {"stateMachineAliasArn": arn, "creationDate": existing["creationDate"]}
         alias = {
-            "id": arn, "name": name, "routingConfiguration": routes, "creationDate": old["creationDate"] if old else now,
-            "updateDate": now, "description": request.get("description", (old or {}).get("description")),
+            "id": arn, "name": name, "routingConfiguration": routes,
+            "creationDate": old["creationDate"] if old else now, "updateDate": now, "description": request.get("description", (old or {}).get("description")),
         }  # fmt: skip
         self._store.put("alias", arn, alias)
         return {"updateDate": now} if old else {"stateMachineAliasArn": arn, "creationDate": now}

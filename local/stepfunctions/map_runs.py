@@ -84,7 +84,13 @@ class MapRun:
 
     def describe(self) -> dict[str, Any]:
         """The answer of DescribeMapRun."""
-        items = {**self.items, "pending": 0, "running": self.running, "resultsWritten": self.written, "total": self.total}
+        items = {
+            **self.items,
+            "pending": 0,
+            "running": self.running,
+            "resultsWritten": self.written,
+            "total": self.total,
+        }
         children = {**self.executions, "pending": 0, "resultsWritten": self.written, "total": self.taken}
         children["running"] = self.taken - sum(self.executions.values())
         for counts in (items, children):
@@ -110,8 +116,12 @@ def percentage(strand: Strand, state: asl.Map, value: Any) -> float:
     if state.tolerated_percentage is MISSING:
         return 0
     result = strand.evaluate(state.tolerated_percentage, value)
-    if isinstance(state.tolerated_percentage, Expression) and (isinstance(result, bool) or not isinstance(result, int | float)):
+    if isinstance(state.tolerated_percentage, Expression) and (
+        isinstance(result, bool) or not isinstance(result, int | float)
+    ):
         raise state.tolerated_percentage.expect(result, "number")
     if not 0 <= result <= 100:
-        raise RuntimeFailure(f"The value of the field 'ToleratedFailurePercentage' must be from 0 to 100 but was {result}")
+        raise RuntimeFailure(
+            f"The value of the field 'ToleratedFailurePercentage' must be from 0 to 100 but was {result}"
+        )
     return float(result)

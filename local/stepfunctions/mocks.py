@@ -17,7 +17,7 @@ from local.stepfunctions.errors import StateFailure
 from local.stepfunctions.integrations import Resource
 
 MOCKABLE = (asl.Task, asl.Map, asl.Parallel)
-CONTEXT = {
+CONTEXT: dict[str, dict[str, type]] = {
     "Execution": {"Id": str, "Input": object, "Name": str, "RoleArn": str, "StartTime": str},
     "State": {"EnteredTime": str, "Name": str, "RetryCount": int},
     "StateMachine": {"Id": str, "Name": str},
@@ -78,40 +78,61 @@ def result(state: asl.State, mock: dict[str, Any]) -> None:
                 fields(output, value, "", mode == "STRICT", resource.sdk)
 
 
-def fields(shape: Shape, value: Any, where: str, strict: bool, java: bool) -> None:
-    """Compare a mocked result with the API's model: the kinds of its fields and, when strict, their presence."""
-    at = where or "result"
-    kind = shape.type_name
-    if kind == "structure":
-        if not isinstance(value, dict):
-            raise wrong(at, "object")
-        members = {(sdk.java_name(n) if java else n[:1].upper() + n[1:]): s for n, s in shape.members.items()}  # type: ignore[attr-defined]
-        if strict:
-            for name in shape.required_members:  # type: ignore[attr-defined]
-                shown = sdk.java_name(name) if java else name[:1].upper() + name[1:]
-                if shown not in value:
-                    raise refused(f"Mock result schema validation error: Field '{shown}' is required and was not found")
-        for name, part in value.items():
-            if name in members:
-                fields(members[name], part, f"{where}.{name}".strip("."), strict, java)
-    elif kind == "list":
-        if not isinstance(value, list):
-            raise wrong(at, "array")
+def fields(shape: Shape, value: Any, name: str, strict: bool, java: bool) -> None:
+    """Compare a mocked result with the API's model: kinds, bounds and, when strict, required fields."""
+    kind = KINDS.get(shape.type_name, "string")
+    if not isinstance(value, PYTHON[kind]) or (kind == "number" and isinstance(value, bool)):
+        raise invalid(f"Field '{name}' must be {'an' if kind[0] in 'ao' else 'a'} {kind}")
+    if shape.type_name == "structure":
+        members = {shown(n, java): (n, s) for n, s in shape.members.items()}
+        for required in shape.required_members if strict else ():
+            if shown(required, java) not in value:
+                raise invalid(f"Required field '{shown(required, java)}' is missing")
+        for key, part in value.items():
+            if key in members and not (shape.name == "InvocationResponse" and key == "Payload"):
+                fields(members[key][1], part, key, strict, java)
+    elif shape.type_name == "list":
         for part in value:
-            fields(shape.member, part, at, strict, java)  # type: ignore[attr-defined]
-    elif kind in ("integer", "long", "float", "double"):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise wrong(at, "number")
-    elif kind == "boolean":
-        if not isinstance(value, bool):
-            raise wrong(at, "boolean")
-    elif kind == "string" and not isinstance(value, str):
-        raise wrong(at, "string")
+            fields(shape.member, part, name, strict, java)
+    elif shape.type_name == "map":
+        for part in value.values():
+            fields(shape.value, part, name, strict, java)
+    else:
+        bounds(shape, value, name)
 
 
-def wrong(field: str, kind: str) -> ApiError:
-    """A field of the wrong kind."""
-    return refused(f"Mock result schema validation error: Field '{field.rsplit('.', 1)[-1]}' must be {'an' if kind[0] in 'ao' else 'a'} {kind}")
+KINDS = {
+    "structure": "object", "map": "object", "list": "array", "boolean": "boolean", "integer": "number",
+    "long": "number", "float": "number", "double": "number",
+}  # fmt: skip
+PYTHON: dict[str, Any] = {"object": dict, "array": list, "boolean": bool, "number": (int, float), "string": str}
+
+
+def shown(name: str, java: bool) -> str:
+    """A member as a Task's result names it."""
+    return sdk.java_name(name) if java else name[:1].upper() + name[1:]
+
+
+def bounds(shape: Shape, value: Any, name: str) -> None:
+    """Refuse a value outside the model's enumeration, range or length."""
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if isinstance(value, str):
+        if shape.metadata.get("enum") and value not in shape.metadata["enum"]:
+            raise invalid(f"Field '{name}' is not an expected value")
+        if low is not None and len(value) < low:
+            raise invalid(f"Field '{name}' is smaller than the minimum length")
+        if high is not None and len(value) > high:
+            raise invalid(f"Field '{name}' exceeds the maximum length")
+    elif not isinstance(value, bool):
+        if low is not None and value < low:
+            raise invalid(f"Field '{name}' is less than the minimum value")
+        if high is not None and value > high:
+            raise invalid(f"Field '{name}' exceeds the maximum value")
+
+
+def invalid(what: str) -> ApiError:
+    """A mocked result that is not what the API could answer."""
+    return refused(f"Mock result schema validation error: {what}")
 
 
 def error(mock: dict[str, Any]) -> StateFailure:

@@ -120,15 +120,15 @@ class Reader:
         if language != "JSONata":
             self.wrong(
                 f"The state '{name}' uses JSONPath, which this engine does not run; write \"QueryLanguage\": "
-                "\"JSONata\" at the top of the definition and convert the state",
+                '"JSONata" at the top of the definition and convert the state',
                 where,
             )
             return None
         for unknown in sorted(set(raw) - FIELDS[kind]):
             if unknown in JSONPATH_FIELDS:
                 self.wrong(
-                    f"The QueryLanguage is set to 'JSONata', but field '{unknown}' is only supported for the 'JSONPath' "
-                    "QueryLanguage", where,
+                    f"The QueryLanguage is set to 'JSONata', but field '{unknown}' is only supported for the "
+                    "'JSONPath' QueryLanguage", where,
                 )  # fmt: skip
             else:
                 self.wrong(f"Field '{unknown}' is not supported", where)
@@ -138,9 +138,11 @@ class Reader:
         common["output"] = self.template(raw, "Output", where)
         common["assign"] = self.assign(raw, where)
         if "Retry" in FIELDS[kind]:
-            common["retry"] = tuple(self.retrier(r, f"{where}/Retry[{i}]") for i, r in enumerate(self.rules(raw, "Retry", where)))
+            common["retry"] = tuple(
+                self.retrier(r, f"{where}/Retry[{i}]") for i, r in enumerate(self.rules(raw, "Retry", where))
+            )
             common["catch"] = tuple(self.catcher(r, i, where) for i, r in enumerate(self.rules(raw, "Catch", where)))
-        extra = getattr(self, kind.lower(), lambda raw, where, language: {})(raw, where, language)
+        extra: dict[str, Any] = getattr(self, kind.lower(), lambda raw, where, language: {})(raw, where, language)
         return CLASSES[kind](**common, **extra)
 
     def transition(self, raw: dict[str, Any], where: str) -> str | None:
@@ -162,7 +164,9 @@ class Reader:
         """A field that holds a whole number of at least `low`, or an expression."""
         value = raw.get(field, MISSING)
         if value is not MISSING and not is_expression(value) and not whole(value, low):
-            self.wrong(f"The field '{field}' must be an integer of at least {low} or a JSONata expression", f"{where}/{field}")
+            self.wrong(
+                f"The field '{field}' must be an integer of at least {low} or a JSONata expression", f"{where}/{field}"
+            )
         return self.template(raw, field, where, location)
 
     def syntax(self, at: str, text: str, where: str) -> None:
@@ -207,7 +211,15 @@ class Reader:
 
     def retrier(self, raw: dict[str, Any], where: str) -> asl.Retrier:
         """One rule of Retry."""
-        known = {"ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "Comment"}
+        known = {
+            "ErrorEquals",
+            "IntervalSeconds",
+            "MaxAttempts",
+            "BackoffRate",
+            "MaxDelaySeconds",
+            "JitterStrategy",
+            "Comment",
+        }
         self.only(raw, known, where)
         bounds = {"IntervalSeconds": 1, "MaxAttempts": 0, "MaxDelaySeconds": 1}
         for name, low in bounds.items():
@@ -230,7 +242,8 @@ class Reader:
         self.only(raw, {"ErrorEquals", "Next", "Output", "Assign", "Comment"}, where)
         return asl.Catcher(
             self.names(raw, where), self.target(raw, "Next", where),
-            self.assign(raw, where, f"Catch[{index}]/Assign"), self.template(raw, "Output", where, f"Catch[{index}]/Output"),
+            self.assign(raw, where, f"Catch[{index}]/Assign"),
+            self.template(raw, "Output", where, f"Catch[{index}]/Output"),
         )  # fmt: skip
 
     def target(self, raw: dict[str, Any], field: str, where: str) -> str:
@@ -256,7 +269,11 @@ class Reader:
         if ("Seconds" in raw) == ("Timestamp" in raw):
             self.wrong("Exactly one of 'Seconds' and 'Timestamp' must be there", where)
         stamp = raw.get("Timestamp")
-        if stamp is not None and not is_expression(stamp) and not (isinstance(stamp, str) and TIMESTAMP.fullmatch(stamp)):
+        if (
+            stamp is not None
+            and not is_expression(stamp)
+            and not (isinstance(stamp, str) and TIMESTAMP.fullmatch(stamp))
+        ):
             self.wrong("String does not match RFC3339 timestamp", f"{where}/Timestamp")
         return {"seconds": self.scalar(raw, "Seconds", where, 0), "timestamp": self.template(raw, "Timestamp", where)}
 
@@ -270,7 +287,8 @@ class Reader:
                 self.wrong("The field 'Condition' must be a JSONata expression or a boolean", f"{at}/Condition")
             rules.append(asl.Rule(
                 self.template(rule, "Condition", at, f"Choices[{i}]/Condition"), self.target(rule, "Next", at),
-                self.assign(rule, at, f"Choices[{i}]/Assign"), self.template(rule, "Output", at, f"Choices[{i}]/Output"),
+                self.assign(rule, at, f"Choices[{i}]/Assign"),
+                self.template(rule, "Output", at, f"Choices[{i}]/Output"),
             ))  # fmt: skip
         if not rules:
             self.wrong("The field 'Choices' must be an array of at least one rule", f"{where}/Choices")
@@ -280,7 +298,9 @@ class Reader:
         """The fields of Task."""
         resource = raw.get("Resource")
         if not isinstance(resource, str) or is_expression(resource):
-            self.wrong("The field 'Resource' must be the ARN of a function or of a service integration", f"{where}/Resource")
+            self.wrong(
+                "The field 'Resource' must be the ARN of a function or of a service integration", f"{where}/Resource"
+            )
         elif reason := unknown_resource(resource):
             self.wrong(reason, f"{where}/Resource")
         return {
@@ -298,7 +318,9 @@ class Reader:
             self.wrong("The field 'Branches' must be an array of at least one branch", f"{where}/Branches")
             branches = []
         for i, branch in enumerate(branches):
-            self.only(branch if isinstance(branch, dict) else {}, {"StartAt", "States", "Comment"}, f"{where}/Branches[{i}]")
+            self.only(
+                branch if isinstance(branch, dict) else {}, {"StartAt", "States", "Comment"}, f"{where}/Branches[{i}]"
+            )
         return {
             "branches": tuple(self.program(b, f"{where}/Branches[{i}]", language) for i, b in enumerate(branches)),
             "arguments": self.template(raw, "Arguments", where),

@@ -11,7 +11,14 @@ from local.stepfunctions.jsonata import is_expression
 if TYPE_CHECKING:
     from local.stepfunctions.parse import Reader
 
-DISTRIBUTED_ONLY = ("ItemReader", "ItemBatcher", "ResultWriter", "Label", "ToleratedFailureCount", "ToleratedFailurePercentage")
+DISTRIBUTED_ONLY = (
+    "ItemReader",
+    "ItemBatcher",
+    "ResultWriter",
+    "Label",
+    "ToleratedFailureCount",
+    "ToleratedFailurePercentage",
+)
 READERS = ("arn:aws:states:::s3:getObject", "arn:aws:states:::s3:listObjectsV2")
 INPUT_TYPES = ("JSON", "JSONL", "CSV", "MANIFEST")
 DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
@@ -66,7 +73,10 @@ def tolerated_percentage(reader: Reader, raw: dict[str, Any], where: str) -> Any
     value = raw.get("ToleratedFailurePercentage", 0)
     number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
     if not number and not is_expression(value):
-        reader.wrong("The field 'ToleratedFailurePercentage' must be from 0 to 100 or a JSONata expression", f"{where}/ToleratedFailurePercentage")
+        reader.wrong(
+            "The field 'ToleratedFailurePercentage' must be from 0 to 100 or a JSONata expression",
+            f"{where}/ToleratedFailurePercentage",
+        )
     return reader.template(raw, "ToleratedFailurePercentage", where)
 
 
@@ -83,7 +93,9 @@ def item_reader(reader: Reader, raw: Any, state: str) -> asl.Reader | None:
         return None
     config = raw.get("ReaderConfig", {})
     at = f"{where}/ReaderConfig"
-    reader.only(config, {"InputType", "CSVHeaderLocation", "CSVHeaders", "CSVDelimiter", "MaxItems", "ItemsPointer"}, at)
+    reader.only(
+        config, {"InputType", "CSVHeaderLocation", "CSVHeaders", "CSVDelimiter", "MaxItems", "ItemsPointer"}, at
+    )
     kind = config.get("InputType", "")
     if resource.endswith("getObject") and kind not in INPUT_TYPES:
         reader.wrong(f"The field 'InputType' must be one of {', '.join(INPUT_TYPES)}", f"{at}/InputType")

@@ -117,7 +117,9 @@ def elements(text: Any, pointer: str) -> Iterator[Any]:
         value = json.loads(head + text.read())
         for part in filter(None, pointer.split("/")):
             part = part.replace("~1", "/").replace("~0", "~")
-            value = value[int(part)] if isinstance(value, list) else value.get(part) if isinstance(value, dict) else None
+            value = (
+                value[int(part)] if isinstance(value, list) else value.get(part) if isinstance(value, dict) else None
+            )
         if isinstance(value, dict) and pointer:
             yield from ({"Key": key, "Value": item} for key, item in value.items())
             return

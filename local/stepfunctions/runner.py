@@ -61,7 +61,9 @@ class Runner:
             arguments = with_origin(arguments, run)
         answer = await self.threaded(lambda: self.request(resource, arguments, role))
         if resource.service == "events" and not resource.sdk and answer.get("FailedEntryCount"):
-            raise StateFailure("EventBridge.FailedEntry", dumps({k: v for k, v in answer.items() if not k.startswith("Sdk")}))
+            raise StateFailure(
+                "EventBridge.FailedEntry", dumps({k: v for k, v in answer.items() if not k.startswith("Sdk")})
+            )
         return answer
 
     def request(self, resource: Resource, arguments: Any, role: str) -> Any:

@@ -30,11 +30,14 @@ def visit(program: Program, where: str, outer: frozenset[str], problems: list[Di
         for name in assigned(state):
             if name in outer:
                 problems.append(Diagnostic(
-                    "SCHEMA_VALIDATION_FAILED", f"The variable '{name}' is already assigned in an outer scope", f"{at}/Assign",
+                    "SCHEMA_VALIDATION_FAILED", f"The variable '{name}' is already assigned in an outer scope",
+                    f"{at}/Assign",
                 ))  # fmt: skip
             own.add(name)
         for expression, members in fields(state):
-            problems += [Diagnostic(UNSUPPORTED, text, f"{at}/{expression.location}") for text in bad(expression, members)]
+            problems += [
+                Diagnostic(UNSUPPORTED, text, f"{at}/{expression.location}") for text in bad(expression, members)
+            ]
     for state in program.states.values():
         at = f"{where}/States/{state.name}"
         if isinstance(state, Parallel):
@@ -58,7 +61,13 @@ def fields(state: State) -> Iterator[tuple[Expression, frozenset[str]]]:
     """Every expression of a state, with the members of `$states` it may use."""
     base = frozenset({"input", "context"})
     for source in sources(state):
-        extra = {"errorOutput"} if source in state.catch else {"result"} if source is state and state.type in RESULT else set()
+        extra = (
+            {"errorOutput"}
+            if source in state.catch
+            else {"result"}
+            if source is state and state.type in RESULT
+            else set()
+        )
         for template in (source.assign, source.output):
             yield from ((found, base | extra) for found in expressions(template))
     skip = {"name", "type", "next", "assign", "output", "retry", "catch", "branches", "processor", "rules"}
@@ -143,7 +152,9 @@ def references(node: Any, local: frozenset[str], top: bool = False) -> Iterator[
     else:
         for name, value in vars(node).items():
             if name not in ("_outer_instance", "ancestor", "seeking_parent"):
-                yield from references(value, local, top and kind != "transform" and name not in ("predicate", "stages", "terms"))
+                yield from references(
+                    value, local, top and kind != "transform" and name not in ("predicate", "stages", "terms")
+                )
 
 
 def path(node: Any, local: frozenset[str], top: bool) -> Iterator[tuple[str, str, str | None]]:

@@ -56,6 +56,12 @@ def operation(client: str, action: str) -> OperationModel:
 
 
 @cache
+def actions() -> frozenset[str]:
+    """The actions of the Step Functions API."""
+    return frozenset(session().get_service_model("stepfunctions").operation_names)
+
+
+@cache
 def unknown_action(service: str, action: str) -> str:
     """Why aws-sdk:`service`:`action` cannot be called; empty where it can."""
     if service not in services():
@@ -92,24 +98,25 @@ def request(shape: Shape | None, value: Any, where: str = "") -> Any:
     if shape.type_name == "structure":
         if not isinstance(value, dict):
             raise wrong(where, "an object", value)
-        members = {name.lower(): name for name in shape.members}  # type: ignore[attr-defined]
+        members = {name.lower(): name for name in shape.members}
         unknown = [key for key in value if key.lower() not in members]
         if unknown:
             raise StateFailure(
-                errors.RUNTIME, f"The field '{'.'.join(filter(None, (where, unknown[0])))}' is not supported by {shape.name}"
+                errors.RUNTIME,
+                f"The field '{'.'.join(filter(None, (where, unknown[0])))}' is not supported by {shape.name}",
             )
         return {
-            members[k.lower()]: request(shape.members[members[k.lower()]], v, f"{where}.{k}".strip("."))  # type: ignore[attr-defined]
+            members[k.lower()]: request(shape.members[members[k.lower()]], v, f"{where}.{k}".strip("."))
             for k, v in value.items()
         }
     if shape.type_name == "list":
         if not isinstance(value, list):
             raise wrong(where, "an array", value)
-        return [request(shape.member, item, where) for item in value]  # type: ignore[attr-defined]
+        return [request(shape.member, item, where) for item in value]
     if shape.type_name == "map":
         if not isinstance(value, dict):
             raise wrong(where, "an object", value)
-        return {k: request(shape.value, v, f"{where}.{k}") for k, v in value.items()}  # type: ignore[attr-defined]
+        return {k: request(shape.value, v, f"{where}.{k}") for k, v in value.items()}
     if shape.type_name == "string" and isinstance(value, dict | list):
         return dumps(value)
     if shape.type_name == "blob":
@@ -132,7 +139,7 @@ def response(shape: Shape | None, value: Any, java: bool = True) -> Any:
         return text(value.read())
     if isinstance(value, dict):
         if shape is not None and shape.type_name == "structure":
-            members = shape.members  # type: ignore[attr-defined]
+            members = shape.members
             return {
                 (java_name(k) if java else k[:1].upper() + k[1:]): response(members.get(k), v, java)
                 for k, v in value.items()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+from botocore import xform_name
 
 from local.clock import Clock
 from local.service import ApiError
@@ -17,20 +17,22 @@ from local.stepfunctions.executions import Execution, present
 from local.stepfunctions.history import MAX_DATA, data_size
 from local.stepfunctions.machines import NAME, Machines
 from local.stepfunctions.map_runs import MapRun
+from local.stepfunctions.paging import PAGE, offset_token, page, token_offset
 from local.stepfunctions.parse import parse
 from local.stepfunctions.runner import Client, Runner
 from local.stepfunctions.scopes import variables
+from local.stepfunctions.sdk import actions
 from local.stepfunctions.store import Store
 from local.stepfunctions.tasks import TOKEN, Waiter
 from local.stepfunctions.test_state import test_state
-
-PAGE = 100
 
 
 class StepFunctions:
     """One account's Step Functions in one region."""
 
-    def __init__(self, region: str, account: str, clock: Clock, client: Client, emit: Emit, state: Path | None = None) -> None:
+    def __init__(
+        self, region: str, account: str, clock: Clock, client: Client, emit: Emit, state: Path | None = None
+    ) -> None:
         self._region = region
         self._account = account
         self._clock = clock
@@ -46,10 +48,11 @@ class StepFunctions:
         Raises:
             ApiError: what AWS would refuse, and NotImplemented for what only this service refuses.
         """
-        method: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = getattr(self, f"on_{action}", None)
+        method = getattr(self, f"_{xform_name(action)}", None) if action in actions() else None
         if method is None:
             raise ApiError("UnknownOperationException", f"The action {action} is not run by this Step Functions", 501)
-        return self._engine.ask(method(request))  # type: ignore[arg-type]
+        answer: dict[str, Any] = self._engine.ask(method(request))
+        return answer
 
     def close(self) -> None:
         """End what runs and save it."""
@@ -68,19 +71,19 @@ class StepFunctions:
 
     # State machines
 
-    async def on_CreateStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _create_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.create(request)
 
-    async def on_UpdateStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _update_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.update(request)
 
-    async def on_DeleteStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _delete_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.delete(request.get("stateMachineArn", ""))
 
-    async def on_DescribeStateMachine(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _describe_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.describe(request.get("stateMachineArn", ""))
 
-    async def on_DescribeStateMachineForExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _describe_state_machine_for_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
         return present({
             "stateMachineArn": execution.machine_arn, "name": execution.machine_arn.split(":")[6],
@@ -91,63 +94,67 @@ class StepFunctions:
             "variableReferences": variables(self._machines.program(execution.definition)) or None,
         })  # fmt: skip
 
-    async def on_ListStateMachines(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
-        return page(self._machines.list(), request, "stateMachines")
+    async def _list_state_machines(self, request: dict[str, Any]) -> dict[str, Any]:
+        return page(self._machines.listing(), request, "stateMachines")
 
-    async def on_ValidateStateMachineDefinition(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _validate_state_machine_definition(self, request: dict[str, Any]) -> dict[str, Any]:
         problems = parse(request.get("definition", "")).problems
         found = [{"severity": "ERROR", "code": p.code, "message": p.message, "location": p.location} for p in problems]
         limit = request.get("maxResults") or 100
         return {"result": "FAIL" if found else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit}
 
-    async def on_PublishStateMachineVersion(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _publish_state_machine_version(self, request: dict[str, Any]) -> dict[str, Any]:
         machine = self._machines.get(request.get("stateMachineArn", ""))
         return self._machines.publish(machine, request.get("description"), request.get("revisionId"))
 
-    async def on_DeleteStateMachineVersion(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _delete_state_machine_version(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.delete_version(request.get("stateMachineVersionArn", ""))
 
-    async def on_ListStateMachineVersions(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
-        versions = self._machines.of_machine("version", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"])
+    async def _list_state_machine_versions(self, request: dict[str, Any]) -> dict[str, Any]:
+        versions = self._machines.of_machine(
+            "version", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"]
+        )
         shown = [{"stateMachineVersionArn": v["id"], "creationDate": v["creationDate"]} for v in versions]
         return page(shown, request, "stateMachineVersions")
 
-    async def on_CreateStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _create_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.put_alias(request, None)
 
-    async def on_UpdateStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _update_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.put_alias(request, self._machines.alias(request.get("stateMachineAliasArn", "")))
 
-    async def on_DescribeStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _describe_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
         alias = dict(self._machines.alias(request.get("stateMachineAliasArn", "")))
         return present({"stateMachineAliasArn": alias.pop("id"), **alias})
 
-    async def on_DeleteStateMachineAlias(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _delete_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._machines.delete_alias(request.get("stateMachineAliasArn", ""))
 
-    async def on_ListStateMachineAliases(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
-        aliases = self._machines.of_machine("alias", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"])
+    async def _list_state_machine_aliases(self, request: dict[str, Any]) -> dict[str, Any]:
+        aliases = self._machines.of_machine(
+            "alias", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"]
+        )
         shown = [{"stateMachineAliasArn": a["id"], "creationDate": a["creationDate"]} for a in aliases]
         return page(shown, request, "stateMachineAliases")
 
-    async def on_TagResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _tag_resource(self, request: dict[str, Any]) -> dict[str, Any]:
         self._machines.tag(request.get("resourceArn", ""), request.get("tags", []))
         return {}
 
-    async def on_UntagResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _untag_resource(self, request: dict[str, Any]) -> dict[str, Any]:
         self._machines.untag(request.get("resourceArn", ""), request.get("tagKeys", []))
         return {}
 
-    async def on_ListTagsForResource(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _list_tags_for_resource(self, request: dict[str, Any]) -> dict[str, Any]:
         tags = self._machines.tags(request.get("resourceArn", ""))
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
-    async def on_TestState(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _test_state(self, request: dict[str, Any]) -> dict[str, Any]:
         return await test_state(self._engine, request)
 
     # Executions
 
-    async def on_StartExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _start_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         machine, version_arn, alias_arn = self._machines.resolve(request.get("stateMachineArn", ""))
         name = request.get("name") or str(uuid.uuid4())
         if not NAME.fullmatch(name):
@@ -164,15 +171,18 @@ class StepFunctions:
         execution = Execution(
             arn, name, self._machines.get(machine["stateMachineArn"])["stateMachineArn"], machine["roleArn"],
             machine["definition"], text, self._clock.time(), version_arn=version_arn, alias_arn=alias_arn,
-            express=express, revision=machine["revisionId"], trace=request.get("traceHeader"), updated=machine["updated"],
+            express=express, revision=machine["revisionId"], trace=request.get("traceHeader"),
+            updated=machine["updated"],
         )  # fmt: skip
         self._engine.start(execution, self._machines.program(execution.definition))
         return {"executionArn": arn, "startDate": execution.started}
 
-    async def on_StartSyncExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _start_sync_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._machines.get(request.get("stateMachineArn", ""))["type"] != "EXPRESS":
-            raise ApiError("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
-        arn = (await self.on_StartExecution(request))["executionArn"]
+            raise ApiError(
+                "StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"
+            )
+        arn = (await self._start_execution(request))["executionArn"]
         execution, _, task = self._engine.live[arn]
         await task
         spent = round((execution.stopped - execution.started) * 1000)  # type: ignore[operator]
@@ -180,7 +190,7 @@ class StepFunctions:
         billing = {"billedDurationInMilliseconds": -(-max(1, spent) // 100) * 100, "billedMemoryUsedInMB": 64}
         return {**answer, "billingDetails": billing}
 
-    async def on_StopExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _stop_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
         if execution.arn in self._engine.live:
             _, _, task = self._engine.live[execution.arn]
@@ -190,20 +200,20 @@ class StepFunctions:
             await task
         return {"stopDate": execution.stopped}
 
-    async def on_DescribeExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _describe_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._execution(request).describe(self._clock.time())
 
-    async def on_ListExecutions(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _list_executions(self, request: dict[str, Any]) -> dict[str, Any]:
         owner = request.get("mapRunArn") or self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"]
         limit = min(request.get("maxResults") or PAGE, 1000)
         offset = token_offset(request.get("nextToken"))
-        found = self._store.list(owner, request.get("statusFilter"), limit + 1, offset)
+        found = self._store.find(owner, request.get("statusFilter"), limit + 1, offset)
         answer: dict[str, Any] = {"executions": [execution.listed() for execution in found[:limit]]}
         if len(found) > limit:
             answer["nextToken"] = offset_token(offset + limit)
         return answer
 
-    async def on_GetExecutionHistory(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _get_execution_history(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
         live = self._engine.live.get(execution.arn)
         events = live[1].events if live else self._store.history(execution.arn)
@@ -214,7 +224,7 @@ class StepFunctions:
             answer["events"] = [without_data(event) for event in answer["events"]]
         return answer
 
-    async def on_RedriveExecution(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _redrive_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
         now = self._clock.time()
         status, reason = execution.redrive_status(now)
@@ -230,16 +240,16 @@ class StepFunctions:
 
     # Map runs
 
-    async def on_DescribeMapRun(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _describe_map_run(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._map_run(request).describe()
 
-    async def on_ListMapRuns(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _list_map_runs(self, request: dict[str, Any]) -> dict[str, Any]:
         arn = self._execution(request).arn
         stored = {row["arn"]: MapRun(**row) for row in self._store.all("map_run")} | self._engine.map_runs
         runs = sorted((run for run in stored.values() if run.execution_arn == arn), key=lambda run: -run.started)
         return page([run.listed() for run in runs], request, "mapRuns")
 
-    async def on_UpdateMapRun(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _update_map_run(self, request: dict[str, Any]) -> dict[str, Any]:
         run = self._map_run(request)
         run.max_concurrency = request.get("maxConcurrency", run.max_concurrency)
         run.tolerated_percentage = request.get("toleratedFailurePercentage", run.tolerated_percentage)
@@ -269,7 +279,7 @@ class StepFunctions:
 
     # Task tokens
 
-    async def on_SendTaskSuccess(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _send_task_success(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
             output = json.loads(request.get("output", ""))
         except ValueError:
@@ -277,11 +287,11 @@ class StepFunctions:
         self._waiter(request).answer.set_result(output)
         return {}
 
-    async def on_SendTaskFailure(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _send_task_failure(self, request: dict[str, Any]) -> dict[str, Any]:
         self._waiter(request).answer.set_exception(StateFailure(request.get("error"), request.get("cause")))
         return {}
 
-    async def on_SendTaskHeartbeat(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, D102
+    async def _send_task_heartbeat(self, request: dict[str, Any]) -> dict[str, Any]:
         self._waiter(request).beat.set()
         return {}
 
@@ -306,40 +316,27 @@ def execution_input(request: dict[str, Any]) -> str:
     try:
         json.loads(text)
     except (TypeError, ValueError):
-        raise ApiError("InvalidExecutionInput", "Invalid State Machine Execution Input: 'The input is not valid JSON'") from None
+        raise ApiError(
+            "InvalidExecutionInput", "Invalid State Machine Execution Input: 'The input is not valid JSON'"
+        ) from None
     if data_size(text) > MAX_DATA:
-        raise ApiError("ValidationException", "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144")
+        raise ApiError(
+            "ValidationException",
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less "
+            "than or equal to 262144",
+        )
     return str(text)
-
-
-def page(items: list[Any], request: dict[str, Any], field: str) -> dict[str, Any]:
-    """One page of a list, with the token of the next."""
-    limit = min(request.get("maxResults") or PAGE, 1000)
-    offset = token_offset(request.get("nextToken"))
-    answer: dict[str, Any] = {field: items[offset : offset + limit]}
-    if offset + limit < len(items):
-        answer["nextToken"] = offset_token(offset + limit)
-    return answer
-
-
-def offset_token(offset: int) -> str:
-    """A page token."""
-    return base64.urlsafe_b64encode(f"offset:{offset}".encode()).decode()
-
-
-def token_offset(token: str | None) -> int:
-    """Where a page begins."""
-    if not token:
-        return 0
-    try:
-        return int(base64.urlsafe_b64decode(token).decode().removeprefix("offset:"))
-    except ValueError:
-        raise ApiError("InvalidToken", f"Invalid Token: '{token}'") from None
 
 
 def without_data(event: dict[str, Any]) -> dict[str, Any]:
     """An event without inputs and outputs."""
-    hidden = {"input", "output", "inputDetails", "outputDetails", "parameters", "assignedVariables", "assignedVariablesDetails"}
+    hidden = {
+        "input",
+        "output",
+        "inputDetails",
+        "outputDetails",
+        "parameters",
+        "assignedVariables",
+        "assignedVariablesDetails",
+    }
     return {k: {n: d for n, d in v.items() if n not in hidden} if isinstance(v, dict) else v for k, v in event.items()}
-
-

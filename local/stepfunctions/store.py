@@ -82,7 +82,7 @@ class Store:
         row = self._db.execute("SELECT history FROM executions WHERE arn = ?", (arn,)).fetchone()
         return json.loads(row[0] if row[0][:1] == b"[" else zlib.decompress(row[0])) if row and row[0] else []
 
-    def list(self, owner: str, status: str | None, limit: int, offset: int) -> list[Execution]:
+    def find(self, owner: str, status: str | None, limit: int, offset: int) -> list[Execution]:
         """Executions of a machine or map run, newest first."""
         where = "owner = ?" + (" AND status = ?" if status else "")
         parameters = [owner, *([status] if status else []), limit, offset]
@@ -94,18 +94,18 @@ class Store:
 
     def children(self, map_run: str, status: str) -> Iterator[Execution]:
         """The children of a map run in the order of their items: those that SUCCEEDED, or that `failed` in any way."""
-        sign = "=" if status == "SUCCEEDED" else "!="
         last = -1
         while True:  # page by page: no cursor stays open while others write
             rows = self._db.execute(
-                f"SELECT sequence, record FROM executions WHERE owner = ? AND sequence > ? AND status {sign} 'SUCCEEDED' "  # noqa: S608
-                "ORDER BY sequence LIMIT 500",
-                (map_run, last),
+                "SELECT sequence, record FROM executions WHERE owner = ? AND sequence > ? "
+                "AND (status = 'SUCCEEDED') = ? ORDER BY sequence LIMIT 500",
+                (map_run, last, status == "SUCCEEDED"),
             ).fetchall()
-            for last, record in rows:
+            for _, record in rows:
                 yield Execution(**json.loads(record))
             if not rows:
                 return
+            last = rows[-1][0]
 
     def unfinished(self, map_run: str) -> Iterator[Execution]:
         """The children of a map run that a redrive runs again."""

@@ -51,7 +51,12 @@ async def task_state(strand: Strand, state: asl.Task, value: Any, text: str) -> 
         arguments = value if state.arguments is MISSING else strand.evaluate(state.arguments, value)
         timeout = seconds(strand, state.timeout, value, "TimeoutSeconds")
         heartbeat = seconds(strand, state.heartbeat, value, "HeartbeatSeconds")
-        if heartbeat is not None and timeout is not None and heartbeat >= timeout and isinstance(state.heartbeat, Expression):
+        if (
+            heartbeat is not None
+            and timeout is not None
+            and heartbeat >= timeout
+            and isinstance(state.heartbeat, Expression)
+        ):
             raise RuntimeFailure("HeartbeatSeconds must be smaller than TimeoutSeconds")
         role, credentials = run.role, None
         if state.credentials is not MISSING:
@@ -84,7 +89,13 @@ def seconds(strand: Strand, template: Any, value: Any, field: str) -> int | None
 
 
 async def attempt(
-    strand: Strand, resource: Resource, arguments: Any, role: str, waiter: Waiter | None, heartbeat: int | None, record: Events
+    strand: Strand,
+    resource: Resource,
+    arguments: Any,
+    role: str,
+    waiter: Waiter | None,
+    heartbeat: int | None,
+    record: Events,
 ) -> Any:
     """Call the integration and wait for what it waits for."""
     run = strand.run
@@ -180,5 +191,3 @@ class Events:
         kind = "TimedOut" if isinstance(error, TimedOut) else "Failed"
         prefix = "LambdaFunction" if self._lambda else "Task"
         self._add(f"{prefix}{kind}", {**self._common, **failure(error.error, error.cause)})
-
-

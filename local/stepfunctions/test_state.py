@@ -49,6 +49,11 @@ async def test_state(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     inspection: dict[str, Any] = {"input": text}
     if variables:
         inspection["variables"] = variables
+    about: dict[str, Any] = {"Name": state.name, "EnteredTime": iso(engine.clock.time())}
+    if isinstance(state, interpreter.RETRYING):
+        about["RetryCount"] = settings.get("retrierRetryCount", 0)
+    if "context" not in request:
+        strand.context = {**context, "State": about}
     answer = await outcome(strand, state, value, text, mock, settings, inspection)
     if request.get("inspectionLevel", "INFO") != "INFO":
         if "variables" in inspection:
@@ -89,7 +94,13 @@ def search(program: Program, name: str) -> State | None:
     for state in program.states.values():
         if state.name == name:
             return state
-        inner = state.branches if isinstance(state, asl.Parallel) else (state.processor,) if isinstance(state, asl.Map) else ()
+        inner = (
+            state.branches
+            if isinstance(state, asl.Parallel)
+            else (state.processor,)
+            if isinstance(state, asl.Map)
+            else ()
+        )
         for sub in inner:
             found = search(sub, name)
             if found is not None:
@@ -103,19 +114,24 @@ def load(text: str, field: str) -> Any:
         return json.loads(text)
     except (TypeError, ValueError):
         if field == "definition":
-            raise ApiError("InvalidDefinition", "Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION'") from None
-        raise ApiError("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{field} is not valid JSON'") from None
+            raise ApiError(
+                "InvalidDefinition", "Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION'"
+            ) from None
+        raise ApiError(
+            "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{field} is not valid JSON'"
+        ) from None
 
 
 async def outcome(
-    strand: Strand, state: State, value: Any, text: str, mock: dict[str, Any], settings: dict[str, Any], seen: dict[str, Any]
+    strand: Strand,
+    state: State,
+    value: Any,
+    text: str,
+    mock: dict[str, Any],
+    settings: dict[str, Any],
+    seen: dict[str, Any],
 ) -> dict[str, Any]:
     """Run the state and say how it ended."""
-    strand.previous = 1
-    about = {"Name": state.name, "EnteredTime": iso(strand.run.clock.time())}
-    if isinstance(state, interpreter.RETRYING):
-        about["RetryCount"] = settings.get("retrierRetryCount", 0)
-    strand.context = {**strand.context, "State": strand.context.get("State", about)}
     try:
         result = await run(strand, state, value, text, mock, settings, seen)
     except StateFailure as failure:
@@ -129,7 +145,13 @@ async def outcome(
 
 
 async def run(
-    strand: Strand, state: State, value: Any, text: str, mock: dict[str, Any], settings: dict[str, Any], seen: dict[str, Any]
+    strand: Strand,
+    state: State,
+    value: Any,
+    text: str,
+    mock: dict[str, Any],
+    settings: dict[str, Any],
+    seen: dict[str, Any],
 ) -> Outcome:
     """The outcome of the state, with the mock where it would call or run something."""
     if isinstance(state, asl.Wait):
@@ -235,5 +257,3 @@ def failed(
         seen["variables"] = {**seen.get("variables", {}), **caught.assigned}
     seen["errorDetails"] = {"catchIndex": state.catch.index(catcher)}
     return answer | {"status": "CAUGHT_ERROR", "output": caught.text, "nextState": caught.next}
-
-

@@ -51,8 +51,8 @@ def collected(strand: Strand, state: asl.Map, run: MapRun) -> list[Any]:
             if size > MAX_DATA:
                 raise StateFailure(
                     errors.DATA_LIMIT,
-                    f"The state/task '{state.name}' returned a result with a size exceeding the maximum number of bytes "
-                    "service limit.",
+                    f"The state/task '{state.name}' returned a result with a size exceeding the maximum number of "
+                    "bytes service limit.",
                 )
             found.append(part)
     return found
@@ -108,7 +108,9 @@ def filled(file: Any, children: Iterator[Execution], writer: asl.Writer) -> bool
     any_there = False
     for child in children:
         for part in shaped(child, writer.transformation):
-            file.write((b"" if lines else b"," if any_there else b"[") + dumps(part).encode() + (b"\n" if lines else b""))
+            file.write(
+                (b"" if lines else b"," if any_there else b"[") + dumps(part).encode() + (b"\n" if lines else b"")
+            )
             any_there = True
     if any_there and not lines:
         file.write(b"]")
