@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from boxcar.errors import FamilyError
 from boxcar.families import Architecture, check_architecture
 from boxcar.steps import Code

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion, check_family, waves
 from boxcar.family_store import FamilyStore
-
 from cli.architectures import read_architectures, read_yaml, upload_code
 from cli.session import Session
 

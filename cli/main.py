@@ -1,8 +1,8 @@
 """`boxcar`: every verb of the project, for the embedded cloud and for AWS."""
 
 import click
-from boxcar.errors import BoxcarError
 
+from boxcar.errors import BoxcarError
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families

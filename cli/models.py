@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 from boto3.dynamodb.types import TypeDeserializer
-from boxcar.family_store import FamilyStore
 from rich.console import Console
 from rich.table import Table
 
+from boxcar.family_store import FamilyStore
 from cli.session import Session
 
 
