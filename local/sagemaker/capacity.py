@@ -5,6 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from local.service import ApiError
@@ -14,10 +15,12 @@ class Quotas:
     """Instances in use, by type and by kind of job, against the account's limits.
 
     A limit is named as AWS names the quota, `ml.m5.large for training job usage`, or by the type alone, which then
-    holds for each kind of job by itself. What has no limit is unlimited. BOXCAR_LOCAL_LIMITS gives the first ones.
+    holds for each kind of job by itself. What has no limit is unlimited. BOXCAR_LOCAL_LIMITS gives the first ones,
+    `set_limit` others, and `file`, a JSON object looked at whenever a job is created, goes before both.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._lock = threading.Lock()
         self._limits: dict[str, int] = json.loads(os.environ.get("BOXCAR_LOCAL_LIMITS") or "{}")
         self._used: dict[str, int] = {}
@@ -38,7 +41,8 @@ class Quotas:
         quota = f"{instance_type} for {kind} job usage"
         with self._lock:
             used = self._used.get(quota, 0)
-            limit = self._limits.get(quota, self._limits.get(instance_type))
+            limits = self._limits | (json.loads(self._file.read_text()) if self._file.exists() else {})
+            limit = limits.get(quota, limits.get(instance_type))
             if limit is not None and used + count > limit:
                 raise ApiError(
                     "ResourceLimitExceeded",

@@ -75,7 +75,7 @@ class Jobs:
     def __init__(self, cloud: Cloud, store: Store, tags: Tags, events: Announcer, containers: Containers, places: int):
         self.cloud = cloud
         self.containers = containers
-        self.quotas = Quotas()
+        self.quotas = Quotas(cloud.state / "sagemaker" / "limits.json")
         self.slots = Slots(places)
         self.timers = Timers(cloud.clock)
         self.roles = Roles(cloud)

@@ -73,7 +73,7 @@ class FakeCloud:
             raise KeyError(name)
         return Path(sys.executable)
 
-    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20) -> dict[str, Any]:
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 60) -> dict[str, Any]:
         """The first event that is wanted, once it has come."""
         found: list[dict[str, Any]] = []
 
@@ -85,7 +85,7 @@ class FakeCloud:
             assert self.arrived.wait_for(look, timeout), [e["detail"] for e in self.events]
         return found[0]
 
-    def ended(self, name: str) -> dict[str, Any]:
+    def ended(self, name: str, timeout: float = 60) -> dict[str, Any]:
         """The detail of a job's last event."""
 
         def last(event: dict[str, Any]) -> bool:
@@ -94,7 +94,7 @@ class FakeCloud:
             statuses = [detail.get(f"{kind}JobStatus") for kind in ("Training", "Processing", "Transform")]
             return name in names and bool({"Completed", "Failed", "Stopped"} & set(statuses))
 
-        return self.wait(last)["detail"]
+        return self.wait(last, timeout)["detail"]
 
     def statuses(self, name: str) -> list[str]:
         """Secondary statuses of a training job in the order of its events."""

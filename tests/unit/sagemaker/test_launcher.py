@@ -23,7 +23,7 @@ def run(interpreter, tmp_path):
         script.write_text(text)
         argv = [sys.executable, *(("-m", "script") if module else (str(script),)), *arguments]
         process = interpreter.start(argv, {"A": "1", **(env or {})}, tmp_path, tmp_path / "log")
-        return process.wait(20), (tmp_path / "log").read_text()
+        return process.wait(60), (tmp_path / "log").read_text()
 
     return go
 
@@ -81,11 +81,11 @@ def test_variables_that_an_interpreter_reads_at_its_start_count(run):
 def test_what_is_no_python_and_what_is_not_there(interpreter, tmp_path):
     log = tmp_path / "log"
     assert (
-        interpreter.start(["sh", "-c", "echo $B; exit 4"], {"B": "b", "PATH": "/usr/bin:/bin"}, tmp_path, log).wait(20)
+        interpreter.start(["sh", "-c", "echo $B; exit 4"], {"B": "b", "PATH": "/usr/bin:/bin"}, tmp_path, log).wait(60)
         == 4
     )
     assert log.read_text() == "b\n"
-    assert interpreter.start(["/no/such/program"], {}, tmp_path, log).wait(20) == 127
+    assert interpreter.start(["/no/such/program"], {}, tmp_path, log).wait(60) == 127
     assert "cannot run /no/such/program" in log.read_text()
 
 
@@ -95,7 +95,7 @@ def test_a_signal_reaches_the_whole_group(interpreter, tmp_path):
         [sys.executable, str(tmp_path / "script.py")], {"PATH": "/bin:/usr/bin"}, tmp_path, tmp_path / "log"
     )
     process.signal(signal.SIGTERM)
-    assert process.wait(20) == -signal.SIGTERM
+    assert process.wait(60) == -signal.SIGTERM
 
 
 def test_a_killed_interpreter_is_replaced(tmp_path):
@@ -104,7 +104,7 @@ def test_a_killed_interpreter_is_replaced(tmp_path):
     argv = [sys.executable, str(tmp_path / "script.py")]
     process = warm.start(argv, {}, tmp_path, tmp_path / "log")
     warm._process.kill()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     (tmp_path / "script.py").write_text("print('again')")
-    assert warm.start(argv, {}, tmp_path, tmp_path / "log").wait(20) == 0
+    assert warm.start(argv, {}, tmp_path, tmp_path / "log").wait(60) == 0
     warm.close()

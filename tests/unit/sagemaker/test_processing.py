@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from local.clock import RealClock
+from local.sagemaker.containers import Image
+from local.sagemaker.service import SageMaker
 from local.service import ApiError
-from tests.unit.sagemaker.conftest import DENIED, IMAGE, ROLE
+from tests.unit.sagemaker.conftest import DENIED, IMAGE, ROLE, Api
 
 COPY = """
 import json, os, pathlib, sys
@@ -142,3 +145,32 @@ def test_quota(api, cloud, code, folder, sagemaker):
     api.CreateProcessingJob(**processing("second", folder))  # the instance is free before its event is sent
     sagemaker.set_limit("ml.m5.large", None)
     cloud.ended("second")
+
+
+def test_limits_from_the_environment_and_from_a_file(cloud, code, folder, monkeypatch):
+    monkeypatch.setenv("BOXCAR_LOCAL_LIMITS", '{"ml.m5.large": 0}')
+    service = SageMaker(cloud, {"plain:1": Image("plain", (), "")})
+    code("")
+    with pytest.raises(ApiError, match="processing job usage' is 0 Instances"):
+        Api(service).CreateProcessingJob(**processing("none", folder))
+    (cloud.state / "sagemaker/limits.json").write_text('{"ml.m5.large for processing job usage": 1}')
+    Api(service).CreateProcessingJob(**processing("some", folder))
+    cloud.ended("some")
+    service.close()
+
+
+def test_time_limits_are_on_the_clouds_clock(cloud, code, folder):
+    code("import time; time.sleep(60)")
+    cloud.clock = RealClock(scale=3600)
+    service = SageMaker(cloud, {"plain:1": Image("plain", (), "")})
+    Api(service).CreateProcessingJob(**processing("hour", folder, StoppingCondition={"MaxRuntimeInSeconds": 3600}))
+    detail = cloud.ended("hour", timeout=30)
+    assert detail["ProcessingJobStatus"] == "Stopped"
+    assert detail["ProcessingEndTime"] - detail["ProcessingStartTime"] >= 3_600_000
+    service.close()
+
+
+def test_a_message_that_is_no_text_fails_the_job(api, cloud, code, folder):
+    code("import pathlib\n(pathlib.Path(__file__).resolve().parents[3] / 'output/message').write_bytes(b'\\xff')")
+    api.CreateProcessingJob(**processing("binary", folder))
+    assert cloud.ended("binary")["FailureReason"].startswith("ClientError: /opt/ml/output/message is not UTF-8")
