@@ -8,6 +8,7 @@ docs/demo-data.md explains every threshold; change both together.
 import re
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from math import exp
 
 LABELS = ("mailer", "bag", "box", "own_container")
@@ -42,8 +43,12 @@ LIQUID = re.compile(
     r"SOFT DRINK|JUICE|JCE|MILK|WATER|WINE|BEER|ALE|LIQUOR|SPIRIT|ISOTONIC|SHAMPOO|CONDITIONER|LIQUID|LOTION|OIL|SYRUP"
     r"|SAUCE|DRSNG|DRESSING|SOUP|VINEGAR|BLEACH|CLEAN|DETERGENT|YOGURT|CREAM|DRINK|MOUTHWASH|RINSE|SALSA"
 )
-GLASS = re.compile(r"WINE|LIQUOR|BEER|JELLY|JAM|PICKLE|OLIVE|BABY FOOD|PRESERVES|SALSA|PASTA SAUCE|CANDLE|VASE|BULB|PERFUME")
-CRUSHABLE = re.compile(r"EGG|CHIPS|BAG SNACKS|CRACKER|CONES|BREAD|BUNS|CAKE|PIE|BERRIES|BANANA|TOMATO|PEACH|FLORAL|PLANT|MUFFIN")
+GLASS = re.compile(
+    r"WINE|LIQUOR|BEER|JELLY|JAM|PICKLE|OLIVE|BABY FOOD|PRESERVES|SALSA|PASTA SAUCE|CANDLE|VASE|BULB|PERFUME"
+)
+CRUSHABLE = re.compile(
+    r"EGG|CHIPS|BAG SNACKS|CRACKER|CONES|BREAD|BUNS|CAKE|PIE|BERRIES|BANANA|TOMATO|PEACH|FLORAL|PLANT|MUFFIN"
+)
 COLD = re.compile(
     r"FRZN|FROZEN|ICE CREAM|REFRGRATD|REFRIGERATED|MILK|CHEESE|YOGURT|MEAT|LUNCHMEAT|HOT DOG|BACON|SAUSAGE|SEAFOOD|EGGS"
     r"|MARGARINE|SALAD|DAIRY|DELI|BUTTER"
@@ -64,6 +69,36 @@ class Size:
     pieces: float = 0.0
 
 
+@dataclass(frozen=True)
+class Goods:
+    """What a product's shelf says about how it travels."""
+
+    liquid: bool
+    glass: bool
+    crushable: bool
+    sturdy: bool  # its own packaging is a can, a bottle, a jug or a carton
+    cold: bool  # chilled or frozen
+    grams_per_ml: float
+    grams_per_piece: float
+
+
+@cache
+def goods_of(department: str, category: str, product_type: str) -> Goods:
+    """Read the goods off the names of their department, category and type."""
+    words = f"{department} | {category} | {product_type} "
+    liquid = bool(LIQUID.search(words))
+    return Goods(
+        liquid=liquid,
+        glass=bool(GLASS.search(words)),
+        crushable=bool(CRUSHABLE.search(words)),
+        sturdy=bool(STURDY.search(words)),
+        cold=bool(COLD.search(words)) and not SHELF_STABLE.search(words),
+        grams_per_ml=1.0 if liquid else _first(GRAMS_PER_ML, words, 0.55),
+        grams_per_piece=_first(GRAMS_PER_PIECE, words, 30.0),
+    )
+
+
+@cache
 def parse_size(text: str | None) -> Size | None:
     """Read a printed package size, such as "14.5 OZ", "1/2 GAL", "12 PK/12 OZ", "8/6.75 OZ" or "300 CT(1)".
 
@@ -108,32 +143,31 @@ def _draw(product_id: int, what: str) -> float:
     return zlib.crc32(f"{what}:{product_id}".encode()) / 2**31 - 1
 
 
-def package_tests(product_id: int, size: Size, department: str, category: str, product_type: str) -> dict[str, int]:
+def package_tests(product_id: int, size: Size, goods: Goods) -> dict[str, int]:
     """The outcome of the four tests, 1 where the product arrives unharmed and the package is not wasteful.
 
     Two products of one size and type still differ: in how much air their packages hold (a factor of 0.55 to 1.8 on the
-    volume) and in how well they were filled and sealed (0.6 to 1.7 on what they bear). Both are fixed by the product id.
+    volume) and in how well they were filled and sealed (0.6 to 1.65 on what they bear). Both are fixed by the product id.
     """
-    words = f"{department} | {category} | {product_type} "
     air, strength = exp(0.6 * _draw(product_id, "air")), exp(0.5 * _draw(product_id, "strength"))
-    liquid = bool(LIQUID.search(words)) or size.millilitres > 0
-    density = 1.0 if liquid else _first(GRAMS_PER_ML, words, 0.55)
-    grams = size.grams or size.millilitres or size.pieces * _first(GRAMS_PER_PIECE, words, 30.0)
+    liquid, glass, crushable, cold = goods.liquid or size.millilitres > 0, goods.glass, goods.crushable, goods.cold
+    grams = size.grams or size.millilitres or size.pieces * goods.grams_per_piece
+    density = 1.0 if liquid else goods.grams_per_ml
     litres = (size.millilitres or grams / density) / 1000 * (1.0 + (air - 1.0) * (0.3 if liquid else 1.0))
-    glass, crushable, sturdy = bool(GLASS.search(words)), bool(CRUSHABLE.search(words)), bool(STURDY.search(words))
-    cold = bool(COLD.search(words)) and not SHELF_STABLE.search(words)
 
     # An envelope bends: the flimsier or wetter the goods, the less of them it may hold.
     mailer_grams = 400 * (0.35 if glass else 0.5 if crushable else 0.6 if cold or liquid else 1.0) * strength
     mailer = grams <= mailer_grams and litres <= 0.9
+    # A bag tears.
     bag_grams = 1500 * (0.35 if glass else 0.6 if liquid else 0.7 if cold else 1.0) * strength
     bag = grams <= bag_grams and litres <= (2.5 if crushable else 6.0)
     # A box must be filled, or what is in it rattles; a liner against warmth takes away half of it.
-    box = 0.3 <= litres <= (3.5 if cold else 7.0) and 180 <= grams <= (2200 if liquid or cold else 4500) * strength
+    box_grams = (2200 if liquid or cold else 4500) * strength
+    box = 0.3 <= litres <= (3.5 if cold else 7.0) and 180 <= grams <= box_grams
     # What sits badly in a box may travel as it is; what boxes well needs a container that is itself a strong box.
     if box:
-        own_container = sturdy and not glass and grams * strength > 700
+        own_container = goods.sturdy and not glass and grams * strength > 700
     else:
-        own_container = grams * strength > (800 if sturdy else 1800) and not (crushable and litres < 4)
+        own_container = grams * strength > (800 if goods.sturdy else 1800) and not (crushable and litres < 4)
     outcome = (mailer, bag, box, own_container)
     return {label: int(passed) for label, passed in zip(LABELS, outcome, strict=True)}
