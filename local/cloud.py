@@ -170,6 +170,7 @@ class EmbeddedCloud:
             break
         if not serving.done():
             self.schedules.start()
+            threading.Thread(target=self._runtime.warm, name="warm-functions", daemon=True).start()
             ready()
         try:
             await serving

@@ -1,31 +1,29 @@
 """Lambda functions as AWS runs them: in processes of their own, on an interpreter that holds boto3 and their layers.
 
-A process serves one event at a time and is kept warm. What AWS does that this does not: memory limits, snapshots.
+A process serves one event at a time and is kept warm. A handler is imported once; more processes are forked from that
+state, as Lambda SnapStart restores a snapshot. What AWS does that this does not: memory limits.
 """
 
 import hashlib
 import io
-import json
 import logging
 import os
-import queue
-import select
 import shutil
-import subprocess
 import threading
 import time
 import uuid
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.processes import InitError, ProcessEndedError, Root, Template, Worker
+
 logger = logging.getLogger("boxcar.functions")
 
-WORKER = Path(__file__).with_name("lambda_worker.py")
-INIT_SECONDS = 60.0  # AWS allows 10 and then retries; many functions may start at once on two cores
 IDLE_SECONDS = 300.0  # how long a warm process without work is kept
+MOST_WAITING = 4  # warm processes kept, times the concurrency
 WAIT_SECONDS = 60.0  # how long a call waits for a free slot before it is throttled
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024  # AWS quota of a synchronous answer
 
@@ -68,115 +66,176 @@ class Outcome:
     throttled: bool = False
 
 
-@dataclass
 class Runtime:
-    """Every function process of one cloud. At most `concurrency` events are handled at once."""
+    """Every function process of one cloud. At most `concurrency` events are handled at once, the others wait."""
 
-    interpreter: Callable[[], Path]  # asked for at the first call: making an environment takes seconds
-    folder: Path  # extracted archives
-    credentials: Callable[[Function], dict[str, str]]
-    region: str
-    endpoint: str
-    concurrency: int = 8
-    _idle: dict[str, list["_Process"]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self._slots = threading.BoundedSemaphore(self.concurrency)
+    def __init__(
+        self,
+        interpreter: Callable[[], Path],  # asked for at the first call: making an environment takes seconds
+        folder: Path,  # extracted archives
+        credentials: Callable[[Function], dict[str, str]],
+        region: str,
+        endpoint: str,
+        concurrency: int = 8,
+    ) -> None:
+        self._interpreter = interpreter
+        self._folder = folder
+        self._credentials = credentials
+        self._region = region
+        self._endpoint = endpoint
+        self._concurrency = concurrency
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._lock = threading.Lock()
+        self._extracting = threading.Lock()
+        self._making: dict[str, threading.Lock] = {}
+        self._roots: dict[bool, Root] = {}
+        self._templates: dict[str, tuple[str, Template]] = {}  # key → name of the function, template
+        self._idle: dict[str, list[Worker]] = {}
         self._closed = False
-        shutil.rmtree(self.folder, ignore_errors=True)  # a cache: archives come with each call
-        self.folder.mkdir(parents=True)
+        shutil.rmtree(folder, ignore_errors=True)  # a cache: archives come with each call
+        folder.mkdir(parents=True)
 
     def invoke(self, function: Function, event: Any) -> Outcome:
         """Run the function on one event and return how it ended. Never raises for what the function does."""
-        request_id = str(uuid.uuid4())
         if not self._slots.acquire(timeout=WAIT_SECONDS):
             return Outcome(None, _error("Rate Exceeded.", "TooManyRequestsException"), "", throttled=True)
         try:
-            outcome = self._run(function, event, request_id)
+            outcome = self._run(function, event)
+        except InitError as error:
+            outcome = Outcome(None, error.error, error.log, cold=True)
         except Exception as error:
             logger.exception("function %s could not be run", function.name)
             outcome = Outcome(None, _error(f"{type(error).__name__}: {error}", "Runtime.Unknown"), "")
         finally:
             self._slots.release()
         if outcome.error:
-            fault = outcome.error
-            words = " ".join(fault["errorMessage"].split())  # one line an error
-            logger.error("function %s failed: %s: %s", function.name, fault["errorType"], words)
+            words = " ".join(outcome.error["errorMessage"].split())  # one line an error
+            logger.error("function %s failed: %s: %s", function.name, outcome.error["errorType"], words)
         return outcome
+
+    def warm(self) -> None:
+        """Start the root process, which takes longest, before the first call."""
+        self._root(preload=True)
+
+    def forget(self, name: str) -> None:
+        """End the processes of one function that wait: it was deleted or changed."""
+        with self._lock:
+            keys = [key for key, (owner, _) in self._templates.items() if owner == name]
+            templates = [self._templates.pop(key)[1] for key in keys]
+            workers = [worker for key in keys for worker in self._idle.pop(key, [])]
+        for process in (*templates, *workers):
+            process.end()
 
     def close(self) -> None:
         """End every process."""
         with self._lock:
             self._closed = True
-            idle = [process for processes in self._idle.values() for process in processes]
+            processes = [worker for workers in self._idle.values() for worker in workers]
+            templates = [template for _, template in self._templates.values()]
+            roots = list(self._roots.values())
             self._idle.clear()
-        for process in idle:
+            self._templates.clear()
+        for process in (*processes, *templates, *roots):
             process.end()
 
-    def forget(self, name: str) -> None:
-        """End the idle processes of one function: it was deleted or changed."""
-        with self._lock:
-            keys = [key for key, processes in self._idle.items() if processes and processes[0].function.name == name]
-            gone = [process for key in keys for process in self._idle.pop(key)]
-        for process in gone:
-            process.end()
-
-    def _run(self, function: Function, event: Any, request_id: str) -> Outcome:
+    def _run(self, function: Function, event: Any) -> Outcome:
         key = function.key
-        process = self._take(key)
-        cold = process is None
-        if process is None:
-            process = self._start(function)
-        outcome = process.call(event, request_id)
-        outcome.cold = cold
-        if process.alive and not self._closed:
-            self._keep(key, process)
-        else:
-            process.end()
-        return outcome
+        worker, log = self._take(key), ""
+        cold = worker is None
+        if worker is None:
+            worker, log = self._fork(function, key)
+        request_id = str(uuid.uuid4())
+        try:
+            told = worker.call(event, request_id, function.arn, function.timeout)
+        except ProcessEndedError:
+            worker.end()
+            text = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+            return Outcome(None, _error(text, "Runtime.ExitError"), log + worker.log(), cold)
+        if told is None:
+            worker.end()
+            text = f"RequestId: {request_id} Error: Task timed out after {function.timeout:.2f} seconds"
+            return Outcome(None, _error(text, "Sandbox.Timedout"), log + worker.log(), cold)
+        log += worker.log()
+        self._keep(key, worker)
+        if "error" in told:
+            return Outcome(None, {**told["error"], "requestId": request_id}, log, cold)
+        size = len(told["result"].encode())
+        if size > MAX_RESPONSE_BYTES:
+            limit = MAX_RESPONSE_BYTES
+            text = f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes)."
+            return Outcome(None, _error(text, "Function.ResponseSizeTooLarge"), log, cold)
+        return Outcome(told["result"], None, log, cold)
 
-    def _take(self, key: str) -> "_Process | None":
+    def _take(self, key: str) -> Worker | None:
         with self._lock:
-            processes = self._idle.get(key)
-            while processes:
-                process = processes.pop()  # the most recently used: the others grow old and end
-                if process.alive:
-                    return process
+            workers = self._idle.get(key)
+            while workers:
+                worker = workers.pop()  # the most recently used: the others grow old and end
+                if worker.alive:
+                    return worker
+                worker.end()
         return None
 
-    def _keep(self, key: str, process: "_Process") -> None:
-        now = time.monotonic()
-        process.used = now
-        old: list[_Process] = []
+    def _keep(self, key: str, worker: Worker) -> None:
+        """Let a worker wait for its next event; end those that have waited too long or are too many."""
+        now = worker.used = time.monotonic()
+        old: list[Worker | Template] = []
         with self._lock:
-            self._idle.setdefault(key, []).append(process)
-            for name, processes in list(self._idle.items()):
-                old += [each for each in processes if now - each.used > IDLE_SECONDS]
-                self._idle[name] = [each for each in processes if now - each.used <= IDLE_SECONDS]
-            kept = [each for processes in self._idle.values() for each in processes]
-            kept.sort(key=lambda each: each.used)
-            for each in kept[: max(0, len(kept) - 4 * self.concurrency)]:
-                self._idle[each.key].remove(each)
-                old.append(each)
-        for each in old:
-            each.end()
+            if self._closed or key not in self._templates:
+                old.append(worker)
+            else:
+                self._idle.setdefault(key, []).append(worker)
+            waiting = sorted(
+                ((each.used, name, each) for name, workers in self._idle.items() for each in workers),
+                key=lambda entry: entry[0],
+            )
+            surplus = max(0, len(waiting) - MOST_WAITING * self._concurrency)
+            for number, (used, name, each) in enumerate(waiting):
+                if number < surplus or now - used > IDLE_SECONDS:
+                    self._idle[name].remove(each)
+                    old.append(each)
+            for name, (_, template) in list(self._templates.items()):
+                if now - template.used > IDLE_SECONDS and not self._idle.get(name) and name != key:
+                    old.append(self._templates.pop(name)[1])
+        for process in old:
+            process.end()
 
-    def _start(self, function: Function) -> "_Process":
+    def _fork(self, function: Function, key: str) -> tuple[Worker, str]:
+        """Return a new worker, and what importing the handler logged if that happened for it."""
+        with self._lock:
+            turn = self._making.setdefault(key, threading.Lock())
+        for _ in range(2):
+            log = ""
+            with turn:  # one import a function, however many calls come at once
+                known = self._templates.get(key)
+                template = known[1] if known else self._template(function)
+                if known is None:
+                    log = template.first_log
+                    with self._lock:
+                        self._templates[key] = (function.name, template)
+            try:
+                return template.worker(function.name), log
+            except ProcessEndedError:  # it was ended meanwhile, or killed: once more
+                with self._lock:
+                    self._templates.pop(key, None)
+        raise ProcessEndedError(f"the template of {function.name} keeps ending")
+
+    def _template(self, function: Function) -> Template:
         task_root = self._extract(function.code)
         layers = [self._extract(layer) for layer in function.layers]
         # As in AWS's runtime: the function first, then the layers (/opt/python), the last layer before the others.
         folders = [task_root]
         for layer in reversed(layers):
             folders += [layer / "python", *sorted(layer.glob("python/lib/python3*/site-packages"))]
+        path = [str(folder) for folder in folders if folder.is_dir()]
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
             **dict(function.variables),
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+            "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
             "AWS_LAMBDA_FUNCTION_VERSION": function.version,
@@ -185,129 +244,34 @@ class Runtime:
             "AWS_LAMBDA_LOG_STREAM_NAME": f"[{function.version}]{uuid.uuid4().hex}",
             "LAMBDA_TASK_ROOT": str(task_root),
             "_HANDLER": function.handler,
-            "_BOXCAR_PATH": os.pathsep.join(str(folder) for folder in folders if folder.is_dir()),
-            **self.credentials(function),
+            **self._credentials(function),
         }
-        return _Process(function, str(self.interpreter()), environment, task_root)
+        # A function that brings its own boto3 gets that one: it must not come from a process that has the runtime's.
+        preload = not any((folder / name).is_dir() for folder in map(Path, path) for name in ("boto3", "botocore"))
+        try:
+            return self._root(preload).template(environment, path, task_root, function.handler)
+        except ProcessEndedError:  # the root was killed: once more with a new one
+            with self._lock:
+                self._roots.pop(preload).end()
+            return self._root(preload).template(environment, path, task_root, function.handler)
+
+    def _root(self, preload: bool) -> Root:
+        interpreter = self._interpreter()
+        with self._lock:
+            if preload not in self._roots:
+                self._roots[preload] = Root(interpreter, preload)
+            return self._roots[preload]
 
     def _extract(self, archive: bytes) -> Path:
         """Unpack once what many processes share."""
-        folder = self.folder / _digest(archive)[:24]
-        with self._lock:
+        folder = self._folder / _digest(archive)[:24]
+        with self._extracting:
             if not folder.exists():
                 making = folder.with_suffix(".making")
                 with zipfile.ZipFile(io.BytesIO(archive)) as files:
                     files.extractall(making)  # members that would leave the folder are renamed into it
                 making.rename(folder)
         return folder
-
-
-class _Process:
-    """One running worker and the pipes to it."""
-
-    def __init__(self, function: Function, interpreter: str, environment: dict[str, str], folder: Path) -> None:
-        self.function = function
-        self.key = function.key
-        self.used = time.monotonic()
-        self._process = subprocess.Popen(
-            [interpreter, "-s", "-E", str(WORKER)],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self._pending = b""
-        self._log: queue.Queue[bytes | None] = queue.Queue()
-        threading.Thread(target=self._read_log, name=f"log-{function.name}", daemon=True).start()
-        try:
-            ready = self._read(time.monotonic() + INIT_SECONDS)
-        except EOFError:  # it ended while importing the handler: the first call says so
-            return
-        if ready is None:
-            self.end()
-            raise TimeoutError(f"{function.handler} was not imported within {INIT_SECONDS:.0f} s")
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can take an event."""
-        return self._process.poll() is None
-
-    def call(self, event: Any, request_id: str) -> Outcome:
-        """Hand one event over and wait for the answer, at most for the function's timeout."""
-        timeout = self.function.timeout
-        call = {"event": event, "request_id": request_id, "arn": self.function.arn, "deadline": time.time() + timeout}
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(call).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._read(time.monotonic() + timeout)
-        except (BrokenPipeError, EOFError):
-            code = self._process.wait()
-            text = f"RequestId: {request_id} Error: Runtime exited with error: exit status {code}"
-            return Outcome(None, _error(text, "Runtime.ExitError"), self._drain())
-        if line is None:
-            self.end()
-            text = f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
-            return Outcome(None, _error(text, "Sandbox.Timedout"), self._drain())
-        told = json.loads(line)
-        log = self._drain()
-        if "error" in told:
-            return Outcome(None, {**told["error"], "requestId": request_id}, log)
-        size = len(told["result"].encode())
-        if size > MAX_RESPONSE_BYTES:
-            limit = MAX_RESPONSE_BYTES
-            text = f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes)."
-            return Outcome(None, _error(text, "Function.ResponseSizeTooLarge"), log)
-        return Outcome(told["result"], None, log)
-
-    def end(self) -> None:
-        """Kill the process: AWS gives a function no last word either."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:  # an event it never read
-                    continue
-
-    def _read(self, deadline: float) -> bytes | None:
-        """Return the next line of the answers, None at the deadline."""
-        assert self._process.stdout is not None
-        pipe = self._process.stdout.fileno()
-        while b"\n" not in self._pending:
-            poller = select.poll()
-            poller.register(pipe, select.POLLIN)
-            if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                return None
-            chunk = os.read(pipe, 1 << 16)
-            if not chunk:
-                raise EOFError("the process ended")
-            self._pending += chunk
-        line, _, self._pending = self._pending.partition(b"\n")
-        return line
-
-    def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as stream:
-            for line in stream:
-                self._log.put(line)
-        self._log.put(None)
-
-    def _drain(self) -> str:
-        """Return what this event logged: up to the worker's mark, or to the end of a process that died."""
-        lines: list[bytes] = []
-        while True:
-            try:
-                line = self._log.get(timeout=2.0)
-            except queue.Empty:  # a grandchild holds the pipe of a dead worker
-                break
-            if line is None or line == b"\0\n":
-                break
-            lines.append(line)
-        return b"".join(lines).decode(errors="replace")
 
 
 def _error(message: str, kind: str) -> dict[str, Any]:

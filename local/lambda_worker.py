@@ -1,16 +1,25 @@
-"""What runs inside a function's process: import the handler once, then answer events until standard input ends.
+"""What runs inside the processes of functions. The interpreter of the `lambda` environment runs it, the cloud never
+imports it; it knows the standard library only.
 
-Run by the interpreter of the `lambda` environment, never imported by the cloud; it knows the standard library only.
+Processes come from each other by fork, so that nothing is imported twice:
 
-Protocol, one JSON document a line. In: {"event", "request_id", "arn", "deadline"}. Out: {"ready"} once, then per event
-{"result": <JSON text>} or {"error": {errorType, errorMessage, stackTrace}}. What the handler prints goes to standard
-error, which is the log; after each event a line that starts with a NUL marks the end of that event's log.
-Error types are those of AWS's Python runtime: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    root      has boto3 imported, as AWS's runtime has it at hand   --fork-->
+    template  has one function's handler imported                   --fork-->
+    worker    answers events, one at a time, until its input ends
+
+Root and templates obey commands on a socket, each one JSON line with file descriptors beside it:
+{"template": {environment, path, folder, handler}} + [its socket, its log] and {"worker": {}} + [input, answers, log].
+A worker reads {"event", "request_id", "arn", "deadline"} and writes {"result": JSON text} or {"error": {errorType,
+errorMessage, stackTrace}}, a line each. What a handler prints goes into the log; a line that starts with a NUL ends the
+log of one event. Error types are those of AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
 
+import gc
 import importlib
 import json
 import os
+import signal
+import socket
 import sys
 import time
 import traceback
@@ -58,10 +67,12 @@ def load(handler):
 
 
 def failure(kind, message, error):
-    """Describe an error as Lambda's Python runtime does, without this file's own frames."""
+    """Describe an error as Lambda's Python runtime does, without this file's own frames; it is logged, too."""
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     own = [frame for frame in frames if frame.filename != __file__ and not frame.filename.startswith("<frozen")]
-    return {"errorMessage": message, "errorType": kind, "stackTrace": traceback.format_list(own)}
+    trace = traceback.format_list(own)
+    print(f"[ERROR] {kind}: {message}\n{''.join(trace)}".rstrip())
+    return {"errorMessage": message, "errorType": kind, "stackTrace": trace}
 
 
 def answer(function, call):
@@ -76,28 +87,91 @@ def answer(function, call):
         return {"error": failure("Runtime.MarshalError", f"Unable to marshal response: {error}", None)}
 
 
-def main():
-    """Serve until standard input ends."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever prints, in Python or below it, prints into the log
-    sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
-    function, error = load(os.environ["_HANDLER"])
-    answers.write('{"ready": true}\n')
-    for line in sys.stdin:
-        call = json.loads(line)
-        told = {"error": error} if error else answer(function, call)
-        if "error" in told and not error:
-            fault = told["error"]
-            print(f"[ERROR] {fault['errorType']}: {fault['errorMessage']}\n{''.join(fault['stackTrace'])}".rstrip())
-        elif error:
-            print(f"[ERROR] {error['errorType']}: {error['errorMessage']}")
-        sys.stderr.flush()
-        os.write(2, b"\0\n")
+def serve(function, descriptors):
+    """Be a worker: answer events until the input ends."""
+    events, answers = os.fdopen(descriptors[0], encoding="utf-8"), os.fdopen(descriptors[1], "w", buffering=1)
+    log_to(descriptors[2])
+    for line in events:
+        told = answer(function, json.loads(line))
+        end_log()
         answers.write(json.dumps(told) + "\n")
 
 
-if __name__ == "__main__":
+def log_to(descriptor):
+    """Let whatever prints, in Python or below it, print into the log."""
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+
+
+def end_log():
+    """Mark the end of what one event, or one import, logged."""
+    sys.stderr.flush()
+    os.write(2, b"\0\n")
+
+
+def obey(control, function):
+    """Fork what is asked for until the cloud hangs up; return only in the new processes, with what they are to do."""
+    while True:
+        command, descriptors = receive(control)
+        if command is None:
+            os._exit(0)
+        child = os.fork()
+        if child == 0:
+            control.close()
+            if "worker" in command:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                return serve, (function, descriptors)
+            return become_template, (command["template"], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        control.sendall(json.dumps({"pid": child}).encode() + b"\n")
+
+
+def become_template(told, descriptors):
+    """Import one function's handler in its environment, say how that went, and fork workers."""
+    control = socket.socket(fileno=descriptors[0])
+    log_to(descriptors[1])
+    os.environ.clear()
+    os.environ.update(told["environment"])
+    time.tzset()
+    os.chdir(told["folder"])
+    sys.path[:0] = told["path"]
+    function, error = load(told["handler"])
+    end_log()
+    control.sendall(json.dumps({"error": error} if error else {"ready": True}).encode() + b"\n")
+    gc.collect()
+    gc.freeze()  # so that collections in workers do not copy the pages they share
+    return obey(control, function)
+
+
+def receive(control):
+    """Return one command and the descriptors that came with it; (None, []) when the cloud is gone."""
+    text, descriptors = b"", []
+    while not text.endswith(b"\n"):
+        part, more, _, _ = socket.recv_fds(control, 1 << 16, 8)
+        if not part:
+            return None, descriptors
+        text += part
+        descriptors += more
+    return json.loads(text), descriptors
+
+
+def main():
+    """Be the root. What follows runs in a loop, not in calls of calls, so that stacks do not grow with forks."""
     del sys.path[0]  # the folder of this file: the cloud's code is not the function's
-    sys.path[:0] = [path for path in os.environ["_BOXCAR_PATH"].split(os.pathsep) if path]
-    del os.environ["_BOXCAR_PATH"]
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forked processes; their pipes tell when they end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the cloud's to handle
+    if "--preload" in sys.argv:
+        importlib.import_module("boto3")
+    work, arguments = obey(socket.socket(fileno=int(sys.argv[1])), None)
+    while True:
+        told = work(*arguments)
+        if told is None:
+            return
+        work, arguments = told
+
+
+if __name__ == "__main__":
     main()
