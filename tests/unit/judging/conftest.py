@@ -118,6 +118,8 @@ class Stack:
                 Item={
                     "pk": {"S": f"job#{job_id(STACK, run, MODEL, step)}"},
                     "run": {"S": run},
+                    "model": {"S": MODEL},
+                    "step": {"S": step},
                     "status": {"S": "Completed"},
                     "outputs": {"M": {output: {"S": uri}}},
                 },

@@ -12,11 +12,10 @@ from boxcar.jobs.names import job_id
 from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
 from boxcar.versions import Version
-
 from tests.unit.judging.conftest import BUCKET, MODEL, MODELS, Stack, model_plan
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The function was killed: nothing after this call happened."""
 
 
@@ -33,10 +32,10 @@ class Mortal:
         def counted(*args: Any, **kwargs: Any) -> Any:
             self._countdown[0] -= 1
             if self._countdown[0] == 0 and not self._after:
-                raise Killed(name)
+                raise KilledError(name)
             answer = call(*args, **kwargs)
             if self._countdown[0] == 0:
-                raise Killed(name)
+                raise KilledError(name)
             return answer
 
         return counted
@@ -145,7 +144,7 @@ def test_a_crash_at_any_call_and_a_repeat_end_in_the_same_state(stack, outcome, 
         dying, countdown = mortal(stack, call, after)
         try:
             dying.register(run)
-        except Killed:
+        except KilledError:
             pass
         else:
             assert countdown[0] > 0
@@ -175,11 +174,11 @@ def test_what_a_crash_leaves_behind_is_named(stack):
     def transact(**request: Any) -> Any:
         calls["n"] += 1
         if calls["n"] == 2:  # the reservation got through, the commit does not
-            raise Killed("transact_write_items")
+            raise KilledError("transact_write_items")
         return stack.clients["dynamodb"].transact_write_items(**request)
 
     write.transact_write_items = transact
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         dying.register("run-2")
     (difference,) = differences(stack.family, MODEL, stack.table, stack.packages, stack.clients["s3"])
     assert "1.0.1" in difference and "not in the models table" in difference

@@ -106,7 +106,12 @@ def whole_run() -> tuple[RunFacts, Results]:
     at = {"mailer": 20.0, "bag": 20.2, "box": 20.4}
     for index, model in enumerate(at):
         clock = at[model]
-        for step, seconds in (("prepare", 21 + 3 * index), ("train", 62 + 20 * index), ("predict", 30), ("evaluate", 11)):
+        for step, seconds in (
+            ("prepare", 21 + 3 * index),
+            ("train", 62 + 20 * index),
+            ("predict", 30),
+            ("evaluate", 11),
+        ):
             wait = 2.0 + 4 * index if step != "train" else 3 + 18 * index
             jobs.append(job(model, step, clock, wait, seconds))
             clock += wait + seconds + 0.4
@@ -142,7 +147,9 @@ def whole_run() -> tuple[RunFacts, Results]:
             compared_with="1.2.0" if old else None,
         )
         past = [(0.91, True), (0.915, True), (0.87, False), (0.918, True), (0.921, True), (0.917, True), (0.923, True)]
-        versions = history(*past, (before, True), (score, verdict.outcome == "approve")) if before else history((score, True))
+        versions = (
+            history(*past, (before, True), (score, verdict.outcome == "approve")) if before else history((score, True))
+        )
         models[name] = ModelFacts(verdict, now, versions)
     facts = RunFacts("packaging-2026-01-05-030000-4f1c", plan(), jobs, models)
     results = [
@@ -162,9 +169,7 @@ def whole_run() -> tuple[RunFacts, Results]:
 def partial_run() -> tuple[RunFacts, Results]:
     """One model failed after two attempts; the one that needs it never began its second step."""
     facts, results = whole_run()
-    facts.jobs = [
-        one for one in facts.jobs if not (one["model"] == "bag" and one["step"] in ("predict", "evaluate"))
-    ]
+    facts.jobs = [one for one in facts.jobs if not (one["model"] == "bag" and one["step"] in ("predict", "evaluate"))]
     train = next(one for one in facts.jobs if one["model"] == "bag" and one["step"] == "train")
     reason = 'ExecuteUserScriptError: Command "python train.py" → ValueError: <b>could not</b> convert "n/a" to float'
     train |= {"status": "Failed", "failure": "AlgorithmError", "reason": reason}
@@ -175,7 +180,9 @@ def partial_run() -> tuple[RunFacts, Results]:
     ]
     train["ended"] = start + 45
     facts.models["bag"] = ModelFacts(history=facts.models["bag"].history)
-    cause = f"Step train of model bag failed after 2 attempts: AlgorithmError: {reason} (job boxcar-bag-train-0123456789)"
+    cause = (
+        f"Step train of model bag failed after 2 attempts: AlgorithmError: {reason} (job boxcar-bag-train-0123456789)"
+    )
     results[0][1] = {"model": "bag", "status": "failed", "error": "AlgorithmError", "cause": cause}
     return facts, results
 
@@ -189,5 +196,7 @@ def unplanned_run() -> tuple[RunFacts, Results, dict[str, str]]:
 def failed_run() -> tuple[RunFacts, Results, dict[str, str]]:
     """The unload gave nothing."""
     unload = job("", "unload", 1, 2, 9, status="Failed", failure="NoRows", reason="0 rows, at least 100 are needed")
-    cause = "Step unload failed after 1 attempt: NoRows: 0 rows, at least 100 are needed (job boxcar-run-unload-0123456789)"
+    cause = (
+        "Step unload failed after 1 attempt: NoRows: 0 rows, at least 100 are needed (job boxcar-run-unload-0123456789)"
+    )
     return RunFacts("run-2", plan(), [unload]), [], {"error": "NoRows", "cause": cause}

@@ -217,4 +217,6 @@ def _row_change(candidate: Evaluation, approved: Evaluation, gate: Gate) -> Crit
 def _approval(criteria: list[Criterion], approved: Evaluation | None) -> str:
     if approved is None:
         return f"first version, nothing to compare with; {criteria[0].reason}"
-    return "within every limit: " + "; ".join(criterion.reason for criterion in criteria[1:])
+    drop, shift, change = (criterion.figure or 0.0 for criterion in criteria[1:4])
+    moved = f"{abs(drop):.4f} {'worse' if drop > 0 else 'better'}"
+    return f"within every limit: score {moved}, label shift {shift:.3f}, rows {change:+.1%}"

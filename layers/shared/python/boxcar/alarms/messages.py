@@ -95,8 +95,8 @@ def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
         SCIENCE,
         "The family's gate says that the candidate is not good enough to take the place of the approved version.",
         f"Registered {version} as rejected, with its artifact and figures. The approved version stays in place.",
-        "Compare label counts, row counts and scores in the report. If the change is real, change the gate in the "
-        "family file or approve the version; if not, look for what changed in the source.",
+        "Compare label counts, row counts and scores in the report. If the change is real, loosen the gate in the "
+        "family file and start the run again; if not, look for what changed in the source.",
     )
     cause = Cause("\n".join(f"- {reason}" for reason in reasons))
     return _alarm(

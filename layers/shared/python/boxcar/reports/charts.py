@@ -120,31 +120,6 @@ def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
     return _inline(chart)
 
 
-def importance_chart(importances: dict[str, float], top: int = 8) -> Markup | None:
-    """The features that a model leans on most, by their share of the gain, in per cent."""
-    strongest = sorted(importances.items(), key=lambda pair: -pair[1])[:top]
-    if not strongest:
-        return None
-    chart = pygal.HorizontalBar(
-        **_options(
-            ("var(--accent)",),
-            height=44 + 24 * len(strongest),
-            value_formatter=lambda share: f"{share:.0f} %",
-            formatter=lambda share: f"{share:.1f} %",
-            print_values=True,
-            print_values_position="top",
-            show_x_labels=False,
-            show_x_guides=False,
-            range=(0, 100 * strongest[0][1] * 1.25),
-            truncate_label=22,
-            rounded_bars=2,
-        )
-    )
-    chart.x_labels = [name for name, _ in reversed(strongest)]
-    chart.add("share of gain", [100 * share for _, share in reversed(strongest)])
-    return _inline(chart)
-
-
 def _inline(chart: Any) -> Markup:
     """The chart as an element of the page: no scripts, no links, no fixed size."""
     root = chart.render_tree()

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from boxcar.reports.charts import history_chart, importance_chart, label_chart
+from boxcar.reports.charts import history_chart, label_chart
 from boxcar.reports.story import duration
 from boxcar.reports.timeline import timeline
 
@@ -34,17 +34,24 @@ def render(report: dict[str, Any]) -> str:
         "tone": lambda status: _TONES.get(status, "idle"),
         "limit": _limit,
     }
+    environment.globals["top_features"] = _top_features
     charts = {
         model["model"]: {
             "labels": label_chart(model["labels"], model["labels_before"]),
             "history": history_chart(model["history"], model["metric"]),
-            "importances": importance_chart(model["importances"]),
         }
         for model in report["models"]
     }
     style = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
     template = environment.get_template("run.html.j2")
     return template.render(report=report, timeline=timeline(report), charts=charts, style=style)
+
+
+def _top_features(importances: dict[str, float], most: int = 8) -> list[dict[str, Any]]:
+    """The features that a model leans on most; `width` is in per cent of the strongest one's bar."""
+    strongest = sorted(importances.items(), key=lambda pair: -pair[1])[:most]
+    top = strongest[0][1] if strongest else 0
+    return [{"name": name, "share": share, "width": 100 * share / top if top > 0 else 0} for name, share in strongest]
 
 
 def _moment(seconds: float | None) -> str:

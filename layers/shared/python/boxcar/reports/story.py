@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from boxcar.alarms.causes import read_cause
 from boxcar.reports.facts import ModelFacts, RunFacts
 
 SCHEMA = 1
@@ -24,6 +25,7 @@ def tell(
     Returns:
         the document; times are seconds since the epoch, durations seconds.
     """
+    error = error and _plain(error)
     outcomes = {result["model"]: result for wave in results for result in wave if isinstance(result, dict)}
     plan = facts.plan
     names = [name for wave in plan.waves for name in wave] if plan else list(outcomes)
@@ -83,7 +85,7 @@ def duration(seconds: float | None) -> str:
 def _sentence(status: str, models: list[dict[str, Any]], error: dict[str, Any] | None, seconds: float | None) -> str:
     took = f" The run took {duration(seconds)}." if seconds is not None else ""
     if error:
-        return f"The run failed before any model was finished: {error.get('error') or 'unknown error'}.{took}"
+        return f"The run failed: {error.get('error') or 'unknown error'}.{took}"
     if not models:
         return f"The run ended without a result.{took}"
     parts = []
@@ -110,8 +112,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
         "model": name,
         "status": outcome.get("status", "unfinished"),
         "version": outcome.get("version") or judged.get("version") or None,
-        "error": outcome.get("error"),
-        "cause": outcome.get("cause"),
+        **(_plain(outcome) if outcome.get("error") else {"error": None, "cause": None}),
         "metric": metric,
         **{
             figure: judged.get(figure)
@@ -146,6 +147,11 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
             for version in facts.history
         ],
     }
+
+
+def _plain(failure: dict[str, Any]) -> dict[str, str]:
+    """Error and cause of a state machine in plain words: Lambda wraps its causes in JSON."""
+    return {"error": str(failure.get("error") or ""), "cause": read_cause(failure.get("cause")).text}
 
 
 def _steps(facts: RunFacts) -> list[dict[str, Any]]:

@@ -1,0 +1,146 @@
+"""Each alarm once: doubled, out of order, killed in between, refused by SNS."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from boxcar.alarms.delivery import LEASE_S, StillBeingSentError, deliver
+from boxcar.mails import Mail
+
+TABLE = "boxcar-jobs"
+TOPICS = {name: f"arn:aws:sns:eu-west-1:123456789012:{name}" for name in ("business", "science", "engineering")}
+ALARM = Mail("run:r-1", ("science",), "[Boxcar alarm] x", "text", {"kind": "alarm", "severity": "error"})
+REPORT = Mail("report:r-1", ("business", "science"), "[Boxcar report] x", "text", {"kind": "report"})
+
+
+class Outbox:
+    """SNS that remembers, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.failing: list[Exception | None] = []
+
+    def publish(self, **message: Any) -> None:
+        failure = self.failing.pop(0) if self.failing else None
+        if failure:
+            raise failure
+        self.sent.append(message)
+
+    @property
+    def audiences(self) -> list[str]:
+        return [message["TopicArn"].rsplit(":", 1)[-1] for message in self.sent]
+
+
+class Killed:
+    """DynamoDB of a function that is killed at its n-th write."""
+
+    def __init__(self, client: Any, at: int) -> None:
+        self._client, self._left, self.exceptions = client, at, client.exceptions
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_item(self, **request: Any) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            raise SystemExit("killed")
+        return self._client.update_item(**request)
+
+
+class Sender:
+    def __init__(self, dynamodb: Any) -> None:
+        self.dynamodb, self.outbox, self.now = dynamodb, Outbox(), 1000.0
+
+    def __call__(self, mail: Mail = ALARM, dynamodb: Any = None) -> bool:
+        return deliver(
+            mail,
+            dynamodb=dynamodb or self.dynamodb,
+            table=TABLE,
+            sns=self.outbox,
+            topics=TOPICS,
+            clock=lambda: self.now,
+        )
+
+
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", "eu-west-1")
+        dynamodb.create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield Sender(dynamodb)
+
+
+def test_a_mail_is_sent_once_however_often_it_is_told(send):
+    assert send() is True
+    assert send() is False
+    send.now += 10 * LEASE_S
+    assert send() is False
+    assert send.outbox.audiences == ["science"]
+    message = send.outbox.sent[0]
+    assert message["Subject"] == "[Boxcar alarm] x"
+    assert message["MessageAttributes"]["audience"]["StringValue"] == "science"
+
+
+def test_every_audience_gets_its_own(send):
+    send(REPORT)
+    assert send.outbox.audiences == ["business", "science"]
+
+
+def test_what_sns_refuses_is_sent_when_the_message_comes_back(send):
+    send.outbox.failing = [ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "Publish")]
+    with pytest.raises(ClientError):
+        send()
+    send.now += LEASE_S
+    assert send() is True
+    assert send.outbox.audiences == ["science"]
+
+
+def test_a_repeat_skips_the_audience_that_has_it(send):
+    send.outbox.failing = [None, ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "Publish")]
+    with pytest.raises(ClientError):
+        send(REPORT)
+    send.now += LEASE_S
+    send(REPORT)
+    assert send.outbox.audiences == ["business", "science"]
+
+
+def test_two_functions_with_the_same_alarm_send_it_once(send):
+    with pytest.raises(SystemExit):
+        send(dynamodb=Killed(send.dynamodb, at=2))  # published, and then it takes its time
+    with pytest.raises(StillBeingSentError):
+        send()
+    assert send.outbox.audiences == ["science"]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_killed_at_any_write_repeats_rather_than_loses(send, at):
+    with pytest.raises(SystemExit):
+        send(dynamodb=Killed(send.dynamodb, at))
+    send.now += LEASE_S
+    send()
+    assert send.outbox.audiences == {1: ["science"], 2: ["science", "science"], 3: ["science"]}[at]
+    assert send() is False
+
+
+def test_the_item_says_when_it_may_be_forgotten(send):
+    send()
+    item = send.dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": "alarm#run:r-1"}})["Item"]
+    assert int(item["expires"]["N"]) > 1000 + 30 * 86400
+    assert item["sent"] == {"N": "1000"}
+
+
+def test_an_audience_without_a_topic_is_a_named_fault_and_claims_nothing(send):
+    with pytest.raises(KeyError, match="no topic for nobody"):
+        send(Mail("x", ("science", "nobody"), "s", "t"))
+    assert send.outbox.sent == []
