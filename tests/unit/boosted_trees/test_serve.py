@@ -128,3 +128,13 @@ def test_wrong_requests_say_what_to_send(trained, row):
 def test_a_line_that_is_cut_short_is_an_error_not_a_guess(trained, row):
     answer = ask(trained["box"], ",".join(row) + "\n" + ",".join(row[:5]))[0]
     assert answer.startswith("ValueError: ")
+
+
+def test_a_model_may_build_on_a_model_that_builds_on_another(trained, tmp_path, unload, products):
+    own = trained["own_container"]
+    last = type(own)(tmp_path, own.python, "bag", "bag", {"numeric": ["price"], "categorical": ["brand"]})
+    last.upstream = {"own_container": own.archive}
+    last.all(unload(products[:3000]), rounds=5)
+    assert (last.unpacked / "upstream" / "own_container" / "upstream" / "box" / "model.json").exists()
+    assert set(last.schema()["inputs"]) == set(own.schema()["inputs"]) | {"price", "brand"}
+    assert last.evaluation["importances"]["own_container_score"] > 0
