@@ -33,10 +33,11 @@ class Mortal:
             self._countdown[0] -= 1
             if self._countdown[0] == 0 and not self._after:
                 raise KilledError(name)
-            answer = call(*args, **kwargs)
-            if self._countdown[0] == 0:
-                raise KilledError(name)
-            return answer
+            try:
+                return call(*args, **kwargs)
+            finally:  # a refusal is an answer too
+                if self._countdown[0] == 0:
+                    raise KilledError(name)
 
         return counted
 
