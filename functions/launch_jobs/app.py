@@ -1,5 +1,6 @@
 """Launch: start what there is capacity for. Messages are only wakes; what there is to do is in the jobs table."""
 
+import json
 import time
 from functools import partial
 from typing import Any
@@ -26,11 +27,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         now=time.time,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    launcher.run()
+    wakes = [json.loads(record["body"]) for record in event.get("Records", [])]
+    launcher.run(just_ready=list(dict.fromkeys(job for wake in wakes for job in wake.get("jobs", []))))
     now = time.time()
     if launcher.out_of_time:
         wake_launcher(client("sqs"), settings().launch_queue_url, reason="the last pass ran out of time")
     elif launcher.again_at - now < SOON_S:
         wake_launcher_at(client("sqs"), settings().events_queue_url, launcher.again_at, now)
-    logger.info("pass", wakes=len(event.get("Records", [])), launched=launcher.launched)
+    logger.info("pass", wakes=len(wakes), launched=launcher.launched)
     return {"launched": launcher.launched}

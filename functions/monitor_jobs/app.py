@@ -34,8 +34,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except Exception:
             logger.exception("message failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
-    if monitor.wake or (monitor.freed and table.any_new()):
-        wake_launcher(client("sqs"), settings().launch_queue_url, reason="jobs ended")
+    if monitor.ready_again or (monitor.freed and table.any_new()):
+        wake_launcher(client("sqs"), settings().launch_queue_url, "jobs ended", jobs=monitor.ready_again)
     return {"batchItemFailures": failed}
 
 
@@ -51,4 +51,4 @@ def _take_in(monitor: Monitor, message: dict[str, Any]) -> None:
 
 
 def _wake_launcher(reason: str, once: str) -> None:
-    wake_launcher(client("sqs"), settings().launch_queue_url, reason, once)
+    wake_launcher(client("sqs"), settings().launch_queue_url, reason, once=once)

@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     else:
         job = submitter.submit_step(request, _plan(request.run))
     if job.status == NEW:
-        wake_launcher(client("sqs"), settings().launch_queue_url, reason=job.id)
+        wake_launcher(client("sqs"), settings().launch_queue_url, reason="submitted", jobs=[job.id])
     logger.info("submitted", job=job.id, status=job.status)
     return {"job": job.id, "status": job.status}
 

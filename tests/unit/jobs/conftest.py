@@ -95,12 +95,12 @@ class World:
     def submit_own(self, name: str, step: Step, owner: str = "ann") -> Job:
         return self.submitter().submit_job(JobRequest(job=name, step=step, owner=owner))
 
-    def launch(self) -> Launcher:
+    def launch(self, just_ready: list[str] | None = None) -> Launcher:
         launcher = Launcher(
             table=self.table, clients=self.calls.client, settings=self.settings, now=self.clock,
             seconds_left=lambda: self.pass_seconds, jitter=lambda low, high: high,
         )  # fmt: skip
-        launcher.run()
+        launcher.run(just_ready)
         return launcher
 
     def monitor(self) -> Monitor:

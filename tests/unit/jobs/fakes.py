@@ -20,6 +20,13 @@ class Killed(BaseException):
     """The process is gone. Not an Exception: nothing may catch it and go on."""
 
 
+class Deadly:
+    """A client whose every call is the caller's last."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Killed
+
+
 def client_error(code: str, message: str = "as told", status: int = 400) -> ClientError:
     response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "Operation")

@@ -69,7 +69,7 @@ def test_priority_then_age(world: World) -> None:
 def test_a_thousand_that_back_off_hide_nobody(world: World) -> None:
     for number in range(300):
         job = world.submit_own(f"later-{number}", make_step("train", priority=10))
-        world.table.save(job, replace(job, not_before=world.clock() + 3600))
+        world.table.save(job, replace(job, not_before=world.clock() + 3600 + number))
     world.submit_own("now", make_step("train", priority=50))
     world.dynamodb.items_read = 0
     world.launch()
@@ -159,3 +159,28 @@ def test_statements_have_a_lease_too(world: World) -> None:
     assert world.held() == []
     world.run()
     assert "output" in world.answer()
+
+
+def test_an_index_that_lags_starts_nothing_twice(world: World) -> None:
+    """A global secondary index is eventually consistent: a pass may see yesterday's New and yesterday's leftovers."""
+    job = world.submit(make_step("train"))
+    (new,) = world.table.ready(world.clock())
+    launched = world.table.save(job, job.launched("training/ml.m5.large", {}, world.clock()))
+    (left_over,) = world.table.left_over(world.clock() + 100)
+    world.table.save(launched, launched.acknowledged("arn", world.clock() + 180))
+    world.clock.time += 100
+    launcher = world.launch()
+    launcher._guarded(launcher._consider, new)
+    launcher._guarded(launcher._resume, left_over)
+    assert world.sagemaker.jobs == {} and world.held() == [f"{job.id}#0"]
+
+
+def test_a_job_is_started_before_the_index_lists_it(world: World) -> None:
+    listed = world.dynamodb.query
+    job = world.submit(make_step("train"))
+    world.dynamodb.query = lambda **request: {"Items": []}
+    world.launch([job.id, "boxcar-unknown-0123456789"])
+    world.dynamodb.query = listed
+    assert list(world.sagemaker.jobs) == [f"{job.id}-1"]
+    world.launch([job.id])
+    assert len(world.sagemaker.jobs) == 1

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.unit.jobs.conftest import World, make_step
-from tests.unit.jobs.fakes import Ending, client_error
+from tests.unit.jobs.fakes import Deadly, Ending, Killed, client_error
 
 
 def _writes(world: World) -> int:
@@ -167,3 +167,20 @@ def test_a_bad_day(world: World, seed: int) -> None:
         started = [name for name in world.sagemaker.jobs if name.startswith(job.id)]
         assert started == [f"{job.id}-{number}" for number in range(1, job.attempt + 1)]
     assert world.sagemaker.busiest <= 3
+
+
+def test_an_answer_owed_by_a_killed_monitor_is_given_by_the_sweep(world: World) -> None:
+    """Its message does not come again: the sweep alone remembers."""
+    world.submit(make_step("train"))
+    world.launch()
+    (job,) = world.sagemaker.jobs.values()
+    world.clock.time = job.ends + 1
+    world.calls.services["stepfunctions"] = Deadly()
+    with pytest.raises(Killed):
+        world.monitor().hear(world.sagemaker.event(job, job.ends))
+    world.calls.services["stepfunctions"] = world.states
+    world.monitor().sweep()
+    assert world.states.sent == 0, "the one who wrote it may still be about to answer"
+    world.clock.time += 61
+    world.monitor().sweep()
+    assert "output" in world.answer() and world.open_items() == []

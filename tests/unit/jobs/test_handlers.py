@@ -97,7 +97,7 @@ def test_from_submission_to_answer(functions: Functions) -> None:
     _store(functions)
     answer = functions.call("submit_job", REQUEST)
     assert answer["status"] == "New"
-    assert functions.messages("launch.fifo") == [{"wake": answer["job"]}]
+    assert functions.messages("launch.fifo") == [{"wake": "submitted", "jobs": [answer["job"]]}]
     assert functions.call("launch_jobs", _records({"wake": "x"})) == {"launched": 1}
     (job,) = functions.world.sagemaker.jobs.values()
     event = functions.world.sagemaker.event(job, job.ends)
@@ -133,7 +133,7 @@ def test_a_backoff_wakes_the_launcher_through_the_monitor(functions: Functions) 
 
 def test_the_schedule_sweeps_and_wakes_the_launcher(functions: Functions) -> None:
     assert functions.call("monitor_jobs", _records({"sweep": True})) == {"batchItemFailures": []}
-    assert functions.messages("launch.fifo") == [{"wake": "schedule"}]
+    assert functions.messages("launch.fifo") == [{"wake": "schedule", "jobs": []}]
 
 
 def test_one_bad_message_does_not_take_the_others_with_it(functions: Functions) -> None:

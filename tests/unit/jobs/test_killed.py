@@ -8,7 +8,7 @@ import pytest
 from boxcar.jobs.table import Conflict
 from tests.unit.jobs.conftest import World, make_step
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
-from tests.unit.jobs.fakes import Ending, FakeS3, Killed, client_error
+from tests.unit.jobs.fakes import Deadly, Ending, FakeS3, Killed, client_error
 
 
 def _life(world: World, kind: str, token: str = "token") -> None:
@@ -73,10 +73,6 @@ def _check(world: World, kind: str, attempts: int, kill_at: int) -> None:
 
 
 def test_a_job_that_kills_its_launcher_is_given_up(world: World) -> None:
-    class Deadly:
-        def __getattr__(self, name: str) -> object:
-            raise Killed
-
     world.submit(make_step("train"))
     world.submit(make_step("other", "statement"), token="other", run="run-2")
     world.calls.services["sagemaker"] = Deadly()

@@ -32,7 +32,7 @@ class Observation:
     """What AWS says about one attempt, by an event or by Describe."""
 
     name: str
-    status: str  # InProgress, Completed, Failed, Stopped
+    status: str  # Starting, InProgress, Completed, Failed, Stopped
     arn: str = ""
     created: float | None = None  # seconds since the epoch, like the rest
     started: float | None = None

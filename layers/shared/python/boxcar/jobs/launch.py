@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from boxcar import kinds
 from boxcar.jobs.answers import answer
@@ -43,15 +44,26 @@ class Launcher:
     _leases: dict[str, Lease] = field(default_factory=dict)
     _resting: set[str] = field(default_factory=set)  # services that throttle us
 
-    def run(self) -> None:
-        """Go on with what was left over, then start what is ready, by priority, then the longest waiting."""
+    def run(self, just_ready: list[str] | None = None) -> None:
+        """Go on with what was left over, then start what is ready, by priority, then the longest waiting.
+
+        Args:
+            just_ready: ids of jobs that the index may not list yet, for it lags behind the table.
+        """
+        listed: set[str] = set()
         for entry in self._in_time(self.table.left_over(self.now())):
             self._guarded(self._resume, entry)
-        for entry in self._in_time(self.table.ready(self.now())):
+        for entry in self._in_time(chain(self.table.ready(self.now()), self._unlisted(just_ready or [], listed))):
+            listed.add(entry.id)
             if entry.not_before > self.now():
                 self._wait_until(entry.not_before)
             elif kinds.find(entry.kind).service not in self._resting:
                 self._guarded(self._consider, entry)
+
+    def _unlisted(self, ids: list[str], listed: set[str]) -> Iterator[Entry]:
+        for key in ids:
+            if key not in listed and (entry := self.table.entry(key)):
+                yield entry
 
     def _in_time(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         for entry in entries:
@@ -88,7 +100,7 @@ class Launcher:
         if self._pool(entry.pools, entry.units) is None and self.now() < entry.patience_ends:
             self._wait_for_room(entry.pools)
             return
-        job = self.table.get(entry.id)
+        job: Job | None = entry.job()
         while job is not None and job.status == NEW and job.not_before <= self.now():
             pool = self._pool(_preferred(job), job.units)
             if pool is None:

@@ -8,7 +8,7 @@ import json
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boxcar import kinds
@@ -37,7 +37,7 @@ class Monitor:
     now: Callable[[], float]
     seconds_left: Callable[[], float]
     jitter: Jitter = random.uniform
-    wake: bool = False  # the launcher has something to do
+    ready_again: list[str] = field(default_factory=list)  # jobs that the launcher may start another time
     freed: bool = False  # … or might have: capacity became free
 
     def hear(self, event: dict[str, Any]) -> None:
@@ -95,10 +95,11 @@ class Monitor:
 
     def _after(self, job: Job, seen: Observation, at: float | None) -> Job | None:
         latest = job.attempts[-1]
+        if seen.status == "Starting" or (seen.status == "InProgress" and job.status == IN_PROGRESS):
+            return None
         if seen.status == "InProgress":
-            if job.status == IN_PROGRESS and (latest.started or not seen.started) and latest.arn:
-                return None
-            return job.progressed(seen.arn, seen.started, self._next_look(job, seen.started or latest.started))
+            started = seen.started or at or self.now()
+            return job.progressed(seen.arn, started, self._next_look(job, started))
         ended = seen.ended or at or self.now()
         over = replace(latest, arn=seen.arn or latest.arn, started=seen.started or latest.started or latest.launched)
         over = replace(over, ended=max(ended, over.started or 0.0))
@@ -140,7 +141,7 @@ class Monitor:
             answer(self.table, self.clients("stepfunctions"), job, self.now())
         elif job.status not in (LAUNCHED, IN_PROGRESS):
             log.info("job goes back", extra={"job": job.id, "why": job.waiting_for})
-            self.wake = True
+            self.ready_again.append(job.id)
 
     # ── the sweep
 
@@ -166,7 +167,7 @@ class Monitor:
         seen = kind.describe(latest.name, latest.arn, self.clients)
         self.observe(seen)
         started = seen.started or latest.started
-        if seen.status != "InProgress" or started is None:
+        if seen.status not in ("Starting", "InProgress") or started is None:
             return
         late = now - started - job.max_runtime_s - (GRACE_S if kind.stops_itself else 0.0)
         if late >= 0:

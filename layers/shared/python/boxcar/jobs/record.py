@@ -200,10 +200,10 @@ class Job:
 
     # ── by monitor_jobs
 
-    def progressed(self, arn: str, started: float | None, look: float) -> "Job":
+    def progressed(self, arn: str, started: float, look: float) -> "Job":
         """It runs, and somebody should look at `look` if nothing is heard of it."""
-        job = self._latest(arn=arn or self.attempts[-1].arn, started=started or self.attempts[-1].started)
-        return replace(job, status=IN_PROGRESS, tries=0, look=look, started=started or self.started)
+        job = self._latest(arn=arn or self.attempts[-1].arn, started=started)
+        return replace(job, status=IN_PROGRESS, tries=0, look=look, started=started)
 
     def stopping_for(self, failure: str, look: float) -> "Job":
         """Boxcar asks AWS to stop it."""

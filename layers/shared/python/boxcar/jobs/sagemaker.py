@@ -48,13 +48,15 @@ class SageMakerJob(Kind):
 
     def observe(self, detail: dict[str, Any]) -> Observation:
         """Read an event, or a Describe answer: they are alike."""
-        status = detail[f"{self.noun}JobStatus"]
+        status, started = detail[f"{self.noun}JobStatus"], seconds(detail.get(f"{self.noun}StartTime"))
+        if status in ("InProgress", "Stopping"):
+            status = "InProgress" if started else "Starting"
         return Observation(
             name=detail[f"{self.noun}JobName"],
             arn=detail.get(f"{self.noun}JobArn", ""),
-            status="InProgress" if status == "Stopping" else status,
+            status=status,
             created=seconds(detail.get("CreationTime")),
-            started=seconds(detail.get(f"{self.noun}StartTime")),
+            started=started,
             ended=seconds(detail.get(f"{self.noun}EndTime")),
             reason=detail.get("FailureReason") or "",
             message=detail.get("ExitMessage") or "",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from boxcar.jobs.items import Item, decode, encode, from_item, to_item
-from boxcar.jobs.record import ANSWER, LAUNCHING, OPEN, SHARDS, Job, iso
+from boxcar.jobs.record import ANSWER, LAUNCHING, NEW, OPEN, SHARDS, Job, iso
 
 CONFLICTS = {"TransactionConflict", "TransactionConflictException"}
 PAGE = 100
@@ -55,7 +55,11 @@ class Entry:
     units: int
     not_before: float
     patience_ends: float  # when capacity is not waited for any more
-    look: float
+    item: Item  # as the index has it: maybe a moment old, which a conditional write finds out
+
+    def job(self) -> Job:
+        """The whole job."""
+        return from_item(self.item)
 
 
 class JobsTable:
@@ -141,6 +145,11 @@ class JobsTable:
         is jumped over, so the reads grow with the ready jobs and the priorities in use only.
         """
         return heapq.merge(*(self._shard(f"New#{shard}", now) for shard in range(SHARDS)), key=lambda entry: entry.due)
+
+    def entry(self, job_id: str) -> Entry | None:
+        """A job as the index will list it; None if it is not there or not New."""
+        job = self.get(job_id)
+        return _entry(to_item(job)) if job is not None and job.status == NEW else None
 
     def any_new(self) -> bool:
         """Somebody waits to be launched."""
@@ -258,5 +267,5 @@ def _entry(item: Item) -> Entry:
         units=value["units"],
         not_before=value["not_before"],
         patience_ends=value["waiting_since"] + value["max_wait_s"],
-        look=value.get("look", 0.0),
+        item=item,
     )

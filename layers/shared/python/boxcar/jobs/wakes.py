@@ -5,12 +5,22 @@ import math
 import uuid
 from typing import Any
 
+MOST_JOBS = 100  # a message holds 256 KB; what is not named is found by the next pass
 
-def wake_launcher(sqs: Any, queue_url: str, reason: str, once: str = "") -> None:
-    """Wake it now. Wakes with the same `once` within five minutes are one."""
+
+def wake_launcher(sqs: Any, queue_url: str, reason: str, jobs: list[str] | None = None, once: str = "") -> None:
+    """Wake it now.
+
+    Args:
+        sqs: the client.
+        queue_url: of the launcher's queue.
+        reason: for people who read logs.
+        jobs: ids of jobs that became ready just now: the index may not list them yet.
+        once: wakes with the same text within five minutes are one.
+    """
     sqs.send_message(
         QueueUrl=queue_url,
-        MessageBody=json.dumps({"wake": reason}),
+        MessageBody=json.dumps({"wake": reason, "jobs": (jobs or [])[:MOST_JOBS]}),
         MessageGroupId="launcher",
         MessageDeduplicationId=once or uuid.uuid4().hex,
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from boxcar.steps import Step
 
 OPTIONS = {"unload", "sql", "parameters", "minimum_rows"}
-STATUSES = {"FINISHED": "Completed", "FAILED": "Failed", "ABORTED": "Stopped"}
+STATUSES = {"STARTED": "InProgress", "FINISHED": "Completed", "FAILED": "Failed", "ABORTED": "Stopped"}
 _DENIED = re.compile(r"access ?denied|permission denied|not authorized", re.I)
 _PASSING = re.compile(
     r"serializable isolation|connection|disk full|system requested abort|internal error|timed? ?out|too many", re.I
@@ -118,7 +118,7 @@ class Statement(Kind):
         created: float | None = None,
         ended: float | None = None,
     ) -> Observation:
-        status = STATUSES.get(state, "InProgress")
+        status = STATUSES.get(state, "Starting")  # SUBMITTED, PICKED
         error = detail.get("error", "")
         return Observation(
             name=name,
@@ -126,7 +126,7 @@ class Statement(Kind):
             status=status,
             created=created,
             started=created,
-            ended=ended if status != "InProgress" else None,
+            ended=ended if status in ("Completed", "Failed", "Stopped") else None,
             reason=_classed(error) if status == "Failed" and error else "",
             rows=int(detail.get("rows", -1)),
             partial=status == "Failed" and not error,
