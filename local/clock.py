@@ -107,6 +107,7 @@ class VirtualClock:
         selector = _IdleSelector(self)
         loop = asyncio.SelectorEventLoop(selector)
         self._selectors[loop] = selector
+        self._busy.add(selector)  # until it first waits
         return loop
 
     def _jump(self) -> None:
@@ -136,6 +137,13 @@ class _IdleSelector(selectors.DefaultSelector):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._clock = clock
+
+    def close(self) -> None:
+        """A loop that is gone keeps nobody waiting."""
+        super().close()
+        with self._clock._lock:
+            self._clock._busy.discard(self)
+        self._clock._jump()
 
     def select(self, timeout: float | None = None) -> Any:
         """Wait for input; before waiting, let virtual time jump."""

@@ -78,7 +78,8 @@ class Execution:
         return present({
             "executionArn": self.arn, "stateMachineArn": self.machine_arn, "name": self.name, "status": self.status,
             "startDate": self.started, "stopDate": self.stopped, "input": self.input,
-            "inputDetails": {"included": True}, "output": self.output, "outputDetails": {"included": True} if self.output is not None else None,
+            "inputDetails": {"included": True}, "output": self.output,
+            "outputDetails": {"included": True} if self.output is not None else None,
             "traceHeader": self.trace, "mapRunArn": self.map_run, "error": self.error, "cause": self.cause,
             "stateMachineVersionArn": self.version_arn, "stateMachineAliasArn": self.alias_arn,
             "redriveCount": self.redrives, "redriveDate": self.redriven, "redriveStatus": status,

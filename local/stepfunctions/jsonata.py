@@ -50,6 +50,9 @@ class Expression:
             EvaluationError: it failed, yielded nothing, or yielded what JSON cannot hold.
         """
         names = {**functions.BOUND, **variables}
+        for name, bound in variables.items():
+            if bound is None:  # which would mean a variable that is not there
+                names[name] = Utils.NULL_VALUE
         if self._bounded:
             names |= Bounds().bindings()
         try:

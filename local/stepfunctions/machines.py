@@ -196,8 +196,8 @@ class Machines:
             if any(route["stateMachineVersionArn"] == arn for route in alias["routingConfiguration"]):
                 raise ApiError(
                     "ConflictException",
-                    "Version to be deleted must not be referenced by an alias. Current list of aliases referencing this "
-                    f"version: [{alias['name']}]",
+                    "Version to be deleted must not be referenced by an alias. Current list of aliases referencing "
+                    f"this version: [{alias['name']}]",
                 )
         self._store.remove("version", arn)
         return {}
@@ -228,7 +228,8 @@ class Machines:
             return {"stateMachineAliasArn": arn, "creationDate": existing["creationDate"]}
         alias = {
             "id": arn, "name": name, "routingConfiguration": routes,
-            "creationDate": old["creationDate"] if old else now, "updateDate": now, "description": request.get("description", (old or {}).get("description")),
+            "creationDate": old["creationDate"] if old else now, "updateDate": now,
+            "description": request.get("description", (old or {}).get("description")),
         }  # fmt: skip
         self._store.put("alias", arn, alias)
         return {"updateDate": now} if old else {"stateMachineAliasArn": arn, "creationDate": now}
