@@ -11,7 +11,7 @@ _OUTCOMES = {
     "partial": "Some models failed; the others were trained and judged.",
     "failed": "No model was trained.",
 }
-_HEAD = ["model", "version", "status", "score", "before", "labels", "rows"]
+_HEAD = ["model", "version", "status", "before", "after", "labels", "rows"]
 
 
 def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
@@ -33,7 +33,7 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     ]
     if models:
         metric = next((str(model["metric"]) for model in models if model.get("metric")), "score")
-        head = [*_HEAD[:3], metric, *_HEAD[4:]]
+        head = [f"{metric} {name}" if name == "before" else name for name in _HEAD]
         table = columns([head, *(_row(model) for model in models)])
         parts.append("\n".join(["Models", *(f"  {line}" for line in table)]))
         if reasons := [line for model in models for line in _reasons(model)]:
@@ -62,8 +62,8 @@ def _row(model: dict[str, Any]) -> list[str]:
         str(model.get("model", "")),
         str(model.get("version") or "-"),
         str(model.get("status", "")),
-        _figure(model.get("score"), "{:.4f}"),
         _figure(model.get("score_before"), "{:.4f}"),
+        _figure(model.get("score"), "{:.4f}"),
         _figure(model.get("label_shift"), "{:.3f}"),
         _figure(model.get("row_change"), "{:+.1%}"),
     ]

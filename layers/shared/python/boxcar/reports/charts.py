@@ -78,7 +78,7 @@ def label_chart(now: dict[str, int], before: dict[str, int]) -> Markup | None:
             rounded_bars=2,
         )
     )
-    chart.x_labels = [f"label {label}" for label in labels]
+    chart.x_labels = [str(label) for label in labels]
     for name, counts, _ in sides:
         total = sum(counts.values()) or 1
         chart.add(name, [100 * counts.get(label, 0) / total for label in labels])

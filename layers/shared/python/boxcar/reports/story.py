@@ -30,7 +30,11 @@ def tell(
     plan = facts.plan
     names = [name for wave in plan.waves for name in wave] if plan else list(outcomes)
     names += [name for name in outcomes if name not in names]
-    models = [_model(name, outcomes.get(name), facts.models.get(name, ModelFacts())) for name in names]
+    label_of = {name: model.label for name, model in plan.models.items()} if plan else {}
+    models = [
+        {**_model(name, outcomes.get(name), facts.models.get(name, ModelFacts())), "label": label_of.get(name, "")}
+        for name in names
+    ]
     steps = _steps(facts)
     begins = [step["created"] for step in steps if step["created"] is not None]
     started = _epoch(plan.created_at) if plan else min(begins, default=None)
