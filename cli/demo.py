@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from cli import retailer
 from cli.deploy import deploy
@@ -95,32 +94,28 @@ def _fetch_report(session: Session, run: str) -> tuple[dict[str, Any], Path]:
 
 
 def _print_verdicts(reports: list[dict[str, Any]]) -> None:
-    table = Table(title="\nVerdicts", title_justify="left")
-    for column in (
-        "week",
-        "model",
-        "version",
-        "score before → after",
-        "label shift",
-        "row change",
-        "verdict",
-        "reasons",
-    ):
-        table.add_column(column)
+    """A row a model, its reasons on the line below: they are sentences, and terminals are narrow."""
+    row = "  {:<14} {:<8} {:>16} {:>12} {:>11}  {}"
     for week, report in zip(WEEKS, reports, strict=True):
+        console.print(f"\n[bold]Verdicts of week {week}[/bold]")
+        console.print(row.format("model", "version", "score", "label shift", "row change", "verdict"), style="dim")
         for model in report["models"]:
-            before, after = model["score_before"], model["score"]
-            table.add_row(
-                str(week),
-                model["model"],
-                model["version"],
-                f"{'–' if before is None else f'{before:.4f}'} → {after:.4f}",
-                "–" if model["label_shift"] is None else f"{model['label_shift']:.4f}",
-                "–" if model["row_change"] is None else f"{model['row_change']:+.1%}",
-                model["status"],
-                "; ".join(model["reasons"]),
+            console.print(
+                row.format(
+                    model["model"],
+                    model["version"],
+                    f"{_figure(model['score_before'], '.4f')} → {_figure(model['score'], '.4f')}",
+                    _figure(model["label_shift"], ".4f"),
+                    _figure(model["row_change"], "+.1%"),
+                    model["status"],
+                )
             )
-    console.print(table)
+            for reason in model["reasons"]:
+                console.print(f"    {reason}", style="dim", soft_wrap=True)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _check(session: Session, reports: list[dict[str, Any]], mails: int) -> None:
