@@ -35,4 +35,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     elif launcher.again_at - now < SOON_S:
         wake_launcher_at(client("sqs"), settings().events_queue_url, launcher.again_at, now)
     logger.info("pass", wakes=len(wakes), launched=launcher.launched)
-    return {"launched": launcher.launched}
+    return {"batchItemFailures": [], "launched": launcher.launched}
