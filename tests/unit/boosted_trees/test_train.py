@@ -31,6 +31,8 @@ def test_early_stopping_keeps_the_best_trees_and_costs_no_validation_rows(box):
     done = box.train(rounds=400, learning_rate=0.5, early_stopping_rounds=3)
     assert done.code == 0, done.output
     assert summary(box)["rounds"] < 100
+    trees = json.loads(model_bytes(box))["learner"]["gradient_booster"]["model"]["trees"]
+    assert len(trees) == summary(box)["rounds"]
     assert sum(summary(box)["rows"].values()) == box.schema()["rows"]["train"]
     assert 0.05 < summary(box)["rows"]["stopping"] / box.schema()["rows"]["train"] < 0.15
 
