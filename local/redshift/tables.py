@@ -121,21 +121,16 @@ def _column(column: exp.ColumnDef, table: str) -> list[exp.Expression | str]:
     return before
 
 
-def drop(tree: exp.Drop) -> list[exp.Expression]:
+def drop(tree: exp.Drop) -> list[str]:
     """DROP of one or several things, one statement each."""
     kind = (tree.kind or "").upper()
     if kind not in {"TABLE", "VIEW", "SCHEMA"}:
         raise Refused(f"DROP {kind}")
-    names = [name for name in (tree.this, *tree.expressions) if isinstance(name, exp.Expression)]
-    statements = []
-    for name in names:
-        one = tree.copy()
-        one.set("this", name.copy())
-        one.set("expressions", None)
-        for identifier in one.find_all(exp.Identifier):
-            fold(identifier)
-        statements.append(one)
-    return statements
+    exists, cascade = "IF EXISTS " if tree.args.get("exists") else "", " CASCADE" if tree.args.get("cascade") else ""
+    names = list(tree.find_all(exp.Table))
+    for identifier in tree.find_all(exp.Identifier):
+        fold(identifier)
+    return [f"DROP {kind} {exists}{name.sql('duckdb', identify=True)}{cascade}" for name in names]
 
 
 def alter_table(tree: exp.Expression) -> list[str]:

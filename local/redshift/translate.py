@@ -180,7 +180,7 @@ def _translate(tree: exp.Expression, verb: str) -> Translation:
                                query=query)  # fmt: skip
         return Translation("ddl", [_sql(node) if isinstance(node, exp.Expression) else node for node in create(tree)])
     if isinstance(tree, exp.Drop):
-        return Translation("ddl", [_sql(node) for node in drop(tree)])
+        return Translation("ddl", drop(tree))
     if isinstance(tree, exp.Alter):
         return Translation("ddl", alter_table(tree))
     if isinstance(tree, exp.TruncateTable):
