@@ -205,3 +205,11 @@ def test_classes_of_refusals() -> None:
     assert refusal(client_error("ActiveStatementsExceededException"))[0] is Refusal.LIMIT
     assert refusal(TimeoutError())[0] is Refusal.UNCERTAIN
     assert ending("Failed", "") is Failure.SERVICE
+
+
+def test_time_spent_running_is_not_time_spent_waiting(world: World) -> None:
+    world.sagemaker.endings["train"] = [Ending("Failed", "AlgorithmError: late", seconds=3000), Ending()]
+    world.sagemaker.faults["create_training_job"] = [None, client_error("ResourceLimitExceeded")]
+    world.submit(make_step("train", max_wait_s=600, max_attempts=2))
+    world.run()
+    assert world.answer()["output"]["attempts"] == 2
