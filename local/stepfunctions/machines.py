@@ -188,7 +188,9 @@ class Machines:
     def of_machine(self, kind: str, arn: str) -> list[dict[str, Any]]:
         """The versions or aliases of a machine, newest first."""
         found = [document for document in self._store.all(kind) if document["id"].rsplit(":", 1)[0] == arn]
-        return sorted(found, key=lambda document: -document["creationDate"])
+        number = {document["id"]: document["id"].rsplit(":", 1)[1] for document in found}
+        order = {name: int(suffix) if suffix.isdigit() else 0 for name, suffix in number.items()}
+        return sorted(found, key=lambda document: (-document["creationDate"], -order[document["id"]]))
 
     def delete_version(self, arn: str) -> dict[str, Any]:
         """DeleteStateMachineVersion, unless an alias leads to it."""

@@ -84,6 +84,8 @@ class Runner:
         """Call a function; an error that it raised is the Task's error, by its own name."""
         model = sdk.operation("lambda", "invoke")
         parameters = sdk.request(model.input_shape, arguments)
+        if "Payload" in parameters:
+            parameters["Payload"] = dumps(arguments["Payload"]).encode()  # JSON, even where it is a string
         try:
             answer = self.client("lambda", role).invoke(**parameters)
             payload = answer["Payload"].read().decode()

@@ -209,5 +209,8 @@ def check(case: Case) -> None:
 
 METHODS: dict[str, Callable[..., Any]] = {
     "sqs.send_message": lambda **_: {"MessageId": "m-1", "MD5OfMessageBody": "d"},
-    "events.put_events": lambda Entries: {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in Entries]},
+    "events.put_events": lambda **given: {
+        "FailedEntryCount": 0,
+        "Entries": [{"EventId": "e"} for _ in given["Entries"]],
+    },
 }

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+
 from tests.conformance.machinery import Case, FunctionError, check, lambda_task, machine
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.conformance.machinery import Case, Engine, check, machine
 
 PROCESSOR = {

@@ -4,6 +4,7 @@
 from typing import Any
 
 import pytest
+
 from tests.conformance.machinery import Engine, machine
 
 INPUT = {"n": 5, "f": 2.0, "none": None, "xs": [1, 2, 3], "o": {"a": 1}, "s": "abc", "json": '{"a":[1]}'}

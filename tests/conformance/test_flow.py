@@ -1,6 +1,7 @@
 """Transitions, Pass, Choice, Wait, Succeed and Fail. Source: states-language.net and the developer guide's state pages."""
 
 import pytest
+
 from tests.conformance.machinery import Case, check, machine
 
 CASES = [

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.conformance.machinery import Case, FunctionError, check, lambda_task, machine
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:echo"

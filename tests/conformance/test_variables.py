@@ -1,6 +1,7 @@
 """Variables: when they are set, and who sees them. Source: developer guide, "Passing data between states with variables"."""
 
 import pytest
+
 from tests.conformance.machinery import Case, check, machine
 
 BRANCH = {
