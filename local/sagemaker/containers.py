@@ -91,13 +91,15 @@ class Containers:
             self._interpreters.setdefault(image.environment, Interpreter(python, image.preload, self.threads))
         return self._interpreters[image.environment]
 
-    def root(self, kind: str, name: str) -> Path:
-        """An empty root folder with the folders that are always there."""
-        root = self._work / f"{kind}-{name}"
+    def path(self, kind: str, name: str) -> Path:
+        """Where the root of a job is."""
+        return self._work / f"{kind}-{name}"
+
+    def make(self, root: Path) -> None:
+        """Make a root, empty but for the folders that are always there."""
         shutil.rmtree(root, ignore_errors=True)
         for folder in ("input/config", "input/data", "model", "output/data", "code", "config", "tmp"):
             (root / "opt/ml" / folder).mkdir(parents=True)
-        return root
 
     def start(self, image: Image, root: Path, argv: list[str], env: dict[str, str], cwd: Path, log: Path) -> Process:
         """Start a process in a root. Arguments and environment values name files under /opt/ml, as in a container."""

@@ -149,7 +149,7 @@ class Jobs:
 
     def enter(self, run: Run, secondary: str, message: str = "", **fields: Any) -> None:
         """The job enters another part of its life."""
-        if self._closing:
+        if self._closing or (run.stopping() and secondary not in ("Stopping", "Uploading")):
             raise Stopped
         now = self.cloud.clock.time()
         record = self._found(run.kind, run.name)
@@ -167,6 +167,7 @@ class Jobs:
         try:
             with self.slots.place(run.stopping) as run.place:
                 run.check()
+                run.prepare()
                 run.kind.work(run)
             run.check()
         except Stopped:

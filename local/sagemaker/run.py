@@ -30,7 +30,7 @@ class Run:
         self.kind = kind
         self.name: str = record[f"{kind.noun}Name"]
         self.request = record
-        self.root = jobs.containers.root(kind.resource, self.name)
+        self.root = jobs.containers.path(kind.resource, self.name)
         self.base = self.root / "opt/ml"
         self.log = self.root / "log"
         self.role_arn = kind.role(record)
@@ -39,6 +39,10 @@ class Run:
         self._process: Process | None = None
         self._timers: list[Timer] = []
         self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the container's folders."""
+        self.jobs.containers.make(self.root)
 
     def stopping(self) -> bool:
         """Whether somebody asked for its end, or its time is over."""

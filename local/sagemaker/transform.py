@@ -145,9 +145,9 @@ class Worker:
         reading = os.open(door, os.O_RDONLY | os.O_NONBLOCK)
         self._writing = os.open(door, os.O_WRONLY)
         defaults = {"SM_MODEL_DIR": "/opt/ml/model", "BOXCAR_PORT_FILE": str(door)}
-        self._process = run.start(image, ["python3", str(SERVING)], {**defaults, **env}, run.base)
-        self._process.when_ended(self._gone)
         try:
+            self._process = run.start(image, ["python3", str(SERVING)], {**defaults, **env}, run.base)
+            self._process.when_ended(self._gone)
             with selectors.DefaultSelector() as selector:
                 selector.register(reading, selectors.EVENT_READ)
                 selector.select()

@@ -96,6 +96,8 @@ def reap(running: dict[int, int]) -> None:
         if pid == 0:
             return
         if pid in running:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # what it left running ends with it, as with a container
             answer({"id": running.pop(pid), "exit": os.waitstatus_to_exitcode(status)})
 
 

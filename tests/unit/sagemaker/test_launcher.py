@@ -108,3 +108,12 @@ def test_a_killed_interpreter_is_replaced(tmp_path):
     (tmp_path / "script.py").write_text("print('again')")
     assert warm.start(argv, {}, tmp_path, tmp_path / "log").wait(60) == 0
     warm.close()
+
+
+def test_what_a_job_leaves_running_ends_with_it(interpreter, tmp_path):
+    (tmp_path / "script.py").write_text("import subprocess\nprint(subprocess.Popen(['sleep', '60']).pid)")
+    argv = [sys.executable, str(tmp_path / "script.py")]
+    assert interpreter.start(argv, {"PATH": "/bin:/usr/bin"}, tmp_path, tmp_path / "log").wait(60) == 0
+    pid = int((tmp_path / "log").read_text())
+    state = Path(f"/proc/{pid}/stat")
+    assert not state.exists() or state.read_text().split()[2] in "ZX"
