@@ -1,6 +1,7 @@
 """Start, stop, empty and look at the embedded cloud. `boxcar local …` and `python -m local …` call these functions."""
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -10,13 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 PORT = 4566
 STATE = Path(".boxcar/cloud")
 READY = "cloud.json"  # in the state folder while the process runs: pid, port, endpoint
+LOCK = "cloud.lock"  # locked as long as the process lives, whatever ends it
 LOG = "server.log"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -70,8 +72,8 @@ def down(state: Path = STATE) -> bool:
     os.kill(running.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
-        _reap(running.pid)
-        if not _alive(running.pid):
+        if not _is_held(state):
+            _reap(running.pid)
             (state / READY).unlink(missing_ok=True)
             return True
         time.sleep(0.05)
@@ -97,15 +99,44 @@ def reset(state: Path = STATE) -> None:
 
 
 def status(state: Path = STATE) -> Running | None:
-    """Return the cloud that runs on this state, None if none does. A file left by a killed process is removed."""
-    try:
-        running = Running(**json.loads((state / READY).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    if _alive(running.pid) and _answers(running):
-        return running
+    """Return the cloud that runs on this state, None if none does. What a killed process left is removed."""
+    if _is_held(state):
+        try:
+            return Running(**json.loads((state / READY).read_text()))
+        except FileNotFoundError:
+            return None  # it is starting, or stopping
     (state / READY).unlink(missing_ok=True)
     return None
+
+
+def _is_held(state: Path) -> bool:
+    """Whether a process lives on this state."""
+    if not (state / LOCK).exists():
+        return False
+    with (state / LOCK).open("rb") as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _hold(state: Path) -> IO[bytes]:
+    """Lock a state for this process; closing the file, or dying, lets it go.
+
+    Raises:
+        ServerError: another process holds it.
+    """
+    lock = (state / LOCK).open("wb")
+    for _ in range(40):  # whoever asks `status` holds the lock for an instant
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return lock
+    lock.close()
+    raise ServerError(f"another cloud is starting or stopping on {state}: try again, or give another --state")
 
 
 def _claim(port: int) -> None:
@@ -150,6 +181,7 @@ def _detached(port: int, state: Path) -> Running:
 
 def _serve(port: int, state: Path) -> Running:
     state.mkdir(parents=True, exist_ok=True)
+    lock = _hold(state)
     _log_to(state / LOG)
     from local.cloud import EmbeddedCloud
 
@@ -176,6 +208,7 @@ def _serve(port: int, state: Path) -> Running:
         (state / READY).unlink(missing_ok=True)
     logging.getLogger("boxcar.server").info("stopped, state kept in %s", state)
     logging.shutdown()
+    lock.close()
     # Threads of services that wait on something must not keep the process: everything worth keeping is saved by now.
     os._exit(0)
 
@@ -190,31 +223,12 @@ def _log_to(path: Path) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _reap(pid: int) -> None:
-    """Collect the process if it is a child of this one, so that it does not look alive as a zombie."""
+    """Collect the process if it is a child of this one, so that it is not left as a zombie."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return
-
-
-def _answers(running: Running) -> bool:
-    """Whether that process is a cloud: a pid may have been given to another program since."""
-    try:
-        with urllib.request.urlopen(f"{running.endpoint}/_boxcar/status", timeout=10) as answer:  # noqa: S310 (http only)
-            return bool(json.load(answer)["pid"] == running.pid)
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def _tail(path: Path, lines: int = 15) -> str:
