@@ -23,8 +23,8 @@ demo: setup ## train four models twice on this machine, and show what a user of 
 # make test ARGS='-n 0 -x -k x'  pytest's own options
 TESTS ?= tests
 ARGS ?=
-test: setup setup-browser ## run every test: unit, integration, e2e
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 300 $(ARGS) $(TESTS)
+test: setup setup-browser ## run every test: unit, conformance, integration, e2e
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 300 $(ARGS) $(TESTS)
 
 # make lint CHECK=walls  one check
 CHECK ?=
