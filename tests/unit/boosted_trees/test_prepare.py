@@ -71,11 +71,12 @@ def test_rows_without_a_label_are_dropped_and_counted(work, unload, products):
     assert sum(sum(part.values()) for part in work.schema()["labels"].values()) == 1200
 
 
-def test_categories_are_ordered_by_how_often_training_rows_have_them(trained):
+@pytest.mark.parametrize("column", ["department", "manufacturer_id", "product_category", "product_type"])
+def test_categories_are_ordered_by_how_often_training_rows_have_them(trained, column):
     rows = pq.read_table(trained["box"].out("prepare", "train"))
-    counts = {item["values"]: item["counts"] for item in pc.value_counts(rows["department"]).to_pylist()}
+    counts = {item["values"]: item["counts"] for item in pc.value_counts(rows[column].drop_null()).to_pylist()}
     frequent = sorted((-count, name) for name, count in counts.items() if count >= 10)
-    assert trained["box"].schema()["categories"]["department"] == [name for _, name in frequent]
+    assert trained["box"].schema()["categories"][column] == [name for _, name in frequent]
     assert len(frequent) < len(counts)
 
 
