@@ -74,7 +74,7 @@ def fill_venv() -> None:
     if is_current(VENV, digest):
         return
     started = time.monotonic()
-    run(VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", uv_lock)
+    run(VENV / "bin" / "python", "-m", "pip", "install", "-qq", "--require-hashes", "-r", uv_lock)
     uv("pip", "sync", "--quiet", "--require-hashes", lock, python=VENV)
     uv("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT, python=VENV)
     finish(VENV, digest, started)
