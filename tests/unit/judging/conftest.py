@@ -18,6 +18,7 @@ from boxcar.registry.table import ModelsTable
 from boxcar.run_outputs import RunOutputs
 from boxcar.steps import Code, Step
 from boxcar.verdicts import Verdict
+from tests.unit.judging.memory import MemoryDynamoDB, MemoryRegistry, MemoryS3
 
 STACK, BUCKET, JOBS, MODELS = "boxcar", "boxcar-data", "boxcar-jobs", "boxcar-models"
 FAMILY, MODEL = "packaging", "mailer"
@@ -77,7 +78,7 @@ class Stack:
     family: str = FAMILY
 
     def fresh(self, family: str) -> "Stack":
-        """Another family, without versions: the fakes get slow when one model has many."""
+        """Another family, without versions."""
         return replace(self, family=family)
 
     def with_clients(self, **clients: Any) -> "Stack":
@@ -161,6 +162,13 @@ class Stack:
         self.trained(run, plan, **figures)
         self.compare(run)
         return self.register(run)
+
+
+@pytest.fixture
+def memory() -> Stack:
+    """The same without moto: fast enough to register hundreds of times."""
+    clients = {"s3": MemoryS3(), "dynamodb": MemoryDynamoDB(), "sagemaker": MemoryRegistry()}
+    return Stack(clients, clients)
 
 
 @pytest.fixture

@@ -91,7 +91,8 @@ def test_a_first_version_is_registered_everywhere(stack):
     agreed(stack)
 
 
-def test_a_rejected_candidate_leaves_the_approved_one_in_place(stack):
+def test_a_rejected_candidate_leaves_the_approved_one_in_place(memory):
+    stack = memory
     first = stack.judged("run-1", score=0.9)
     second = stack.judged("run-2", score=0.7)
     assert (second.version, second.status) == ("1.0.1", "Rejected")
@@ -103,7 +104,8 @@ def test_a_rejected_candidate_leaves_the_approved_one_in_place(stack):
     agreed(stack)
 
 
-def test_numbers_say_what_changed(stack):
+def test_numbers_say_what_changed(memory):
+    stack = memory
     stack.judged("run-1")
     assert stack.judged("run-2", model_plan(code="d" * 16)).version == "1.1.0"
     assert stack.judged("run-3", model_plan(code="d" * 16)).version == "1.1.1"
@@ -128,13 +130,10 @@ def test_registering_again_does_not_undo_a_rollback(stack):
     assert stack.table.approved(stack.family, MODEL)["version"] == "1.0.0"
 
 
-@pytest.mark.parametrize(
-    ("outcome", "after"),
-    [(0.91, False), (0.91, True), (0.5, True)],
-    ids=["approved, killed before", "approved, killed after", "rejected, killed after"],
-)
-def test_a_crash_at_any_call_and_a_repeat_end_in_the_same_state(stack, outcome, after):
-    call = 0
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("outcome", [0.91, 0.5], ids=["approved", "rejected"])
+def test_a_crash_at_any_call_and_a_repeat_end_in_the_same_state(memory, after, outcome):
+    stack, call = memory, 0
     while True:
         call += 1
         stack = stack.fresh(f"family{call}")
@@ -205,8 +204,8 @@ class Interrupted:
         return counted
 
 
-def test_two_runs_that_register_at_once_get_different_versions(stack):
-    call = 0
+def test_two_runs_that_register_at_once_get_different_versions(memory):
+    stack, call = memory, 0
     while True:
         call += 1
         stack = stack.fresh(f"family{call}")
@@ -234,7 +233,8 @@ def test_two_runs_that_register_at_once_get_different_versions(stack):
     assert call > 8, "every call of Register was interrupted once"
 
 
-def test_a_slow_older_run_does_not_take_the_place_of_a_newer_one(stack):
+def test_a_slow_older_run_does_not_take_the_place_of_a_newer_one(memory):
+    stack = memory
     stack.judged("run-0")
     for run in ("slow", "fast"):
         stack.trained(run)
@@ -263,7 +263,8 @@ class Refusing:
 
 
 @pytest.mark.parametrize("action", ["create_model_package_group", "create_model_package"])
-def test_a_registry_that_refuses_leaves_nothing_half_registered(stack, action):
+def test_a_registry_that_refuses_leaves_nothing_half_registered(memory, action):
+    stack = memory
     stack.trained("run-1")
     stack.compare("run-1")
     refusing = Refusing(stack.clients["sagemaker"], action, "AccessDeniedException", "not authorized")

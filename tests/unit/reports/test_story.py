@@ -73,7 +73,10 @@ def test_the_status_of_a_run(statuses, error, expected):
     ("seconds", "words"),
     [
         (None, "–"),
-        (0, "0.0 s"),
+        (0, "0 s"),
+        (0.04, "40 ms"),
+        (2.04, "2 s"),
+        (2.44, "2.4 s"),
         (9.96, "10 s"),
         (59.6, "1 min"),
         (61, "1 min 1 s"),

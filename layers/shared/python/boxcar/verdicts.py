@@ -218,5 +218,5 @@ def _approval(criteria: list[Criterion], approved: Evaluation | None) -> str:
     if approved is None:
         return f"first version, nothing to compare with; {criteria[0].reason}"
     drop, shift, change = (criterion.figure or 0.0 for criterion in criteria[1:4])
-    moved = f"{abs(drop):.4f} {'worse' if drop > 0 else 'better'}"
+    moved = f"{abs(drop):.4f} {'worse' if drop > 0 else 'better'}" if abs(drop) >= 0.00005 else "unchanged"
     return f"within every limit: score {moved}, label shift {shift:.3f}, rows {change:+.1%}"

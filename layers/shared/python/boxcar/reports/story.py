@@ -70,11 +70,13 @@ def status_of(outcomes: dict[str, dict[str, Any]], error: dict[str, Any] | None)
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    """Seconds as people say them: 40 ms, 2.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
     if seconds is None:
         return "–"
+    if seconds < 0.095:
+        return f"{max(0, round(1000 * seconds))} ms" if seconds > 0.0005 else "0 s"
     if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -100,7 +102,10 @@ def _sentence(status: str, models: list[dict[str, Any]], error: dict[str, Any] |
         ("unfinished", "did not finish"),
     ):
         chosen = [model["model"] for model in models if model["status"] == name]
-        if chosen:
+        if len(chosen) == len(models) == 1:
+            phrase = f"was {verb}" if name in ("approved", "rejected") else verb
+            parts.append(f"The one model, {chosen[0]}, {phrase}")
+        elif chosen:
             plural = "was" if len(chosen) == 1 else "were"
             phrase = f"{plural} {verb}" if name in ("approved", "rejected") else verb
             parts.append(f"{len(chosen)} of {len(models)} models {phrase} ({', '.join(chosen)})")
