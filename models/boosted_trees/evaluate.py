@@ -56,9 +56,10 @@ def _training(archive: Path) -> dict[str, Any]:
     """The summary that training left beside the trees."""
     try:
         with tarfile.open(archive) as tar:
-            member = next(item for item in tar if item.name.removeprefix("./") == "training.json")
+            member = next(item for item in tar if item.isfile() and item.name.removeprefix("./") == "training.json")
             file = tar.extractfile(member)
-            return json.load(file) if file else {}
+            assert file  # it is one
+            return json.load(file)
     except StopIteration:
         raise InputError(f"model/{archive.name} holds no training.json; train the model again") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
