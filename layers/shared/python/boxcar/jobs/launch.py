@@ -101,14 +101,16 @@ class Launcher:
             self._wait_for_room(entry.pools)
             return
         job: Job | None = entry.job()
+        tried: set[str] = set()
         while job is not None and job.status == NEW and job.not_before <= self.now():
-            pool = self._pool(_preferred(job), job.units)
+            pool = self._pool(tuple(pool for pool in _preferred(job) if pool not in tried), job.units)
             if pool is None:
                 if self.now() >= job.too_old_to_wait:
                     self._fail(job, Failure.CAPACITY_TIMEOUT, _waited(job, "no pool had room"))
                 else:
                     self._wait_for_room(job.pools)
                 return
+            tried.add(pool)
             job = self._launch(job, pool)
 
     def _launch(self, job: Job, pool: str) -> Job | None:
