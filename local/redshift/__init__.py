@@ -1,1 +1,1 @@
-"""The warehouse of the embedded cloud: the Redshift Data API over DuckDB. docs/redshift-local.md says how faithful it is."""
+"""The warehouse of the embedded cloud: the Redshift Data API over DuckDB. How faithful: docs/redshift-local.md."""

@@ -1,14 +1,65 @@
 """What there is: databases, schemas, tables and columns, as the API lists them."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 
+from local.redshift.errors import SqlError
+from local.redshift.requests import check_target, paged
 from local.redshift.results import column_metadata
+from local.redshift.warehouse import Warehouse
 from local.service import ApiError
 
 HIDDEN = "('main', 'rs_identity')"
 SYSTEM = "('pg_catalog', 'information_schema')"
+
+
+class Catalog:
+    """The API's lists of what there is, of one warehouse."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def list_databases(self, request: dict[str, Any]) -> dict[str, Any]:
+        """ListDatabases: those that were ever connected to."""
+        return paged("Databases", self._warehouse.names(), request)
+
+    def list_schemas(self, request: dict[str, Any]) -> dict[str, Any]:
+        """ListSchemas."""
+        with self._connected(request) as connection:
+            return paged("Schemas", schemas(connection, request.get("SchemaPattern")), request)
+
+    def list_tables(self, request: dict[str, Any]) -> dict[str, Any]:
+        """ListTables."""
+        with self._connected(request) as connection:
+            found = tables(connection, request.get("SchemaPattern"), request.get("TablePattern"))
+            return paged("Tables", found, request)
+
+    def describe_table(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DescribeTable.
+
+        Raises:
+            ApiError: there is no such table.
+        """
+        if not request.get("Table"):
+            raise ApiError("ValidationException", "Table must be specified")
+        with self._connected(request) as connection:
+            found = columns(connection, request.get("Schema"), request["Table"])
+        return {"TableName": request["Table"], **paged("ColumnList", found, request)}
+
+    @contextlib.contextmanager
+    def _connected(self, request: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+        check_target(request)
+        try:
+            connection = self._warehouse.connect(request.get("ConnectedDatabase") or request["Database"])
+        except SqlError as error:
+            raise ApiError("ValidationException", f"FATAL: {error}") from error
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 def schemas(connection: duckdb.DuckDBPyConnection, pattern: str | None) -> list[str]:
@@ -69,8 +120,8 @@ def columns(connection: duckdb.DuckDBPyConnection, schema: str | None, table: st
 def _lengths(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, int]:
     """How many bytes text columns may hold, from the checks that CREATE TABLE made for them."""
     rows = connection.execute(
-        "SELECT constraint_column_names[1], regexp_extract(expression, 'strlen.*<= (\\d+)', 1) FROM duckdb_constraints() "
-        "WHERE schema_name = ? AND table_name = ? AND constraint_type = 'CHECK'",
+        "SELECT constraint_column_names[1], regexp_extract(expression, 'strlen.*<= (\\d+)', 1) "
+        "FROM duckdb_constraints() WHERE schema_name = ? AND table_name = ? AND constraint_type = 'CHECK'",
         [schema, table],
     ).fetchall()
     return {name: int(length) for name, length in rows if length}

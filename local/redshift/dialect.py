@@ -1,4 +1,4 @@
-"""Where Redshift and DuckDB read the same expression differently, the tree is changed until DuckDB gives Redshift's answer."""
+"""Where Redshift and DuckDB read an expression differently, its tree is changed until both give Redshift's answer."""
 
 import re
 from collections.abc import Callable
@@ -15,19 +15,26 @@ NEEDS_FRAME = (
     exp.VariancePop, exp.FirstValue, exp.LastValue, exp.NthValue,
 )  # fmt: skip
 # Functions whose name in sqlglot is not the one that Redshift gives to their column.
-NAMES = {
+NAMES: dict[type, str] = {
     exp.ApproxDistinct: "count", exp.GroupConcat: "listagg", exp.TimestampTrunc: "date_trunc", exp.Extract: "date_part",
     exp.Length: "len", exp.Stddev: "stddev_samp", exp.Variance: "var_samp", exp.StrPosition: "strpos", exp.If: "case",
     exp.DateAdd: "date_add", exp.TsOrDsAdd: "date_add", exp.DateDiff: "date_diff", exp.TsOrDsDiff: "date_diff",
     exp.CurrentTimestamp: "getdate", exp.CurrentDate: "date", exp.LogicalOr: "bool_or", exp.LogicalAnd: "bool_and",
     exp.Pow: "pow", exp.Rand: "random", exp.TimeToStr: "to_char", exp.StrToDate: "to_date", exp.TsOrDsToDate: "to_date",
 }  # fmt: skip
-TYPE_NAMES = {"INT": "int4", "BIGINT": "int8", "SMALLINT": "int2", "DOUBLE": "float8", "FLOAT": "float4", "DECIMAL": "numeric"}
+TYPE_NAMES = {
+    "INT": "int4",
+    "BIGINT": "int8",
+    "SMALLINT": "int2",
+    "DOUBLE": "float8",
+    "FLOAT": "float4",
+    "DECIMAL": "numeric",
+}
 ONLY_IN_DUCKDB = (exp.Lambda, exp.Struct, exp.List, exp.Map)
 REFUSED_TYPES = {"HLLSKETCH", "GEOMETRY", "GEOGRAPHY", "VARBYTE", "VARBINARY", "SUPER"}
 
 
-def rewrite(tree: exp.Expression) -> exp.Expression:
+def rewrite(tree: exp.Expr) -> exp.Expr:
     """Change a statement's tree, in place where it can, and return it.
 
     Raises:
@@ -70,7 +77,7 @@ def _name_columns(select: exp.Select) -> None:
     select.set("expressions", named)
 
 
-def column_name(expression: exp.Expression) -> str:
+def column_name(expression: exp.Expr) -> str:
     """The name of a result column without an alias."""
     node = expression
     while isinstance(node, exp.Paren | exp.Cast | exp.Window | exp.WithinGroup | exp.IgnoreNulls):
@@ -89,18 +96,18 @@ def column_name(expression: exp.Expression) -> str:
     return "?column?"
 
 
-def _node(node: exp.Expression) -> exp.Expression:
+def _node(node: exp.Expr) -> exp.Expr:
     if isinstance(node, ONLY_IN_DUCKDB):
         raise SqlError(f'syntax error at or near "{node.sql("duckdb")[:40]}"')
     rule = next((RULES[kind] for kind in type(node).__mro__ if kind in RULES), None)
     return rule(node) if rule else node
 
 
-def _call(name: str, *arguments: exp.Expression) -> exp.Anonymous:
+def _call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
     return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])
 
 
-def _divide(node: exp.Expression) -> exp.Expression:
+def _divide(node: exp.Expr) -> exp.Expr:
     """A division by zero is an error in Redshift, NULL in DuckDB."""
     divisor = node.expression
     bare = divisor.unnest()
@@ -112,25 +119,25 @@ def _divide(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _average(node: exp.Avg) -> exp.Expression:
-    """AVG of integers is an integer (https://docs.aws.amazon.com/redshift/latest/dg/r_AVG.html): the sum by the count."""
+def _average(node: exp.Avg) -> exp.Expr:
+    """AVG of integers is an integer: the sum by the count (https://docs.aws.amazon.com/redshift/latest/dg/r_AVG.html)."""
     return node if isinstance(node.parent, exp.Window) else _mean(node, lambda function: function)
 
 
-def _mean(node: exp.Avg, over: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+def _mean(node: exp.Avg, over: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
     function = exp.Sum(this=node.this.copy())
     function.meta["mean"] = True  # its type says nothing about the mean's, which is BIGINT for every integer
     total, count = over(function), over(exp.Count(this=node.this.copy()))
     return exp.paren(exp.Div(this=total, expression=_call("nullif", count, exp.Literal.number(0))), copy=False)
 
 
-def _window(node: exp.Window) -> exp.Expression:
+def _window(node: exp.Window) -> exp.Expr:
     function = node.this
     inner = function.this if isinstance(function, exp.IgnoreNulls | exp.RespectNulls) else function
     if isinstance(inner, NEEDS_FRAME) and node.args.get("order") and not node.args.get("spec"):
         raise SqlError("Aggregate window functions with an ORDER BY clause require a frame clause")
 
-    def over(call: exp.Expression) -> exp.Window:
+    def over(call: exp.Expr) -> exp.Window:
         copy = node.copy()
         copy.set("this", call)
         return copy
@@ -142,7 +149,7 @@ def _window(node: exp.Window) -> exp.Expression:
     return _mean(inner, over) if isinstance(inner, exp.Avg) else node
 
 
-def _anonymous(node: exp.Anonymous) -> exp.Expression:
+def _anonymous(node: exp.Anonymous) -> exp.Expr:
     name = node.name.lower()
     if name in INTERNAL:
         return node
@@ -154,7 +161,7 @@ def _anonymous(node: exp.Anonymous) -> exp.Expression:
     return node
 
 
-def _data_type(node: exp.DataType) -> exp.Expression:
+def _data_type(node: exp.DataType) -> exp.Expr:
     kind = node.this.name if isinstance(node.this, exp.DataType.Type) else str(node.this).upper()
     if kind in REFUSED_TYPES or kind == "USERDEFINED":
         raise Refused(f"type {node.sql('redshift')}")
@@ -165,7 +172,7 @@ def _data_type(node: exp.DataType) -> exp.Expression:
     return node
 
 
-def _cast(node: exp.Cast) -> exp.Expression:
+def _cast(node: exp.Cast) -> exp.Expr:
     """CAST to VARCHAR(n) cuts, as Redshift's explicit casts do."""
     length = node.to.expressions[0].name if node.to.expressions else ""
     if node.to.is_type("varchar", "char", "nchar", "nvarchar", "text") and length.isdigit():
@@ -173,7 +180,7 @@ def _cast(node: exp.Cast) -> exp.Expression:
     return node
 
 
-def _similar(node: exp.SimilarTo) -> exp.Expression:
+def _similar(node: exp.SimilarTo) -> exp.Expr:
     """SIMILAR TO has SQL's % and _ beside regular expressions; DuckDB's has only the latter."""
     if not (isinstance(node.expression, exp.Literal) and node.expression.is_string):
         raise Refused("SIMILAR TO with a pattern that is not a literal")
@@ -181,14 +188,14 @@ def _similar(node: exp.SimilarTo) -> exp.Expression:
     return _call("regexp_full_match", node.this, exp.Literal.string(pattern))
 
 
-def _like(node: exp.Like | exp.ILike) -> exp.Expression:
+def _like(node: exp.Like | exp.ILike) -> exp.Expr:
     if isinstance(node.parent, exp.Escape) or "\\" not in node.expression.sql():
         return node
     escaped = node.copy()
     return exp.Escape(this=escaped, expression=exp.Literal.string("\\"))
 
 
-def _regexp_replace(node: exp.RegexpReplace) -> exp.Expression:
+def _regexp_replace(node: exp.RegexpReplace) -> exp.Expr:
     modifiers = node.args.get("modifiers")
     if node.args.get("position") is not None and node.args["position"].name != "1":
         raise Refused("REGEXP_REPLACE from a position")
@@ -197,7 +204,7 @@ def _regexp_replace(node: exp.RegexpReplace) -> exp.Expression:
     return node
 
 
-def _listagg(node: exp.GroupConcat) -> exp.Expression:
+def _listagg(node: exp.GroupConcat) -> exp.Expr:
     """LISTAGG([DISTINCT] x [, separator]) [WITHIN GROUP (ORDER BY …)] is DuckDB's string_agg."""
     value, order = node.this, None
     if isinstance(value, exp.Order):
@@ -213,7 +220,7 @@ def _listagg(node: exp.GroupConcat) -> exp.Expression:
     return exp.Var(this=f"string_agg({'DISTINCT ' if distinct else ''}{body}, {separator.sql('duckdb')}{by})")
 
 
-def _concat(node: exp.Concat) -> exp.Expression:
+def _concat(node: exp.Concat) -> exp.Expr:
     """CONCAT of NULL is NULL, and it takes exactly two arguments."""
     if len(node.expressions) != 2:
         raise SqlError("function concat() takes exactly two arguments; join more with ||")
@@ -221,16 +228,18 @@ def _concat(node: exp.Concat) -> exp.Expression:
     return exp.paren(exp.DPipe(this=left, expression=right), copy=False)
 
 
-def _no_function(what: str) -> Callable[[exp.Expression], exp.Expression]:
-    def refuse(node: exp.Expression) -> exp.Expression:
+def _no_function(what: str) -> Callable[[exp.Expr], exp.Expr]:
+    def refuse(node: exp.Expr) -> exp.Expr:
         raise Refused(what)
 
     return refuse
 
 
-def _trunc(node: exp.Expression) -> exp.Expression:
+def _trunc(node: exp.Expr) -> exp.Expr:
     """TRUNC of a moment is its day; DuckDB's trunc knows numbers only."""
-    if isinstance(node.this, exp.CurrentTimestamp) or (isinstance(node.this, exp.Cast) and node.this.is_type("timestamp")):
+    if isinstance(node.this, exp.CurrentTimestamp) or (
+        isinstance(node.this, exp.Cast) and node.this.is_type("timestamp")
+    ):
         return exp.cast(node.this.copy(), "date")
     return node
 

@@ -1,4 +1,4 @@
-"""What Redshift would say: the texts that DuckDB's errors become. Whoever matches on Redshift's words finds them here too."""
+"""What Redshift would say: the texts that DuckDB's errors become, for whoever matches on Redshift's words."""
 
 import random
 import re
@@ -10,7 +10,7 @@ class SqlError(Exception):
     """A statement fails, in Redshift's words. `str()` is what DescribeStatement shows after "ERROR: "."""
 
 
-class Refused(SqlError):
+class Refused(SqlError):  # noqa: N818 (what happened, not what went wrong)
     """Redshift may run this; the embedded warehouse does not, and says so by name instead of doing something else."""
 
     def __init__(self, what: str) -> None:
@@ -38,7 +38,8 @@ RULES: list[tuple[str, str]] = [
      "function \\1 does not exist\n  Hint: No function matches the given name and argument types. "
      "You may need to add explicit type casts."),
     (r"NOT NULL constraint failed: \S*?(\w+)$", r"Cannot insert a NULL value into column \1"),
-    (r"CHECK constraint failed on table .*?strlen\(\"?\w+\"?\) <= (\d+)", r"value too long for type character varying(\1)"),
+    (r"CHECK constraint failed on table .*?strlen\(\"?\w+\"?\) <= (\d+)",
+     r"value too long for type character varying(\1)"),
     (r"(?m)syntax error at or near (\"[^\"]*\")", r"syntax error at or near \1"),
     (r"syntax error at end of input", r"syntax error at end of input"),
     (r"Invalid Input Error: (Divide by zero|Found multiple matches to update the same tuple)$", r"\1"),

@@ -5,8 +5,8 @@ CREATE OR REPLACE MACRO rs_divisor(x) AS CASE WHEN x = 0 THEN error('Divide by z
 CREATE OR REPLACE MACRO rs_strtol(x, base) AS CASE base
     WHEN 16 THEN CAST('0x' || x AS BIGINT) WHEN 10 THEN CAST(x AS BIGINT)
     WHEN 2 THEN CAST('0b' || x AS BIGINT) ELSE error('STRTOL base must be 2, 10 or 16') END;
-CREATE OR REPLACE MACRO rs_initcap(s) AS list_aggregate(list_transform(regexp_extract_all(s, '[A-Za-z0-9]+|[^A-Za-z0-9]+'),
-    lambda w: upper(w[1]) || lower(w[2:])), 'string_agg', '');
+CREATE OR REPLACE MACRO rs_initcap(s) AS list_aggregate(list_transform(
+    regexp_extract_all(s, '[A-Za-z0-9]+|[^A-Za-z0-9]+'), lambda w: upper(w[1]) || lower(w[2:])), 'string_agg', '');
 CREATE OR REPLACE MACRO rs_regexp_instr(s, p) AS CASE WHEN s IS NULL OR p IS NULL THEN NULL
     WHEN regexp_matches(s, p) THEN strpos(s, regexp_extract(s, p)) ELSE 0 END;
 CREATE OR REPLACE MACRO rs_trunc_date(t) AS CAST(t AS DATE);
@@ -27,13 +27,16 @@ CREATE OR REPLACE VIEW svv_table_info AS SELECT current_database() AS "database"
     table_oid AS table_id, table_name AS "table", CAST(estimated_size AS BIGINT) AS tbl_rows
     FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name NOT IN ('main', 'rs_identity');
 CREATE OR REPLACE VIEW svv_tables AS SELECT table_catalog, table_schema, table_name, table_type
-    FROM information_schema.tables WHERE table_schema NOT IN ('main', 'rs_identity', 'pg_catalog', 'information_schema');
+    FROM information_schema.tables
+    WHERE table_schema NOT IN ('main', 'rs_identity', 'pg_catalog', 'information_schema');
 CREATE OR REPLACE VIEW svv_columns AS SELECT table_catalog, table_schema, table_name, column_name, ordinal_position,
     column_default, is_nullable, lower(data_type) AS data_type
-    FROM information_schema.columns WHERE table_schema NOT IN ('main', 'rs_identity', 'pg_catalog', 'information_schema');
+    FROM information_schema.columns
+    WHERE table_schema NOT IN ('main', 'rs_identity', 'pg_catalog', 'information_schema');
 CREATE OR REPLACE VIEW pg_table_def AS SELECT table_schema AS schemaname, table_name AS tablename,
     column_name AS "column", lower(data_type) AS "type", is_nullable = 'NO' AS "notnull"
-    FROM information_schema.columns WHERE table_schema NOT IN ('main', 'rs_identity', 'pg_catalog', 'information_schema');
+    FROM information_schema.columns
+    WHERE table_schema NOT IN ('main', 'rs_identity', 'pg_catalog', 'information_schema');
 """
 
 # Functions that sqlglot leaves as they are: Redshift's name -> DuckDB's. A name that is not here is refused.

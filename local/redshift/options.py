@@ -1,8 +1,7 @@
-"""The clauses behind UNLOAD … TO and COPY … FROM, read word by word. A clause that is not known here is refused by name."""
+"""The clauses behind UNLOAD … TO and COPY … FROM, read word by word. One that is not known here is refused by name."""
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from local.redshift.errors import Refused, SqlError
 
@@ -31,7 +30,15 @@ class Options:
 
 
 UNLOAD_FLAGS = {"HEADER", "ALLOWOVERWRITE", "CLEANPATH", "ADDQUOTES"}
-COPY_FLAGS = {"EMPTYASNULL", "BLANKSASNULL", "TRUNCATECOLUMNS", "IGNOREBLANKLINES", "ACCEPTANYDATE", "TRIMBLANKS", "REMOVEQUOTES"}
+COPY_FLAGS = {
+    "EMPTYASNULL",
+    "BLANKSASNULL",
+    "TRUNCATECOLUMNS",
+    "IGNOREBLANKLINES",
+    "ACCEPTANYDATE",
+    "TRIMBLANKS",
+    "REMOVEQUOTES",
+}
 UNDERSTOOD_COPY_FLAGS = COPY_FLAGS - {"ACCEPTANYDATE", "REMOVEQUOTES"}
 FORMATS = {"PARQUET", "CSV", "JSON"}
 
@@ -70,7 +77,9 @@ class Reader:
         self.skip("AS")
         word = self.next()
         if not word.startswith("'"):
-            raise SqlError(f'syntax error at or near "{word or "end of input"}"\n  Detail: {clause} needs a quoted value')
+            raise SqlError(
+                f'syntax error at or near "{word or "end of input"}"\n  Detail: {clause} needs a quoted value'
+            )
         return word[1:-1].replace("''", "'")
 
 
@@ -84,11 +93,15 @@ def read_options(text: str, command: str) -> Options:
     reader, options = Reader(text), Options()
     while word := reader.next():
         if not _common(word.upper(), reader, options):
-            handled = _unload(word.upper(), reader, options) if command == "UNLOAD" else _copy(word.upper(), reader, options)
+            handled = (
+                _unload(word.upper(), reader, options) if command == "UNLOAD" else _copy(word.upper(), reader, options)
+            )
             if not handled:
                 raise Refused(f"{command} … {word}")
     if not options.role:
-        raise SqlError(f"The {command} command requires credentials: write IAM_ROLE default or IAM_ROLE 'arn:aws:iam::…'")
+        raise SqlError(
+            f"The {command} command requires credentials: write IAM_ROLE default or IAM_ROLE 'arn:aws:iam::…'"
+        )
     return options
 
 

@@ -15,14 +15,17 @@ from local.redshift.errors import SqlError
 from local.redshift.translate import Query
 
 PAGE_ROWS = 1000
+SUM_TYPES = {"BIGINT", "DECIMAL(38,0)"}
 MOST_BYTES = 500 * 2**20  # of a result; https://docs.aws.amazon.com/redshift/latest/mgmt/data-api.html
 
 # DuckDB's type -> Redshift's name, precision.
 TYPES = {
-    "BOOLEAN": ("bool", 1), "SMALLINT": ("int2", 5), "TINYINT": ("int2", 5), "INTEGER": ("int4", 10), "BIGINT": ("int8", 19),
-    "HUGEINT": ("int8", 19), "UBIGINT": ("int8", 19), "UINTEGER": ("int8", 19), "UTINYINT": ("int2", 5), "FLOAT": ("float4", 8), "DOUBLE": ("float8", 17), "VARCHAR": ("varchar", 0), "DATE": ("date", 13),
-    "TIMESTAMP": ("timestamp", 29), "TIMESTAMP WITH TIME ZONE": ("timestamptz", 35), "TIME": ("time", 15),
-    "INTERVAL": ("interval", 0), "JSON": ("varchar", 0), "UUID": ("varchar", 0), '"NULL"': ("varchar", 0), "BLOB": ("varbyte", 0),
+    "BOOLEAN": ("bool", 1), "TINYINT": ("int2", 5), "UTINYINT": ("int2", 5), "SMALLINT": ("int2", 5),
+    "INTEGER": ("int4", 10), "UINTEGER": ("int8", 19), "BIGINT": ("int8", 19), "UBIGINT": ("int8", 19),
+    "HUGEINT": ("int8", 19), "FLOAT": ("float4", 8), "DOUBLE": ("float8", 17), "VARCHAR": ("varchar", 0),
+    "DATE": ("date", 13), "TIMESTAMP": ("timestamp", 29), "TIMESTAMP WITH TIME ZONE": ("timestamptz", 35),
+    "TIME": ("time", 15), "INTERVAL": ("interval", 0), "JSON": ("varchar", 0), "UUID": ("varchar", 0),
+    '"NULL"': ("varchar", 0), "BLOB": ("varbyte", 0),
 }  # fmt: skip
 
 
@@ -68,16 +71,15 @@ def column_types(cursor: duckdb.DuckDBPyConnection, query: Query) -> list[tuple[
 
 def cast_query(query: Query, types: list[tuple[str, str]], as_text: set[str], more: str = "") -> str:
     """A query whose sums have Redshift's types, and whose columns of some types are text; `more` adds to its SELECT."""
+    inner = [f"c{number}" for number in range(len(types))]  # names may be given twice, places not
     selected = []
-    for name, kind in types:
+    for place, (name, kind) in zip(inner, types, strict=True):
         quoted = '"' + name.replace('"', '""') + '"'
-        kind = "VARCHAR" if kind in as_text else kind if kind in {"BIGINT", "DECIMAL(38,0)"} else ""
-        selected.append(f"CAST({quoted} AS {kind}) AS {quoted}" if kind else quoted)
-    names = [name for name, _ in types]
-    plain = len(set(names)) < len(names)  # a name given twice can only be passed on as it is
-    if not more and (plain or not any(text.startswith("CAST") for text in selected)):
+        target = "VARCHAR" if kind in as_text else kind if kind in SUM_TYPES else ""
+        selected.append(f"CAST({place} AS {target}) AS {quoted}" if target else f"{place} AS {quoted}")
+    if not more and not any(column.startswith("CAST") for column in selected):
         return query.sql
-    return f"SELECT {', '.join(selected)}{more} FROM ({query.sql}) AS rs_query"  # noqa: S608 (translated)
+    return f"SELECT {', '.join(selected)}{more} FROM ({query.sql}) AS rs_query({', '.join(inner)})"  # noqa: S608
 
 
 def load(folder: Path, page: int) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]], bool]:

@@ -50,7 +50,9 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
-    def open(self, target: dict[str, Any], caller: str, keep_alive_s: float, connect: Callable[[], Connection]) -> Session:
+    def open(
+        self, target: dict[str, Any], caller: str, keep_alive_s: float, connect: Callable[[], Connection]
+    ) -> Session:
         """A new session.
 
         Raises:
@@ -75,9 +77,13 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(identifier)
             if session is None:
-                raise ApiError("ValidationException", f"Session {identifier} is not available: it does not exist or has expired")
+                raise ApiError(
+                    "ValidationException", f"Session {identifier} is not available: it does not exist or has expired"
+                )
             if session.busy:
-                raise ApiError("ValidationException", f"Session {identifier} is not available: it runs statement {session.busy}")
+                raise ApiError(
+                    "ValidationException", f"Session {identifier} is not available: it runs statement {session.busy}"
+                )
             session.busy = statement
             if keep_alive_s is not None:
                 session.keep_alive_s = keep_alive_s
@@ -96,7 +102,8 @@ class Sessions:
             gone = [
                 session
                 for session in self._sessions.values()
-                if not session.busy and (now - session.idle_since > session.keep_alive_s or now - session.created > LONGEST_S)
+                if not session.busy
+                and (now - session.idle_since > session.keep_alive_s or now - session.created > LONGEST_S)
             ]
             for session in gone:
                 del self._sessions[session.id]

@@ -24,27 +24,35 @@ class Statements:
         self._db = sqlite3.connect(folder / "statements.sqlite", check_same_thread=False, isolation_level=None)
         self._db.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;"
-            "CREATE TABLE IF NOT EXISTS statements (id TEXT PRIMARY KEY, created REAL, status TEXT, name TEXT, document TEXT);"
+            "CREATE TABLE IF NOT EXISTS statements "
+            "(id TEXT PRIMARY KEY, created REAL, status TEXT, name TEXT, document TEXT);"
             "CREATE INDEX IF NOT EXISTS newest ON statements (created DESC);"
             "CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, id TEXT, created REAL);"
         )
 
-    def add(self, record: Record, token: str | None) -> Record:
-        """Store a new statement, or answer with the one that this client token stands for already."""
+    def add(self, record: Record, token: str | None) -> None:
+        """Store a new statement, and the client token that stands for it."""
         with self._lock:
             if token:
-                found = self._db.execute("SELECT id FROM tokens WHERE token = ?", (token,)).fetchone()
-                if found and (known := self.get(found[0])):
-                    return known
-                self._db.execute(
-                    "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", (token, record["Id"], record["CreatedAt"])
-                )
+                row = (token, record["Id"], record["CreatedAt"])
+                self._db.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", row)
             self.save(record)
-            return record
+
+    def by_token(self, token: str) -> Record | None:
+        """The statement that a client token stands for."""
+        with self._lock:
+            found = self._db.execute("SELECT id FROM tokens WHERE token = ?", (token,)).fetchone()
+            return self.get(found[0]) if found else None
 
     def save(self, record: Record) -> None:
         """Write the statement as it is now."""
-        row = (record["Id"], record["CreatedAt"], record["Status"], record.get("StatementName") or "", json.dumps(record))
+        row = (
+            record["Id"],
+            record["CreatedAt"],
+            record["Status"],
+            record.get("StatementName") or "",
+            json.dumps(record),
+        )
         with self._lock:
             self._db.execute("INSERT OR REPLACE INTO statements VALUES (?, ?, ?, ?, ?)", row)
 
@@ -60,8 +68,8 @@ class Statements:
         """Statements, newest first, whose name begins with `name`, made before a moment (epoch seconds)."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT document FROM statements WHERE substr(name, 1, ?) = ? AND created < ? "
-                f"AND status IN ({','.join('?' * len(statuses))}) ORDER BY created DESC LIMIT ?",  # noqa: S608 (marks only)
+                "SELECT document FROM statements WHERE substr(name, 1, ?) = ? AND created < ? "  # noqa: S608 (marks only)
+                f"AND status IN ({','.join('?' * len(statuses))}) ORDER BY created DESC LIMIT ?",
                 (len(name), name, before, *sorted(statuses), limit),
             ).fetchall()
         return [json.loads(row[0]) for row in rows]

@@ -96,7 +96,9 @@ def _role(cloud: Cloud, role: str, default_role: str | None) -> str:
         role = default_role
     found = ROLE.fullmatch(role)
     if not found:
-        raise SqlError(f"Invalid credentials. Must be of the format: IAM_ROLE 'arn:aws:iam::<account>:role/<name>', not '{role}'")
+        raise SqlError(
+            f"Invalid credentials. Must be of the format: IAM_ROLE 'arn:aws:iam::<account>:role/<name>', not '{role}'"
+        )
     try:
         known = cloud.client("iam").get_role(RoleName=found[1])["Role"]
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""CREATE, ALTER and DROP: what Redshift declares and does not enforce goes, what it enforces and DuckDB does not comes."""
+"""CREATE, ALTER and DROP: what Redshift does not enforce goes, what it enforces and DuckDB does not comes."""
 
 import re
 
@@ -11,12 +11,18 @@ from local.redshift.errors import Refused, SqlError
 # https://docs.aws.amazon.com/redshift/latest/dg/t_Defining_constraints.html
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference, exp.EncodeColumnConstraint)
 TABLE_CONSTRAINTS = (exp.PrimaryKey, exp.UniqueColumnConstraint, exp.ForeignKey, exp.Constraint)
-TEXTS = {"VARCHAR": 256, "CHAR": 1, "NCHAR": 1, "NVARCHAR": 256, "BPCHAR": 256}  # bytes, where none are given; TEXT is 256
+TEXTS = {
+    "VARCHAR": 256,
+    "CHAR": 1,
+    "NCHAR": 1,
+    "NVARCHAR": 256,
+    "BPCHAR": 256,
+}  # bytes, where none are given; TEXT is 256
 IDENTITIES = "rs_identity"  # the schema of the sequences behind identity columns
 KEPT_PROPERTIES = (exp.TemporaryProperty, exp.SchemaCommentProperty)
 
 
-def create(tree: exp.Create) -> list[exp.Expression | str]:
+def create(tree: exp.Create) -> list[exp.Expr | str]:
     """CREATE TABLE, VIEW or SCHEMA as one or more statements.
 
     Raises:
@@ -39,7 +45,7 @@ def create(tree: exp.Create) -> list[exp.Expression | str]:
     tree.set("no_schema_binding", None)
     if kind == "TABLE" and like is not None:
         return _create_like(tree, like, bool(kept))
-    before: list[exp.Expression | str] = []
+    before: list[exp.Expr | str] = []
     if kind == "TABLE" and isinstance(tree.this, exp.Schema):
         if not any(isinstance(part, exp.ColumnDef) for part in tree.this.expressions) and not tree.expression:
             raise SqlError('syntax error at or near ")"')
@@ -52,9 +58,8 @@ def _is_temporary(table: exp.Table) -> bool:
     return isinstance(name, exp.Identifier) and (name.this.startswith("#") or bool(name.args.get("temporary")))
 
 
-def _create_like(tree: exp.Create, like: exp.LikeProperty, temporary: bool) -> list[exp.Expression | str]:
-    target = tree.find(exp.Table)
-    source = like.this
+def _create_like(tree: exp.Create, like: exp.LikeProperty, temporary: bool) -> list[exp.Expr | str]:
+    target, source = tree.find(exp.Table) or tree.this, like.this
     for identifier in (*target.find_all(exp.Identifier), *source.find_all(exp.Identifier)):
         fold(identifier)
     kind = "TEMPORARY TABLE" if temporary else "TABLE"
@@ -63,18 +68,20 @@ def _create_like(tree: exp.Create, like: exp.LikeProperty, temporary: bool) -> l
     return [f"CREATE {kind} {exists}{names[0]} AS SELECT * FROM {names[1]} LIMIT 0"]  # noqa: S608 (from the tree)
 
 
-def _columns(schema: exp.Schema) -> list[exp.Expression | str]:
+def _columns(schema: exp.Schema) -> list[exp.Expr | str]:
     """Clean the columns of a table in place; return what must exist before it: the sequences of identity columns."""
-    before: list[exp.Expression | str] = []
+    before: list[exp.Expr | str] = []
     table = "_".join(part.name.lower().lstrip("#") for part in schema.this.parts)
-    kept: list[exp.Expression] = []
+    kept: list[exp.Expr] = []
     for part in schema.expressions:
         if isinstance(part, exp.ColumnDef):
             before += _column(part, table)
             kept.append(part)
             if (length := _length(part)) is not None:
                 column = exp.column(part.this.name.lower(), quoted=True)
-                limit = exp.LTE(this=exp.Anonymous(this="strlen", expressions=[column]), expression=exp.Literal.number(length))
+                limit = exp.LTE(
+                    this=exp.Anonymous(this="strlen", expressions=[column]), expression=exp.Literal.number(length)
+                )
                 part.args["constraints"] = [
                     *part.args.get("constraints", []),
                     exp.ColumnConstraint(kind=exp.CheckColumnConstraint(this=limit)),
@@ -99,8 +106,8 @@ def _length(column: exp.ColumnDef) -> int | None:
     return 65535 if given == "max" else int(given) if given.isdigit() else TEXTS.get(name, 256)
 
 
-def _column(column: exp.ColumnDef, table: str) -> list[exp.Expression | str]:
-    before: list[exp.Expression | str] = []
+def _column(column: exp.ColumnDef, table: str) -> list[exp.Expr | str]:
+    before: list[exp.Expr | str] = []
     kept = []
     for constraint in column.args.get("constraints") or []:
         if isinstance(constraint.kind, NOT_ENFORCED) or isinstance(constraint, exp.Reference):
@@ -133,7 +140,7 @@ def drop(tree: exp.Drop) -> list[str]:
     return [f"DROP {kind} {exists}{name.sql('duckdb', identify=True)}{cascade}" for name in names]
 
 
-def alter_table(tree: exp.Expression) -> list[str]:
+def alter_table(tree: exp.Expr) -> list[str]:
     """ALTER TABLE … ADD, DROP, RENAME, ALTER COLUMN TYPE; owners and sort keys change nothing here.
 
     Raises:

@@ -19,13 +19,14 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what is r
 WITHOUT_EFFECT = {"ANALYZE", "VACUUM", "GRANT", "REVOKE", "COMMENT", "LOCK", "RESET"}
 SETTINGS_WITHOUT_EFFECT = {
     "query_group", "statement_timeout", "wlm_query_slot_count", "enable_result_cache_for_session", "application_name",
-    "timezone", "datestyle", "json_serialization_enable", "analyze_threshold_percent", "extra_float_digits", "client_encoding",
+    "timezone", "datestyle", "json_serialization_enable", "analyze_threshold_percent", "extra_float_digits",
+    "client_encoding",
 }  # fmt: skip
 QUERY = "rs_query_here"
 VERBS = {
-    "SELECT", "WITH", "VALUES", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "TRUNCATE", "BEGIN", "START",
-    "COMMIT", "END", "ROLLBACK", "ABORT", "EXPLAIN", "SHOW", "CALL", "DECLARE", "FETCH", "CLOSE", "PREPARE", "EXECUTE",
-    "DEALLOCATE", "CANCEL", "USE", "DESC", "DESCRIBE", "ATTACH", "DETACH", "REFRESH",
+    "SELECT", "WITH", "VALUES", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "TRUNCATE", "BEGIN",
+    "START", "COMMIT", "END", "ROLLBACK", "ABORT", "EXPLAIN", "SHOW", "CALL", "DECLARE", "FETCH", "CLOSE", "PREPARE",
+    "EXECUTE", "DEALLOCATE", "CANCEL", "USE", "DESC", "DESCRIBE", "ATTACH", "DETACH", "REFRESH",
 }  # fmt: skip
 BOOKKEEPING = (exp.Grant, exp.Revoke, exp.Comment, exp.Analyze)
 TERMINATORS = (TokenType.SEMICOLON,)
@@ -44,7 +45,7 @@ class Query:
 class Translation:
     """What DuckDB is to run: `guards` first (each fails or says nothing), then `statements`.
 
-    kind: query (rows come back), create_as, write (a count comes back), ddl, begin, commit, rollback, truncate or nothing.
+    kind: query (rows come back), write (a count does), create_as, ddl, truncate, begin, commit, rollback or nothing.
     """
 
     kind: str
@@ -123,7 +124,7 @@ def _prepared(sql: str) -> str:
     return re.sub(r"(?is)^(delete)\s+(?!from\b)(?=[\w\"#])", r"\1 from ", text)
 
 
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     if re.search(r"(?is)\bremove\s+duplicates\s*$", text):
         raise Refused("MERGE … REMOVE DUPLICATES")
     try:
@@ -137,7 +138,7 @@ def _parse(text: str) -> exp.Expression:
     return trees[0]
 
 
-def _bind(tree: exp.Expression, parameters: dict[str, str]) -> None:
+def _bind(tree: exp.Expr, parameters: dict[str, str]) -> None:
     """Put values in the places of `:name`: as literals of the tree, so no value can become SQL."""
     for node in list(tree.find_all(exp.Placeholder)):
         if node.name not in parameters:
@@ -158,7 +159,7 @@ def _setting(text: str) -> Translation:
     return Translation("nothing")
 
 
-def _translate(tree: exp.Expression, verb: str) -> Translation:
+def _translate(tree: exp.Expr, verb: str) -> Translation:
     if isinstance(tree, BOOKKEEPING):
         return Translation("nothing")
     if isinstance(tree, exp.Command):
@@ -172,13 +173,7 @@ def _translate(tree: exp.Expression, verb: str) -> Translation:
     if isinstance(tree, exp.Commit | exp.Rollback):
         return Translation("commit" if isinstance(tree, exp.Commit) else "rollback")
     if isinstance(tree, exp.Create):
-        if isinstance(tree.expression, exp.Query) and (tree.kind or "").upper() == "TABLE":
-            query = _query(tree.expression)
-            # What stands for the query is filled in when its types are known.
-            tree.set("expression", exp.select(exp.column(QUERY)))
-            return Translation("create_as", [_sql(node) if isinstance(node, exp.Expression) else node for node in create(tree)],
-                               query=query)  # fmt: skip
-        return Translation("ddl", [_sql(node) if isinstance(node, exp.Expression) else node for node in create(tree)])
+        return _create(tree)
     if isinstance(tree, exp.Drop):
         return Translation("ddl", drop(tree))
     if isinstance(tree, exp.Alter):
@@ -186,12 +181,22 @@ def _translate(tree: exp.Expression, verb: str) -> Translation:
     if isinstance(tree, exp.TruncateTable):
         return Translation("truncate", [_sql(rewrite(tree))])
     if isinstance(tree, exp.Merge):
-        return _merge(rewrite(tree))
+        rewrite(tree)
+        return _merge(tree)
     if isinstance(tree, exp.Insert | exp.Update | exp.Delete):
         if tree.args.get("returning"):
             raise SqlError('syntax error at or near "returning"')
         return Translation("write", [_sql(rewrite(tree))])
     return _refuse(tree, verb)
+
+
+def _create(tree: exp.Create) -> Translation:
+    query = None
+    if isinstance(tree.expression, exp.Query) and (tree.kind or "").upper() == "TABLE":
+        query = _query(tree.expression)
+        tree.set("expression", exp.select(exp.column(QUERY)))  # filled in when the query's types are known
+    statements = [node if isinstance(node, str) else _sql(node) for node in create(tree)]
+    return Translation("create_as" if query else "ddl", statements, query=query)
 
 
 def _into(tree: exp.Query) -> exp.Create | None:
@@ -204,23 +209,27 @@ def _into(tree: exp.Query) -> exp.Create | None:
     return exp.Create(this=into.this, kind="TABLE", expression=tree, properties=properties)
 
 
-def _query(tree: exp.Query) -> Query:
-    tree = rewrite(tree)
+def _query(select: exp.Query) -> Query:
+    tree = rewrite(select)
     ordered = tree.args.get("order") is not None
     if tree.find(exp.Sum) is None:
         return Query(_sql(tree), ordered)
     probe = tree.copy().transform(
-        lambda node: exp.AnyValue(this=_plain(node.this)) if isinstance(node, exp.Sum) and not node.meta.get("mean") else node
+        lambda node: (
+            exp.AnyValue(this=_plain(node.this)) if isinstance(node, exp.Sum) and not node.meta.get("mean") else node
+        )
     )
     return Query(_sql(tree), ordered, _sql(probe))
 
 
-def _plain(argument: exp.Expression) -> exp.Expression:
+def _plain(argument: exp.Expr) -> exp.Expr:
     return argument.expressions[0] if isinstance(argument, exp.Distinct) else argument
 
 
-def _refuse(tree: exp.Expression, verb: str) -> Translation:
-    if isinstance(tree, exp.Command | exp.Describe | exp.Show | exp.Use | exp.Pragma | exp.Attach | exp.Detach | exp.Copy):
+def _refuse(tree: exp.Expr, verb: str) -> Translation:
+    if isinstance(
+        tree, exp.Command | exp.Describe | exp.Show | exp.Use | exp.Pragma | exp.Attach | exp.Detach | exp.Copy
+    ):
         raise Refused(verb)
     raise SqlError(f'syntax error at or near "{verb.lower()}"\n  Position: 1;')
 
@@ -239,7 +248,5 @@ def _merge(tree: exp.Merge) -> Translation:
     return Translation("write", [_sql(tree)], [guard])
 
 
-def _sql(tree: exp.Expression) -> str:
+def _sql(tree: exp.Expr) -> str:
     return tree.sql("duckdb", identify=True, unsupported_level=sqlglot.ErrorLevel.IGNORE)
-
-

@@ -1,4 +1,4 @@
-"""UNLOAD: a query's rows as files on S3. DuckDB streams them to the scratch folder, so memory does not grow with them."""
+"""UNLOAD: a query's rows as files on S3. DuckDB streams them to the scratch folder, so memory stays flat."""
 
 import re
 import shutil
@@ -21,8 +21,8 @@ EXTENSIONS = {"PARQUET": ".parquet", "CSV": "", "JSON": "", "TEXT": ""}
 SLICE = "rs_slice"
 AS_TEXT = {"JSON", "UUID", "INTERVAL", "TIME", '"NULL"'}  # types that Redshift writes as text
 NOT_EMPTY = (
-    "Specified unload destination on S3 is not empty. Consider using a different bucket / prefix, manually removing the "
-    "target files in S3, or using the ALLOWOVERWRITE option."
+    "Specified unload destination on S3 is not empty. Consider using a different bucket / prefix, manually removing "
+    "the target files in S3, or using the ALLOWOVERWRITE option."
 )
 
 
@@ -95,7 +95,7 @@ def _write(connection: duckdb.DuckDBPyConnection, unload: Unload, folder: Path) 
     slices = "0" if one_stream else f"(row_number() OVER ()) % {SLICES}"
     query = cast_query(unload.query, columns, AS_TEXT, f", {slices} AS {SLICE}")
     if options.include_partitions:
-        hidden = ", ".join(f'{_quoted(name)} AS {_quoted("rs_by_" + name)}' for name in options.partition_by)
+        hidden = ", ".join(f"{_quoted(name)} AS {_quoted('rs_by_' + name)}" for name in options.partition_by)
         query = f"SELECT *, {hidden} FROM ({query}) AS unloaded"  # noqa: S608
     by = [f"rs_by_{name}" if options.include_partitions else name for name in options.partition_by] + [SLICE]
     folder.mkdir(parents=True)

@@ -1,6 +1,7 @@
-"""Requests held against botocore's model of the service, as AWS holds them: names, types, lengths, patterns, choices."""
+"""Requests held against botocore's model of the service: names, types, lengths, patterns, choices."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -39,7 +40,7 @@ def validate(action: str, request: dict[str, Any]) -> None:
         )
 
 
-def _errors(value: Any, shape: Any, path: str) -> Any:
+def _errors(value: Any, shape: Any, path: str) -> Iterator[str]:
     if shape.type_name == "structure":
         for name, item in value.items():
             yield from _errors(item, shape.members[name], f"{path}.{name}" if path else name)

@@ -1,5 +1,6 @@
 """The databases: one DuckDB file each, opened when first used, and connections that behave like Redshift's."""
 
+import contextlib
 import re
 import shutil
 import threading
@@ -71,10 +72,8 @@ class Warehouse:
         """Write everything to the files and let go of them."""
         with self._lock:
             for database in self._databases.values():
-                try:
+                with contextlib.suppress(duckdb.Error):  # a transaction is open; the write-ahead log has the others
                     database.execute("CHECKPOINT")
-                except duckdb.Error:  # a transaction is still open; the write-ahead log has what was committed
-                    pass
                 database.close()
             self._databases.clear()
         shutil.rmtree(self.scratch, ignore_errors=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from local.redshift.copy import read_copy, run_copy
-from local.redshift.errors import SqlError, is_conflict, redshift_text
+from local.redshift.copy_in import read_copy, run_copy
+from local.redshift.errors import is_conflict, redshift_text
 from local.redshift.results import cast_query, column_types, store
 from local.redshift.sessions import Connection
-from local.redshift.statements import FINAL, Record
+from local.redshift.statements import Record
 from local.redshift.storage import Storage
 from local.redshift.translate import QUERY, Translation, translate
 from local.redshift.unload import read_unload, run_unload
@@ -24,7 +24,7 @@ AT_ONCE = 8  # statements that run; the others wait in the queue as SUBMITTED
 RETRIES = 40  # of a write outside a transaction that met another: Redshift would have let it wait for the table's lock
 
 
-class Cancelled(Exception):
+class StatementCancelled(Exception):  # noqa: N818 (not an error: somebody asked for it)
     """Somebody asked the statement to stop, or the cloud is closing."""
 
 
@@ -47,10 +47,10 @@ class Running:
         """Stop here if asked to.
 
         Raises:
-            Cancelled: somebody did.
+            StatementCancelled: somebody did.
         """
         if self.cancelled.is_set():
-            raise Cancelled
+            raise StatementCancelled
 
 
 class Worker:
@@ -69,7 +69,7 @@ class Worker:
         record = running.record
         running.connection = connection
         began = time.perf_counter_ns()
-        record.update(Status="STARTED", UpdatedAt=self._now(), RedshiftPid=random.randint(10**9, 2**30 * 1))  # noqa: S311
+        record.update(Status="STARTED", UpdatedAt=self._now(), RedshiftPid=random.randint(10**8, 2**30))  # noqa: S311
         self._save(record)
         try:
             running.check()
@@ -78,7 +78,7 @@ class Worker:
             else:
                 self._one(running, connection, record, record["QueryString"])
                 record["Status"] = "FINISHED"
-        except (Cancelled, duckdb.InterruptException):
+        except (StatementCancelled, duckdb.InterruptException):
             record.update(Status="ABORTED", Error="Query was aborted by the user")
         except Exception as error:  # whatever a statement runs into is its own failure, never this thread's
             if running.cancelled.is_set():
@@ -100,16 +100,16 @@ class Worker:
                 running.check()
                 self._one(running, connection, part, part["QueryString"])
                 part["Status"] = "FINISHED"
-            except (Cancelled, duckdb.InterruptException):
+            except (StatementCancelled, duckdb.InterruptException):
                 _end(connection, "ROLLBACK")
                 for rest in parts[number - 1 :]:
                     rest["Status"] = "ABORTED"
-                raise Cancelled from None
+                raise StatementCancelled from None
             except Exception as error:
                 if running.cancelled.is_set():
                     _end(connection, "ROLLBACK")
                     part["Status"] = "ABORTED"
-                    raise Cancelled from error
+                    raise StatementCancelled from error
                 part.update(Status="FAILED", Error=redshift_text(error))
                 failed = failed or f"Query #{number} failed with {part['Error']}"
             part.update(Duration=time.perf_counter_ns() - began, UpdatedAt=self._now())
@@ -226,6 +226,3 @@ def _end(connection: Connection, how: str) -> None:
         except duckdb.Error:
             if how == "COMMIT":
                 raise
-
-
-__all__ = ["FINAL", "Cancelled", "Running", "SqlError", "Worker"]

@@ -15,7 +15,9 @@ from local.redshift.service import RedshiftData
 ROLE = "arn:aws:iam::123456789012:role/warehouse"
 CALLER = "arn:aws:sts::123456789012:assumed-role/launcher/session-1"
 WORKGROUP = {"WorkgroupName": "boxcar", "Database": "dev"}
-TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "redshift.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+TRUST = {
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "redshift.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+}
 
 
 class SteppedClock:
@@ -49,7 +51,10 @@ class FakeCloud:
 
             def refuse(params: dict, model: Any, **_: Any) -> None:
                 if model.name in self.denied:
-                    error = {"Code": "AccessDenied", "Message": f"{role_arn} is not authorized to perform: s3:{model.name}"}
+                    error = {
+                        "Code": "AccessDenied",
+                        "Message": f"{role_arn} is not authorized to perform: s3:{model.name}",
+                    }
                     raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
 
             client.meta.events.register("before-call.s3", refuse)
@@ -136,3 +141,12 @@ def db(cloud):
 @pytest.fixture
 def s3(cloud):
     return boto3.client("s3", region_name="eu-west-1")
+
+
+@pytest.fixture(scope="module")
+def module_db(tmp_path_factory):
+    """One warehouse for tests that change nothing after their setup."""
+    cloud = FakeCloud(tmp_path_factory.mktemp("cloud"))
+    service = RedshiftData(cloud)
+    yield Caller(cloud, service)
+    service.close()

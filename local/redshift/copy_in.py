@@ -33,7 +33,9 @@ def read_copy(sql: str) -> Copy:
     """
     found = COPY.match(sql)
     if not found:
-        raise SqlError("syntax error at or near \"copy\"\n  Detail: write COPY table [(columns)] FROM 's3://…' IAM_ROLE …")
+        raise SqlError(
+            "syntax error at or near \"copy\"\n  Detail: write COPY table [(columns)] FROM 's3://…' IAM_ROLE …"
+        )
     parts = [part.strip('"').lstrip("#").lower() for part in found[1].split(".")]
     columns = [name.strip().strip('"').lower() for name in (found[2] or "").split(",") if name.strip()]
     options = read_options(found[4], "COPY")
@@ -71,7 +73,8 @@ def run_copy(connection: duckdb.DuckDBPyConnection, copy: Copy, storage: Storage
 
 
 def _identity_columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    rows = connection.execute(f"SELECT name, dflt_value FROM pragma_table_info('{table.replace(chr(39), '')}')").fetchall()  # noqa: S608
+    literal = _text(table)
+    rows = connection.execute(f"SELECT name, dflt_value FROM pragma_table_info({literal})").fetchall()  # noqa: S608
     return {name for name, default in rows if default and "rs_identity" in str(default)}
 
 
@@ -81,13 +84,15 @@ def _files(copy: Copy, storage: Storage) -> list[str]:
         entries = storage.get_json(bucket, prefix).get("entries", [])
         if copy.options.format == "PARQUET" and any("content_length" not in entry.get("meta", {}) for entry in entries):
             raise SqlError(f"Invalid manifest file {copy.url}: PARQUET needs meta.content_length in every entry")
-        known = {}
+        known: dict[str, None] = {}
         for entry in entries:
             there = dict(storage.objects(entry["url"]))
             if split(entry["url"])[1] not in there:
                 if entry.get("mandatory", True):
-                    raise SqlError(f"S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,Rid ,"
-                                   f"CanRetry 1\n  Detail: {entry['url']} of {copy.url}")  # fmt: skip
+                    missing = (
+                        "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,CanRetry 1"
+                    )
+                    raise SqlError(f"{missing}\n  Detail: {entry['url']} of {copy.url}")
                 continue
             known[entry["url"]] = None
         return list(known)
@@ -115,7 +120,8 @@ def _insert(
         for path, url in files.items():
             reason = reason.replace(path, url)
         raise SqlError(
-            f"Load into table {copy.table.split('.')[-1]} failed.  Check 'sys_load_error_detail' system table for details."
+            f"Load into table {copy.table.split('.')[-1]} failed.  "
+            f"Check 'sys_load_error_detail' system table for details."
             f"\n  Detail: {reason}"
         ) from error
     return int(connection.fetchall()[0][0])
@@ -136,7 +142,8 @@ def _source(options: Options, columns: list[str], paths: list[str]) -> str:
     # NULLs are made afterwards: to the file an empty field and an empty string are the same, to a column they are not.
     return (
         f"read_csv({listed}, header = false, skip = {options.ignore_header}, delim = {delimiter}, quote = {quote}, "
-        f"escape = {quote}, auto_detect = false, nullstr = 'rs:no such value', columns = {{{types}}}{fill}{compression})"
+        f"escape = {quote}, auto_detect = false, nullstr = 'rs:no such value', columns = {{{types}}}"
+        f"{fill}{compression})"
     )
 
 
