@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from boxcar.alarms.delivery import deliver
+from boxcar.alarms.delivery import StillBeingSentError, deliver
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import read_message
 from boxcar.aws import client
@@ -22,6 +22,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     for record in event["Records"]:
         try:
             _send(record)
+        except StillBeingSentError as busy:  # the machine and EventBridge tell of a run at the same moment
+            logger.info("comes back later", message_id=record["messageId"], why=str(busy))
+            failed.append({"itemIdentifier": record["messageId"]})
         except Exception:  # one bad message must not hold up the others
             logger.exception("alarm not sent", message_id=record["messageId"], body=record["body"][:2000])
             failed.append({"itemIdentifier": record["messageId"]})

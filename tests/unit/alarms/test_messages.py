@@ -127,6 +127,8 @@ def test_every_error_that_the_machines_name_has_its_advice():
         ("SageMaker.SageMakerException", "An error occurred (SlowDown) when calling the X operation", "Throttled"),
         ("AlgorithmError", "not authorized to perform anything, says the script", "AlgorithmError"),
         ("Runtime.ImportModuleError", "No module named 'pydantic'", "ImportError"),
+        ("Sandbox.Timedout", "RequestId: x Error: Task timed out after 60.00 seconds", "Lambda.Other"),
+        ("Runtime.ExitError", "signal: killed", "Lambda.Other"),
         ("Zork", "x", "Zork"),
     ],
 )

@@ -201,9 +201,9 @@ ADVICE = {
     ),
     "Lambda.Other": Advice(
         ENGINEERING,
-        "Lambda could not run a function.",
+        "Lambda could not run a function to its end: it ran out of time or memory, or Lambda had a fault.",
         _RETRIED,
-        "Look at the function's log and at the AWS health page; then redrive the run.",
+        "Look at the function's log: raise its Timeout or MemorySize if it ran out of either; then redrive the run.",
     ),
 }
 
@@ -246,7 +246,14 @@ def canonical_name(error: str, cause: str) -> str:
         return error
     if error in _IMPORTS:
         return "ImportError"
-    return {"States.": "States.Other", "Lambda.": "Lambda.Other"}.get(error[:7], error)
+    # Lambda names its own faults after their place: Sandbox.Timedout, Runtime.ExitError (out of memory).
+    families = {
+        "States": "States.Other",
+        "Lambda": "Lambda.Other",
+        "Sandbox": "Lambda.Other",
+        "Runtime": "Lambda.Other",
+    }
+    return families.get(error.partition(".")[0], error)
 
 
 def advice_for(error: str) -> Advice:
