@@ -15,26 +15,26 @@ from cli.families import apply_family
 from cli.local_cloud import print_mails, restart
 from cli.runs import follow, upload_trigger
 from cli.session import Session
-from local.server import PORT
+from local.server import PORT, STATE
 
 FAMILY = Path("families/packaging.yaml")
 TRIGGER = Path("events/training.json")
 TRIGGER_KEY = "triggers/training/packaging.json"
 WEEKS = (13, 14)
-REPORTS = Path(".boxcar/reports")
 
 console = Console(highlight=False)
 
 
 @click.command()
 @click.option("--port", default=PORT, show_default=True, help="Port of the embedded cloud.")
-def demo(port: int) -> None:
+@click.option("--state", type=click.Path(path_type=Path), default=STATE, show_default=True, help="It is emptied first.")
+def demo(port: int, state: Path) -> None:
     """Deploy the stack to an empty embedded cloud, train the packaging family on two weeks, show what came of it.
 
     The cloud keeps running afterwards, so that you can look around in it.
     """
     began = time.monotonic()
-    session = Session(stack="boxcar", local=True)
+    session = Session(stack="boxcar", local=True, state=state)
     with _step("start an empty embedded cloud"):
         restart(session.state, port)
     with _step("sam build, sam deploy --config-env local"):
@@ -83,7 +83,7 @@ def warehouse(session: Session) -> retailer.Warehouse:
 def _fetch_report(session: Session, run: str) -> tuple[dict[str, Any], Path]:
     """Bring the report of a run from the bucket to a folder where a browser can open it."""
     bucket, s3 = session.outputs["BucketName"], session.client("s3")
-    folder = REPORTS / run
+    folder = session.state.parent / "reports" / run
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "index.html"
     page.write_bytes(s3.get_object(Bucket=bucket, Key=f"reports/{run}/index.html")["Body"].read())

@@ -60,7 +60,8 @@ class Deployed:
         document = {**copy.deepcopy(self._document), "family": name}
         document["models"] = {model: document["models"][model] for model in models or ("mailer",)}
         query = document["source"]["query"].rstrip()
-        document["source"] = {"query": f"SELECT * FROM ({query}) t WHERE {where}", "minimum_rows": 50}
+        # A column of one value, for a model that is to learn it.
+        document["source"] = {"query": f"SELECT t.*, 1 AS always FROM ({query}) t WHERE {where}", "minimum_rows": 50}
         document["gate"] = {**document["gate"], "min_score": 0.5}
         models_folder = changes.pop("models_folder", MODELS)
         for path, value in changes.items():
@@ -138,7 +139,7 @@ class Deployed:
         time.sleep(1.5)  # a second one would come about now
         mails = self.mails(run)
         assert [mail.to.split("@")[0] for mail in mails] == [audience], [(m.to, m.subject, m.text) for m in mails]
-        return f"{mails[0].subject}\n{mails[0].text}"
+        return " ".join(f"{mails[0].subject} {mails[0].text}".split())  # as read, wherever the lines of a mail end
 
     def versions(self, family: str, model: str) -> list[dict[str, Any]]:
         """Registered versions of a model, newest first."""

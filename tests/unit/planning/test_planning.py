@@ -111,6 +111,15 @@ def test_digests_tell_interface_from_code():
     assert fewer["mailer"].interface_digest != base["mailer"].interface_digest
 
 
+def test_the_interface_of_a_sequential_model_holds_that_of_the_model_it_uses():
+    base = plan({"family": "packaging"}).models
+    models = copy.deepcopy(read_yaml(FILE)["models"])
+    models["box"]["features"] = {"numeric": ["price"], "categorical": []}
+    changed = plan({"family": "packaging"}, stored(models=models)).models
+    assert changed["own_container"].interface_digest != base["own_container"].interface_digest
+    assert changed["mailer"].interface_digest == base["mailer"].interface_digest
+
+
 def test_two_plans_of_the_same_family_agree_to_the_byte():
     assert plan({"family": "packaging"}).model_dump_json() == plan({"family": "packaging"}).model_dump_json()
 

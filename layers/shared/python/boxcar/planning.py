@@ -147,7 +147,7 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
         model=name,
         family=family.family,
         architecture=architecture.architecture,
-        interface_digest=_digest({"features": features, "label": model.label, "upstream": model.uses_predictions_of}),
+        interface_digest=_interface_digest(family, name),
         code_digest=_digest([applied.code.digest, parameters, [step.model_dump(mode="json") for step in steps]]),
         parameters=parameters,
         label=model.label,
@@ -156,6 +156,14 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
         gate=gate_of(family, name),
         steps=steps,
     )
+
+
+def _interface_digest(family: Family, name: str) -> str:
+    """What callers must send and what they get: a model asks for the columns of every model it uses, too."""
+    model = family.models[name]
+    features = (model.features or family.features).model_dump()
+    upstream = {other: _interface_digest(family, other) for other in sorted(model.uses_predictions_of)}
+    return _digest({"features": features, "label": model.label, "upstream": upstream})
 
 
 def _change_steps(steps: list[Step], changes: dict[str, StepChange], image: str) -> list[Step]:

@@ -1,0 +1,5 @@
+"""`python -m cli` is `boxcar`."""
+
+from cli.main import main
+
+main()

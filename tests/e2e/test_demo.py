@@ -1,0 +1,109 @@
+"""`boxcar demo`, whole, and what it leaves: versions, mails, a page in a real browser."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cli.models import versions
+from cli.session import Session
+from local import server
+from local.mailbox import Mailbox
+from tests.e2e.deployed import ROOT, Deployed
+
+MODELS = ("mailer", "bag", "box", "own_container")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# Chromium asks its maker's hosts for this and that unless it is told not to.
+OPTIONS = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+
+
+@dataclass
+class Demo:
+    text: str
+    code: int
+    state: Path
+
+    @property
+    def page(self) -> Path:
+        return Path(re.search(r"Report page: *\n?(\S+index\.html)", self.text)[1])
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    state = tmp_path_factory.mktemp("demo") / "cloud"
+    command = [sys.executable, "-m", "cli", "demo", "--port", str(port), "--state", str(state)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, stdin=subprocess.DEVNULL)
+    yield Demo(done.stdout + done.stderr, done.returncode, state)
+    server.down(state)
+
+
+@pytest.fixture
+def stack(demo: Demo) -> Deployed:
+    return Deployed(Session(stack="boxcar", local=True, state=demo.state))
+
+
+def test_it_ends_well_and_shows_every_verdict_of_both_weeks(demo: Demo):
+    assert demo.code == 0, demo.text
+    for week in (13, 14):
+        assert f"Verdicts of week {week}" in demo.text
+    for model in MODELS:
+        assert re.search(rf"^  {model} +1\.0\.0 +– → 0\.\d{{4}} .* (approved|rejected)$", demo.text, re.M), demo.text
+        assert re.search(
+            rf"^  {model} +1\.0\.1 +0\.\d{{4}} → 0\.\d{{4}} .* \+\d\.\d% .*(approved|rejected)$", demo.text, re.M
+        )
+
+
+def test_every_step_of_every_model_was_shown_with_its_end(demo: Demo):
+    for model in MODELS:
+        for step in ("prepare", "train", "predict", "evaluate"):
+            assert len(re.findall(rf"^  {model} +{step} +Completed +\d+\.\d s", demo.text, re.M)) == 2
+
+
+def test_own_container_was_trained_after_box_and_with_it(demo: Demo, stack: Deployed):
+    run = stack.executions()[0]
+    jobs = stack.jobs(run)
+    assert jobs["own_container/prepare"]["created"] > jobs["box/evaluate"]["created"]
+    approved = stack.versions("packaging", "box")[0]
+    assert jobs["own_container/prepare"]["inputs"]["upstream_box"] == approved["outputs"]["model"]
+
+
+def test_registry_and_table_agree_on_two_versions_of_each_model(demo: Demo, stack: Deployed):
+    for model in MODELS:
+        found = versions(stack.session, "packaging", model)
+        assert [version["version"] for version in found] == ["1.0.1", "1.0.0"]
+        assert stack.disagreements("packaging", model) == []
+
+
+def test_business_and_science_were_told_of_each_run_and_nobody_was_alarmed(demo: Demo):
+    mails = Mailbox(demo.state / "mailbox").read()
+    told = sorted(mail.to for mail in mails if "[Boxcar report]" in mail.subject)
+    assert told == ["business@boxcar.local"] * 2 + ["science@boxcar.local"] * 2
+    alarms = [mail for mail in mails if "[Boxcar alarm]" in mail.subject]
+    assert all("rejected" in mail.subject for mail in alarms), alarms
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser on this machine; `make setup-browser` installs one on Debian")
+def test_the_report_renders_in_a_browser_without_any_other_request(demo: Demo, tmp_path: Path):
+    shot, log = tmp_path / "page.png", tmp_path / "net.json"
+    command = [
+        BROWSER, *OPTIONS.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
+        "--window-size=1200,2000", f"--screenshot={shot}", demo.page.as_uri(),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert shot.stat().st_size > 50_000, "the page is nearly empty"
+    assert not re.search(r'"url":"https?://', log.read_text()), "the page asked for something outside of itself"
+    dom = subprocess.run(
+        [BROWSER, *OPTIONS.split(), f"--user-data-dir={tmp_path / 'p2'}", "--dump-dom", demo.page.as_uri()],
+        check=True, capture_output=True, text=True, timeout=60,
+    ).stdout  # fmt: skip
+    for part in (*MODELS, "1.0.1", "Label distribution", "roc_auc over versions", "<svg"):
+        assert part in dom
