@@ -197,6 +197,7 @@ class EmbeddedCloud:
         seam.deliver_events(self._deliver_event)
         seam.complete_tables()
         seam.complete_schedules()
+        seam.name_denied_resources()
         seam.name_resources(iam.resource_namer(self.region, self.account, self._token_machine))
         seam.watch_requests(self._before, self._after)
 

@@ -41,7 +41,7 @@ EXPECTED = {
 # function -> what must stand in it, for what is replaced here to take effect
 CALLS = {
     "ministack.app.app": "await _dispatch_service_request(",
-    "ministack.app._dispatch_service_request": "extract_resource_arn(",
+    "ministack.app._dispatch_service_request": "from ministack.core.iam_actions import (",
 }
 Response = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
@@ -128,6 +128,25 @@ def name_resources(namer: Callable[[str, str, dict[str, Any]], str | None]) -> N
         return told
 
     iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def name_denied_resources() -> None:
+    """Let a denial name the resource, as AWS's messages do; MiniStack's leave it out for most services."""
+    from ministack.core import iam_actions
+
+    original = iam_actions.access_denied_response
+
+    def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **more: Any) -> Response:
+        resource = more.get("resource_arn", "*")
+        told = any(more.get(name) for name in ("error_code", "message", "resource_policy_arn"))
+        if not told and resource != "*":
+            quoted = f'"{resource}"' if service == "s3" else resource
+            explicit = bool(more.get("explicit_deny"))
+            more["message"] = iam_actions.identity_denial_message(action, principal_arn, quoted, explicit)
+        answer: Response = original(service, action, principal_arn, request_id, **more)
+        return answer
+
+    iam_actions.access_denied_response = access_denied_response
 
 
 def caller_arn(headers: dict[str, str]) -> str:

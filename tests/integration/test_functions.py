@@ -32,7 +32,7 @@ def test_an_error_keeps_its_name_its_words_and_its_process(deployed: Deployed) -
         ({"do": "exit"}, "Runtime.ExitError", "Runtime exited"),
         ({"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
         ({"do": "sleep", "seconds": 11}, "Sandbox.Timedout", "timed out after 10.00 seconds"),
-        ({"do": "forbidden"}, "AccessDenied", "is not authorized to perform: s3:ListAllMyBuckets"),
+        ({"do": "forbidden"}, "AccessDenied", "is not authorized to perform: s3:ListAllMyBuckets because"),
     ],
 )
 def test_a_failure_is_told_as_aws_tells_it(deployed: Deployed, event: dict, kind: str, words: str) -> None:
@@ -76,3 +76,12 @@ def test_invocations_and_calls_are_counted(deployed: Deployed) -> None:
     puts = [call for call in told["calls"] if call["action"] == "PutItem"]
     assert [(call["service"], call["count"]) for call in puts] == [("dynamodb", 1)]
     assert puts[0]["caller"].startswith("small-WorkerRole")
+
+
+def test_a_denial_names_who_what_and_on_which_resource(deployed: Deployed) -> None:
+    told = deployed.call(do="get", pk="x")
+    table = f"arn:aws:dynamodb:us-east-1:000000000000:table/{deployed.outputs['Table']}"
+    role = "arn:aws:sts::000000000000:assumed-role/small-WorkerRole-"
+    words = told["payload"]["errorMessage"]
+    assert f"User: {role}" in words
+    assert f"is not authorized to perform: dynamodb:GetItem on resource: {table} because no identity-based" in words

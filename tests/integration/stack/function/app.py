@@ -58,6 +58,8 @@ def act(event, context):
                 TopicArn=os.environ["TOPIC"], Subject=event["subject"], Message="text", MessageAttributes=attributes
             )
             return "sent"
+        case "get":
+            return boto3.client("dynamodb").get_item(TableName=os.environ["TABLE"], Key={"pk": {"S": event["pk"]}})
         case "forbidden":
             return boto3.client("s3").list_buckets()["Buckets"]
     return event
