@@ -72,13 +72,22 @@ class Kind(ABC):
 class Jobs:
     """Every job of the service, alive or ended."""
 
-    def __init__(self, cloud: Cloud, store: Store, tags: Tags, events: Announcer, containers: Containers, places: int):
+    def __init__(
+        self,
+        cloud: Cloud,
+        store: Store,
+        tags: Tags,
+        events: Announcer,
+        containers: Containers,
+        roles: Roles,
+        places: int,
+    ) -> None:
         self.cloud = cloud
         self.containers = containers
         self.quotas = Quotas(cloud.state / "sagemaker" / "limits.json")
         self.slots = Slots(places)
         self.timers = Timers(cloud.clock)
-        self.roles = Roles(cloud)
+        self.roles = roles
         self.logs = Logs(cloud)
         self._store = store
         self._tags = tags

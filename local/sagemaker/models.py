@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from local.sagemaker.containers import Containers, PullError
+from local.sagemaker.data import Roles, split
 from local.sagemaker.events import Announcer
 from local.sagemaker.listing import page
 from local.sagemaker.requests import output_members, refuse
@@ -15,8 +17,12 @@ KIND = "model"
 class Models:
     """Models, which name an image, an archive and a role."""
 
-    def __init__(self, cloud: Cloud, store: Store, tags: Tags, events: Announcer) -> None:
+    def __init__(
+        self, cloud: Cloud, store: Store, tags: Tags, events: Announcer, roles: Roles, containers: Containers
+    ) -> None:
         self._cloud = cloud
+        self._roles = roles
+        self._containers = containers
         self._store = store
         self._tags = tags
         self._events = events
@@ -33,6 +39,7 @@ class Models:
                 raise refuse(f"PrimaryContainer.{field}", container.get(field), "Image and ModelDataUrl")
         if "ExecutionRoleArn" not in request:
             raise ApiError("ValidationException", "ExecutionRoleArn is required when the model has a container.")
+        self._check(container, request["ExecutionRoleArn"])
         record = {key: value for key, value in request.items() if key != "Tags"}
         record |= {"ModelArn": arn, "CreationTime": self._cloud.clock.time()}
         record.setdefault("EnableNetworkIsolation", False)
@@ -41,6 +48,29 @@ class Models:
         self._tags.set(arn, request.get("Tags", []))
         self._events.model(arn, name, record["CreationTime"])
         return {"ModelArn": arn}
+
+    def _check(self, container: dict[str, Any], role_arn: str) -> None:
+        """The image and the archive must be there now, and the role be allowed to read the archive."""
+        image, data = container["Image"], container.get("ModelDataUrl")
+        try:
+            self._containers.image(image, role_arn)
+        except PullError as error:
+            raise ApiError("ValidationException", f"Requested image {image} not found. ({error})") from error
+        if not data:
+            return
+        bucket, key = split(data)
+        try:
+            self._roles.assume(role_arn)[0].head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            if getattr(error, "response", {}).get("Error", {}).get("Code") in ("404", "NoSuchKey", "NoSuchBucket"):
+                raise ApiError("ValidationException", f"Could not find model data at {data}.") from error
+            raise ApiError(
+                "ValidationException",
+                f'Could not access model data at {data}. Please ensure that the role "{role_arn}" exists and that its '
+                'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+                '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the '
+                f"object is located in {self._cloud.region}.",
+            ) from error
 
     def found(self, name: str) -> dict[str, Any]:
         """The record of a model.

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from local.sagemaker.containers import IMAGES, Containers, Image
+from local.sagemaker.data import Roles
 from local.sagemaker.events import Announcer
 from local.sagemaker.jobs import Jobs, Kind
 from local.sagemaker.models import Models
@@ -31,9 +32,10 @@ class SageMaker:
         # one thread a job: with a job on every core, more threads only take turns
         self._containers = Containers(cloud, folder / "work", IMAGES if images is None else images, threads=1)
         tags = Tags(self._store)
-        models = Models(cloud, self._store, tags, self._events)
+        roles = Roles(cloud)
+        models = Models(cloud, self._store, tags, self._events, roles, self._containers)
         registry = Registry(cloud, self._store, tags, self._events)
-        self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, places)
+        self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, roles, places)
         kinds: list[Kind] = [Training(), Processing(), Transform(models.found)]
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": models.create,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.service import ApiError
-from tests.unit.sagemaker.conftest import IMAGE, ROLE, archive
+from tests.unit.sagemaker.conftest import DENIED, IMAGE, ROLE, archive
 
 SERVE = """
 import json, os, pathlib
@@ -152,3 +152,19 @@ def test_models_are_listed_described_deleted(api, model):
     api.DeleteModel(ModelName="m1")
     with pytest.raises(ApiError, match="Could not find model"):
         api.DescribeModel(ModelName="m1")
+
+
+def test_a_model_needs_its_image_and_its_archive(api, put, folder):
+    data = put(f"{folder}/model.tar.gz", archive(factor="2"))
+
+    def create(role=ROLE, **container):
+        api.CreateModel(
+            ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE, "ModelDataUrl": data} | container
+        )
+
+    with pytest.raises(ApiError, match=f"Could not find model data at {data}x."):
+        create(ModelDataUrl=data + "x")
+    with pytest.raises(ApiError, match="Requested image other:1 not found"):
+        create(Image="other:1")
+    with pytest.raises(ApiError, match=f"Could not access model data at {data}"):
+        create(role=DENIED)
