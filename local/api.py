@@ -24,7 +24,7 @@ def json_handler(name: str, service: Service) -> seam.Handler:
         try:
             request = json.loads(body or b"{}")
             caller = seam.caller_arn(headers)
-            _may_pass_role(name, action, request, headers, caller)
+            _may_pass_role(name, action, request, headers)
             answer = await seam.in_thread(service.handle, action, request, caller)
         except ApiError as error:
             return error_response(name, error)
@@ -50,12 +50,11 @@ async def _other_protocol(service: Service, *request: Any) -> seam.Response:
     return answer
 
 
-def _may_pass_role(service: str, action: str, request: dict[str, Any], headers: dict[str, str], caller: str) -> None:
+def _may_pass_role(service: str, action: str, request: dict[str, Any], headers: dict[str, str]) -> None:
     """Check iam:PassRole for every role that the call hands to the service, as AWS does."""
-    told = seam.Request(service, action, caller, headers, b"", "")
     for role in iam.passed_roles(service, action, request):
         context = {"iam:PassedToService": iam.PRINCIPALS[service]}
-        refused = seam.denied(told, "iam:PassRole", role, context)
+        refused = seam.denied(headers, "iam:PassRole", role, context)
         if refused:
             raise ApiError("AccessDeniedException", refused, 400)
 

@@ -57,6 +57,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     request_id: str
+    resource_arn: Callable[[], str]  # what IAM would check the action against
 
 
 def watch_requests(
@@ -80,7 +81,13 @@ def watch_requests(
         service = router.detect_service(method, path, headers, params)
         action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or f"{service}:{method}"
         caller = iam_evaluator.request_caller_arn(headers, query_params)
-        request = Request(service, action.partition(":")[2], caller, headers, body, request_id)
+
+        def resource() -> str:
+            region, account = os.environ["MINISTACK_REGION"], os.environ["MINISTACK_ACCOUNT_ID"]
+            arn: str = iam_actions.extract_resource_arn(service, method, path, headers, body, params, region, account)
+            return arn
+
+        request = Request(service, action.partition(":")[2], caller, headers, body, request_id, resource)
         answer = await before(request)
         if answer is None:
             answer = await dispatch(method, path, headers, body, query_params, request_id)
@@ -157,16 +164,16 @@ def caller_arn(headers: dict[str, str]) -> str:
     return arn
 
 
-def denied(request: Request, action: str, resource_arn: str, context: dict[str, Any]) -> str | None:
+def denied(headers: dict[str, str], action: str, resource_arn: str, context: dict[str, Any]) -> str | None:
     """Return AWS's words if the caller's own policies do not allow `action` on a further resource (iam:PassRole)."""
     from ministack.core import iam_actions, iam_evaluator, router
 
-    key = router.extract_access_key_id(request.headers, {})
+    key = router.extract_access_key_id(headers, {})
     service, region = action.partition(":")[0], os.environ["MINISTACK_REGION"]
     verdict = iam_evaluator.enforce(key, action, service, region, resource_arn=resource_arn, service_context=context)
     if verdict is None:
         return None
-    text: str = iam_actions.identity_denial_message(action, request.caller_arn, resource_arn, False)
+    text: str = iam_actions.identity_denial_message(action, caller_arn(headers), resource_arn, False)
     return text
 
 
@@ -180,6 +187,7 @@ def denial(request: Request) -> Response:
         request.caller_arn,
         request.request_id,
         headers=request.headers,
+        resource_arn=request.resource_arn(),
     )
     return answer
 
