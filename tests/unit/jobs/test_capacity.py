@@ -184,3 +184,11 @@ def test_a_job_is_started_before_the_index_lists_it(world: World) -> None:
     assert list(world.sagemaker.jobs) == [f"{job.id}-1"]
     world.launch([job.id])
     assert len(world.sagemaker.jobs) == 1
+
+
+def test_backoffs_of_a_pool_begin_anew_once_it_gave_more(world: World) -> None:
+    world.sagemaker.faults["create_training_job"] = [client_error("ResourceLimitExceeded")] * 3
+    world.submit(make_step("train"))
+    while not world.sagemaker.jobs:
+        world.step(5)
+    assert world.table.lease("training/ml.m5.large").refusals == 0

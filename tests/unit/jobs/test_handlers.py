@@ -98,7 +98,7 @@ def test_from_submission_to_answer(functions: Functions) -> None:
     answer = functions.call("submit_job", REQUEST)
     assert answer["status"] == "New"
     assert functions.messages("launch.fifo") == [{"wake": "submitted", "jobs": [answer["job"]]}]
-    assert functions.call("launch_jobs", _records({"wake": "x"})) ["launched"] == 1
+    assert functions.call("launch_jobs", _records({"wake": "x"}))["launched"] == 1
     (job,) = functions.world.sagemaker.jobs.values()
     event = functions.world.sagemaker.event(job, job.ends)
     assert functions.call("monitor_jobs", _records(event)) == {"batchItemFailures": []}
