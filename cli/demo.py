@@ -57,7 +57,7 @@ def demo(port: int, state: Path) -> None:
     _print_verdicts([report for report, _ in reports])
     mails = print_mails(session.state)
     _check(session, [report for report, _ in reports], mails)
-    console.print(f"\nReport page: [bold]{reports[-1][1].resolve()}[/bold]")
+    console.print(f"\nReport page: [bold]{reports[-1][1].resolve()}[/bold]", soft_wrap=True)
     console.print(
         "Look around: `.venv/bin/boxcar --local models list`, `… runs list`, `… mails`. "
         "Stop it: `.venv/bin/boxcar local down`."

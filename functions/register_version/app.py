@@ -9,6 +9,7 @@ from boxcar.aws import client
 from boxcar.comparisons import stored_verdict
 from boxcar.errors import EvaluationError, StepError, named_errors
 from boxcar.evaluations import evaluation_uri
+from boxcar.jobs.sagemaker import serving_environment
 from boxcar.registry.packages import Packages, serving_step
 from boxcar.registry.registration import Candidate, register
 from boxcar.registry.table import ModelsTable
@@ -28,7 +29,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     verdict = stored_verdict(s3, stack.bucket, run, model)
     if verdict is None:
         raise EvaluationError(f"model {model} of run {run} has no verdict; Compare must end before Register")
-    image = serving_step(plan).image or ""
+    serving = serving_step(plan)
+    image = serving.image or ""
     if image not in stack.images:
         known = ", ".join(sorted(stack.images)) or "(none)"
         raise StepError(
@@ -41,6 +43,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         artifact=outputs.output(plan, "model"),
         evaluation=evaluation_uri(outputs.output(plan, "evaluation")),
         image=stack.images[image],
+        environment=serving_environment(serving, stack) if serving.script else {},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     table, packages = ModelsTable(dynamodb, stack.models_table), Packages(client("sagemaker"), stack.stack)

@@ -26,6 +26,6 @@ def no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A fault of one test does not reach the next."""
     yield
     for name in ("stack", "empty_stack"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name).clear_faults()
+        if deployed := request.node.funcargs.get(name):
+            deployed.clear_faults()
             return

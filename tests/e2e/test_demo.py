@@ -47,7 +47,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def stack(demo: Demo) -> Deployed:
+def deployed(demo: Demo) -> Deployed:
     return Deployed(Session(stack="boxcar", local=True, state=demo.state))
 
 
@@ -68,19 +68,19 @@ def test_every_step_of_every_model_was_shown_with_its_end(demo: Demo):
             assert len(re.findall(rf"^  {model} +{step} +Completed +\d+\.\d s", demo.text, re.M)) == 2
 
 
-def test_own_container_was_trained_after_box_and_with_it(demo: Demo, stack: Deployed):
-    run = stack.executions()[0]
-    jobs = stack.jobs(run)
+def test_own_container_was_trained_after_box_and_with_it(demo: Demo, deployed: Deployed):
+    run = deployed.executions()[0]
+    jobs = deployed.jobs(run)
     assert jobs["own_container/prepare"]["created"] > jobs["box/evaluate"]["created"]
-    approved = stack.versions("packaging", "box")[0]
+    approved = deployed.versions("packaging", "box")[0]
     assert jobs["own_container/prepare"]["inputs"]["upstream_box"] == approved["outputs"]["model"]
 
 
-def test_registry_and_table_agree_on_two_versions_of_each_model(demo: Demo, stack: Deployed):
+def test_registry_and_table_agree_on_two_versions_of_each_model(demo: Demo, deployed: Deployed):
     for model in MODELS:
-        found = versions(stack.session, "packaging", model)
+        found = versions(deployed.session, "packaging", model)
         assert [version["version"] for version in found] == ["1.0.1", "1.0.0"]
-        assert stack.disagreements("packaging", model) == []
+        assert deployed.disagreements("packaging", model) == []
 
 
 def test_business_and_science_were_told_of_each_run_and_nobody_was_alarmed(demo: Demo):

@@ -153,6 +153,7 @@ class Stack:
             artifact=outputs.output(plan, "model"),
             evaluation=outputs.output(plan, "evaluation") + "evaluation.json",
             image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/xgboost:3.0-5",
+            environment={"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": CODE.archive},
             created="2026-01-05T04:00:01+00:00",
         )
         return register(candidate, self.table, self.packages, self.clients["s3"], BUCKET)

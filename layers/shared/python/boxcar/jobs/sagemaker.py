@@ -108,7 +108,7 @@ class SageMakerJob(Kind):
 def script_mode(step: "Step", settings: "Settings") -> dict[str, str]:
     """What SageMaker's framework containers read to find the script, in lower case as hyperparameters are.
 
-    Source: SageMaker Python SDK, "Use script mode"; as environment variables of a model they are in upper case.
+    Source: SageMaker Python SDK, "Use script mode".
     """
     assert step.script and step.code
     return {
@@ -117,6 +117,11 @@ def script_mode(step: "Step", settings: "Settings") -> dict[str, str]:
         "sagemaker_region": settings.region,
         "sagemaker_container_log_level": "20",
     }
+
+
+def serving_environment(step: "Step", settings: "Settings") -> dict[str, str]:
+    """The same for a container that serves: as environment variables of a model the names are in upper case."""
+    return {key.upper(): value for key, value in script_mode(step, settings).items()}
 
 
 def hyperparameters(step: "Step", settings: "Settings") -> dict[str, str]:

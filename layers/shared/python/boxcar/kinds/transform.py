@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from boxcar.errors import StepError
 from boxcar.jobs.kind import Clients, Launch
-from boxcar.jobs.sagemaker import SageMakerJob, already_exists, s3_folder, script_mode
+from boxcar.jobs.sagemaker import SageMakerJob, already_exists, s3_folder, serving_environment
 
 if TYPE_CHECKING:
     from boxcar.settings import Settings
@@ -84,13 +84,12 @@ class Transform(SageMakerJob):
         """CreateModel. Its name stands for its contents: every transform with the same model shares it."""
         step = launch.step
         assert step.image
-        environment = {key.upper(): value for key, value in script_mode(step, settings).items()}
         contents: dict[str, Any] = {
             "ExecutionRoleArn": settings.job_role_arn,
             "PrimaryContainer": {
                 "Image": settings.images[step.image],
                 "ModelDataUrl": step.inputs["model"],
-                "Environment": environment,
+                "Environment": serving_environment(step, settings),
             },
         }
         hashed = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:10]

@@ -93,6 +93,7 @@ def package_request(
     run: str,
     approved: bool,
     image: str,
+    environment: dict[str, str],
     artifact: str,
     evaluation: str,
     change: str,
@@ -106,18 +107,14 @@ def package_request(
         run: the run that trained it.
         approved: the verdict.
         image: URI of the container that serves it.
+        environment: what tells that container where its code is.
         artifact: s3://…/model.tar.gz, the copy that belongs to the version.
         evaluation: s3://…/evaluation.json, likewise.
         change: first, major, minor or patch.
     """
     identity = f"{plan.family}/{plan.model} {version} of run {run}"
-    container: dict[str, Any] = {"Image": image, "ModelDataUrl": artifact}
+    container = {"Image": image, "ModelDataUrl": artifact, "Environment": environment}
     serving = serving_step(plan)
-    if serving.script and serving.code:
-        container["Environment"] = {
-            "SAGEMAKER_PROGRAM": serving.script,
-            "SAGEMAKER_SUBMIT_DIRECTORY": serving.code.archive,
-        }
     content_type = str(serving.options.get("content_type", "text/csv"))
     return {
         "ModelPackageGroupName": group,

@@ -32,6 +32,7 @@ class Candidate:
     artifact: str  # s3://…/model.tar.gz, where the training step left it
     evaluation: str  # s3://…/evaluation.json
     image: str  # URI of the container that serves it
+    environment: dict[str, str]  # what tells that container where its code is
     created: str  # ISO 8601, UTC
 
 
@@ -75,6 +76,7 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
         run=candidate.run,
         approved=approve,
         image=candidate.image,
+        environment=candidate.environment,
         artifact=artifact,
         evaluation=evaluation,
         change=change,
