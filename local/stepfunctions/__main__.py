@@ -53,7 +53,7 @@ class Clients:
         config = Config(
             retries={"max_attempts": 1}, max_pool_connections=50, read_timeout=900, inject_host_prefix=False
         )
-        return boto3.client(service, region_name=self._region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+        return boto3.client(service, region_name=self._region, endpoint_url=endpoint, config=config)
 
     def emit(self, source: str, kind: str, detail: dict[str, Any], resources: list[str]) -> None:
         """Status events have no bus to go to: PutEvents takes no source of AWS's own."""

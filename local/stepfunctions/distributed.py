@@ -6,7 +6,6 @@ Memory does not grow with the items: they are read as they are needed, and what 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,6 +20,7 @@ from local.stepfunctions.jsonata import EvaluationError
 from local.stepfunctions.map_runs import MapRun
 from local.stepfunctions.strand import Outcome, Strand, finish, integer
 
+BREATH = 8  # children after which others have their turn
 MAX_CHILDREN = 1000  # that run at once, whatever MaxConcurrency allows
 EXCEEDED = "The specified tolerated failure threshold was exceeded"
 
@@ -124,23 +124,15 @@ async def children(strand: Strand, state: asl.Map, value: Any, items: list[Any] 
 
 async def attend(strand: Strand, state: asl.Map, run: MapRun, child: Execution) -> None:
     """Run one child to its end."""
-    engine = strand.run.engine
     count = child.item_count or 1
     run.running += count
-    events = engine.store.history(child.arn) if child.redrives else None
-    task = engine.start(child, state.processor, events)
     try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
-            child.status = "ABORTED"
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        raise
+        await strand.run.engine.run_child(child, state.processor)
     finally:
         run.running -= count
         run.ended(child.status, count)
+    if child.order % BREATH == 0:
+        await asyncio.sleep(0)
 
 
 async def pending(

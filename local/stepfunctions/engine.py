@@ -60,10 +60,11 @@ class Engine:
         self._emitter.shutdown(wait=True)
 
     async def _stop_all(self) -> None:
-        tasks = [task for _, _, task in self.live.values()]
-        for execution, _, task in list(self.live.values()):
+        for execution, _, _ in self.live.values():
             execution.error, execution.cause = errors.RUNTIME, "Step Functions was shut down while the execution ran."
             execution.status = "FAILED"
+        tasks = [task for execution, _, task in self.live.values() if not execution.map_run]
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -74,10 +75,18 @@ class Engine:
         history = History(self.clock, events)
         task = self._loop.create_task(self._run(execution, program, history))
         self.live[execution.arn] = (execution, history, task)
-        if not execution.express and not execution.map_run:
+        if not execution.express:
             self.store.save(execution, None)
             self.announce(execution)
         return task
+
+    async def run_child(self, execution: Execution, program: Program) -> None:
+        """Run a child of a map run to its end, inside the task that asks; cancelling that task aborts the child."""
+        history = History(self.clock, self.store.history(execution.arn) if execution.redrives else None)
+        task = asyncio.current_task()
+        assert task is not None
+        self.live[execution.arn] = (execution, history, task)
+        await self._run(execution, program, history)
 
     async def _run(self, execution: Execution, program: Program, history: History) -> None:
         value = json.loads(execution.input)
@@ -103,6 +112,8 @@ class Engine:
                 self._fail(execution, strand, error)
             except asyncio.CancelledError:
                 self._cancelled(execution, strand)
+                if execution.map_run:
+                    raise
             except Exception as error:
                 # A fault of this engine ends the execution, and says so; it must not leave it running for ever.
                 execution.status = "FAILED"

@@ -192,6 +192,8 @@ class StepFunctions:
 
     async def _stop_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
+        if execution.map_run:
+            raise ApiError("ValidationException", "A child of a map run is stopped with its parent here")
         if execution.arn in self._engine.live:
             _, _, task = self._engine.live[execution.arn]
             execution.status = "ABORTED"
