@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from boxcar.errors import FamilyError
-from boxcar.families import Architecture, check_architecture
+from boxcar.families import Architecture
+from boxcar.family_checks import check_architecture
 from boxcar.steps import Code
 
 LEFT_OUT = {"__pycache__", ".pytest_cache", ".DS_Store"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from boxcar.families import AppliedArchitecture, Family, FamilyVersion, check_family, waves
+from boxcar.families import AppliedArchitecture, Family, FamilyVersion, waves
+from boxcar.family_checks import check_family
 from boxcar.family_store import FamilyStore
 from cli.architectures import read_architectures, read_yaml, upload_code
 from cli.session import Session

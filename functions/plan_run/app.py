@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
 from boxcar.aws import client
 from boxcar.claims import Claims
 from boxcar.errors import TriggerError, named_errors

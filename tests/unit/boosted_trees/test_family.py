@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from boxcar.errors import TriggerError
-from boxcar.families import AppliedArchitecture, FamilyVersion, check_architecture, check_family
+from boxcar.families import AppliedArchitecture, FamilyVersion
+from boxcar.family_checks import check_architecture, check_family
 from boxcar.planning import make_plan
 from boxcar.requests import read_trigger
 from boxcar.steps import Code

@@ -4,9 +4,10 @@ import copy
 from pathlib import Path
 
 import pytest
-from boxcar.errors import FamilyError
-from boxcar.families import Architecture, check_architecture, check_family, waves
 
+from boxcar.errors import FamilyError
+from boxcar.families import Architecture, waves
+from boxcar.family_checks import check_architecture, check_family
 from cli.architectures import read_architectures, read_yaml
 
 FILE = "families/packaging.yaml"

@@ -8,14 +8,14 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
+
 from boxcar import aws, settings
 from boxcar.claims import Claims
 from boxcar.errors import AccessDenied, FamilyError, TriggerError
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.steps import Code
-from moto import mock_aws
-
 from cli.architectures import read_architectures, read_yaml, upload_code
 
 KEY = "triggers/training/packaging.json"

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+
 from boxcar.errors import FamilyError, TriggerError
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.planning import make_plan, outline
 from boxcar.requests import MAX_TRIGGER_BYTES, read_trigger
 from boxcar.steps import Code
-
 from cli.architectures import read_architectures, read_yaml
 
 FILE = Path("families/packaging.yaml")

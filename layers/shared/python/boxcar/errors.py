@@ -36,11 +36,11 @@ class StepError(BoxcarError):
     """A step cannot be submitted: a reference leads nowhere, or a field is not valid for its kind."""
 
 
-class AccessDenied(BoxcarError):
+class AccessDenied(BoxcarError):  # noqa: N818 - AWS's own name for it
     """A role lacks a permission. The message is AWS's own: it names the principal, the action and the resource."""
 
 
-class Throttled(BoxcarError):
+class Throttled(BoxcarError):  # noqa: N818 - a state, by the name machines retry on
     """AWS asked to slow down, and went on asking after the client's own retries. Machines wait and try again."""
 
 

@@ -6,7 +6,8 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from boxcar.errors import FamilyError
-from boxcar.families import FamilyVersion, faults_of
+from boxcar.families import FamilyVersion
+from boxcar.family_checks import faults_of
 
 
 class FamilyStore:

@@ -5,16 +5,8 @@ import json
 from typing import Any
 
 from boxcar.errors import TriggerError
-from boxcar.families import (
-    AppliedArchitecture,
-    Family,
-    FamilyVersion,
-    StepChange,
-    check_family,
-    gate_of,
-    parameter_faults,
-    waves,
-)
+from boxcar.families import AppliedArchitecture, Family, FamilyVersion, StepChange, gate_of, waves
+from boxcar.family_checks import check_family, parameter_faults
 from boxcar.plans import ModelPlan, Plan
 from boxcar.requests import Trigger
 from boxcar.steps import Step

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from boxcar.errors import TriggerError
-from boxcar.families import ParameterValue, faults_of
+from boxcar.families import ParameterValue
+from boxcar.family_checks import faults_of
 from boxcar.steps import Document
 
 MAX_TRIGGER_BYTES = 256 * 1024
