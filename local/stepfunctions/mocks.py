@@ -11,12 +11,11 @@ from typing import Any
 from botocore.model import Shape
 
 from local.service import ApiError
-from local.stepfunctions import definition as asl
 from local.stepfunctions import sdk
 from local.stepfunctions.errors import StateFailure
-from local.stepfunctions.integrations import Resource
+from local.stepfunctions.integrations import Resource, unknown_resource
 
-MOCKABLE = (asl.Task, asl.Map, asl.Parallel)
+MOCKABLE = ("Task", "Map", "Parallel")
 CONTEXT: dict[str, dict[str, type]] = {
     "Execution": {"Id": str, "Input": object, "Name": str, "RoleArn": str, "StartTime": str},
     "State": {"EnteredTime": str, "Name": str, "RetryCount": int},
@@ -30,11 +29,12 @@ def refused(message: str) -> ApiError:
     return ApiError("ValidationException", message)
 
 
-def check(state: asl.State, request: dict[str, Any], mock: dict[str, Any]) -> None:
-    """Refuse a mock that the state cannot have, and a state that cannot be tested without one."""
+def check(state: dict[str, Any], request: dict[str, Any], mock: dict[str, Any]) -> None:
+    """Refuse a mock that the state, as written, cannot have, and a state that cannot be tested without one."""
+    kind = state.get("Type")
     if mock:
-        if not isinstance(state, MOCKABLE):
-            raise refused(f"State type '{state.type}' is not supported when a mock is specified")
+        if kind not in MOCKABLE:
+            raise refused(f"State type '{kind}' is not supported when a mock is specified")
         if "result" in mock and "errorOutput" in mock:
             raise refused("A test mock should have only one of the following fields: [result, errorOutput].")
         if request.get("revealSecrets"):
@@ -42,40 +42,47 @@ def check(state: asl.State, request: dict[str, Any], mock: dict[str, Any]) -> No
         if "result" in mock:
             result(state, mock)
         return
-    if isinstance(state, asl.Map | asl.Parallel):
+    if kind in ("Map", "Parallel"):
         raise ApiError(
             "InvalidDefinition",
             "TestState API does not support Map or Parallel states. Supported state types include: "
             "[Task, Wait, Pass, Succeed, Fail, Choice]",
         )
-    if isinstance(state, asl.Task) and not request.get("roleArn"):
+    if kind == "Task" and not request.get("roleArn"):
         raise refused("RoleArn must be specified when testing a Task state")
 
 
-def result(state: asl.State, mock: dict[str, Any]) -> None:
+def resource_of(state: dict[str, Any]) -> Resource | None:
+    """The resource of a Task as written, if it is one that can be called."""
+    arn = state.get("Resource")
+    return (
+        Resource.of(arn) if state.get("Type") == "Task" and isinstance(arn, str) and not unknown_resource(arn) else None
+    )
+
+
+def result(state: dict[str, Any], mock: dict[str, Any]) -> None:
     """Refuse a mocked result of the wrong form."""
     try:
         value = json.loads(mock["result"])
     except ValueError:
         raise refused("Mocked result must be valid JSON.") from None
-    if isinstance(state, asl.Map):
-        written = state.writer is not None and bool(state.writer.resource)
+    if state["Type"] == "Map":
+        written = "Resource" in state.get("ResultWriter", {})
         if written and not isinstance(value, dict):
             raise refused("Mocked result must be a JSON object.")
         if not written and not isinstance(value, list):
             raise refused("Mocked result must be an array.")
-    if isinstance(state, asl.Parallel):
+    if state["Type"] == "Parallel":
         if not isinstance(value, list):
             raise refused("Mocked result must be an array.")
-        if len(value) != len(state.branches):
+        if len(value) != len(state.get("Branches", [])):
             raise refused("Mocked result must contain the same number of items as number of Parallel branches.")
     mode = mock.get("fieldValidationMode", "STRICT")
-    if isinstance(state, asl.Task) and mode != "NONE":
-        resource = Resource.of(state.resource)
-        if resource.function is None and not resource.mode:
-            output = sdk.operation(resource.client, resource.action).output_shape
-            if output is not None and isinstance(value, dict):
-                fields(output, value, "", mode == "STRICT", resource.sdk)
+    resource = resource_of(state)
+    if resource is not None and mode != "NONE" and resource.function is None and not resource.mode:
+        output = sdk.operation(resource.client, resource.action).output_shape
+        if output is not None and isinstance(value, dict):
+            fields(output, value, "", mode == "STRICT", resource.sdk)
 
 
 def fields(shape: Shape, value: Any, name: str, strict: bool, java: bool) -> None:
@@ -141,7 +148,9 @@ def error(mock: dict[str, Any]) -> StateFailure:
     return StateFailure(given.get("error"), given.get("cause"))
 
 
-def context(request: dict[str, Any], value: Any, state: asl.State, load: Callable[[str, str], Any]) -> dict[str, Any]:
+def context(
+    request: dict[str, Any], value: Any, state: dict[str, Any], load: Callable[[str, str], Any]
+) -> dict[str, Any]:
     """`$states.context`: made up, or as the request gives it."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     name, machine = str(uuid.uuid4()), str(uuid.uuid4())
@@ -153,8 +162,8 @@ def context(request: dict[str, Any], value: Any, state: asl.State, load: Callabl
         },
         "StateMachine": {"Id": f"{prefix}:stateMachine:{machine}", "Name": machine},
     }  # fmt: skip
-    waits = isinstance(state, asl.Task) and Resource.of(state.resource).mode == "waitForTaskToken"
-    if waits:
+    resource = resource_of(state)
+    if resource is not None and resource.mode == "waitForTaskToken":
         made["Task"] = {"Token": str(uuid.uuid4())}
     if "context" not in request:
         return made
@@ -167,7 +176,7 @@ def context(request: dict[str, Any], value: Any, state: asl.State, load: Callabl
             raise refused("Invalid Context object provided: 'Map' field is not supported when mocking a Context object")
         if known is None:
             raise refused(f"Invalid Context object provided: Field '{section}' is not allowed")
-        if section == "Task" and not (isinstance(state, asl.Task) and Resource.of(state.resource).mode):
+        if section == "Task" and not (resource is not None and resource.mode):
             raise refused(
                 "Invalid Context object provided: Context object contains 'Task' when state is not a Task state with a "
                 "'.sync' or '.waitForTaskToken' service integration pattern"

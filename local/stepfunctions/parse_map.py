@@ -11,14 +11,7 @@ from local.stepfunctions.jsonata import is_expression
 if TYPE_CHECKING:
     from local.stepfunctions.parse import Reader
 
-DISTRIBUTED_ONLY = (
-    "ItemReader",
-    "ItemBatcher",
-    "ResultWriter",
-    "Label",
-    "ToleratedFailureCount",
-    "ToleratedFailurePercentage",
-)
+DISTRIBUTED_ONLY = ("ItemReader", "ItemBatcher", "ResultWriter", "Label")
 READERS = ("arn:aws:states:::s3:getObject", "arn:aws:states:::s3:listObjectsV2")
 INPUT_TYPES = ("JSON", "JSONL", "CSV", "MANIFEST")
 DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}

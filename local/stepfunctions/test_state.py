@@ -13,7 +13,7 @@ from local.service import ApiError
 from local.stepfunctions import definition as asl
 from local.stepfunctions import errors, interpreter, mocks
 from local.stepfunctions.branches import items_of
-from local.stepfunctions.definition import MISSING, Program, State
+from local.stepfunctions.definition import MISSING, State
 from local.stepfunctions.errors import StateFailure
 from local.stepfunctions.history import History, dumps
 from local.stepfunctions.integrations import Resource
@@ -34,14 +34,15 @@ async def test_state(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ApiError: ValidationException or InvalidDefinition, where AWS refuses the request.
     """
-    state = find(request)
+    raw = find(request)
     mock = request.get("mock") or {}
     settings = request.get("stateConfiguration") or {}
-    mocks.check(state, request, mock)
+    mocks.check(raw, request, mock)
+    state = read(request, raw)
     text = request.get("input", "{}")
     value = load(text, "input")
     variables = load(request.get("variables", "{}"), "variables")
-    context = mocks.context(request, value, state, load)
+    context = mocks.context(request, value, raw, load)
     strand = Strand(
         Run(engine, engine.clock, History(engine.clock), request.get("roleArn", ""), "", "", context),
         variables, 0, context,
@@ -65,47 +66,44 @@ async def test_state(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 test_state.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
 
 
-def find(request: dict[str, Any]) -> State:
-    """The state to test: the definition itself, or the one named in a whole machine."""
-    text = request.get("definition", "")
-    raw = load(text, "definition")
+def find(request: dict[str, Any]) -> dict[str, Any]:
+    """The state to test as it is written: the definition itself, or the state named in a whole machine."""
+    raw = load(request.get("definition", ""), "definition")
     name = request.get("stateName")
-    if isinstance(raw, dict) and "States" in raw:
-        parsed = parse(text)
-        if parsed.program is None:
-            said = ", ".join(problem.sentence() for problem in parsed.problems)
-            raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
-        found = search(parsed.program, name) if name else parsed.program.states[parsed.program.start_at]
-        if found is None:
+    if not isinstance(raw, dict):
+        raise ApiError("InvalidDefinition", "Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION'")
+    if "States" not in raw:
+        if name is not None:
             raise ApiError("ValidationException", "State not found in definition")
-        return found
-    if name is not None:
+        return {"QueryLanguage": "JSONPath", **raw}
+    found = search(raw, name or str(raw.get("StartAt")))
+    if found is None:
         raise ApiError("ValidationException", "State not found in definition")
-    reader = Reader()
-    state = reader.state("StateName", raw, "", raw.get("QueryLanguage", "JSONPath") if isinstance(raw, dict) else "")
-    if reader.problems or state is None:
-        said = ", ".join(problem.sentence() for problem in reader.problems)
-        raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
-    return state
+    return {"QueryLanguage": raw.get("QueryLanguage", "JSONPath"), **found}
 
 
-def search(program: Program, name: str) -> State | None:
-    """A state by its name, wherever it is."""
-    for state in program.states.values():
-        if state.name == name:
-            return state
-        inner = (
-            state.branches
-            if isinstance(state, asl.Parallel)
-            else (state.processor,)
-            if isinstance(state, asl.Map)
-            else ()
-        )
-        for sub in inner:
-            found = search(sub, name)
+def search(program: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """A state by its name, wherever in a machine it is."""
+    for key, state in program.get("States", {}).items():
+        if key == name:
+            return dict(state)
+        for inner in (*state.get("Branches", ()), state.get("ItemProcessor", {})):
+            found = search(inner, name)
             if found is not None:
                 return found
     return None
+
+
+def read(request: dict[str, Any], raw: dict[str, Any]) -> State:
+    """The state, typed; a whole machine must be right as a whole."""
+    problems = parse(request["definition"]).problems if "stateName" in request else ()
+    reader = Reader()
+    state = reader.state(request.get("stateName", "StateName"), raw, "", raw["QueryLanguage"])
+    problems = (*problems, *reader.problems)
+    if problems or state is None:
+        said = ", ".join(problem.sentence() for problem in problems)
+        raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
+    return state
 
 
 def load(text: str, field: str) -> Any:

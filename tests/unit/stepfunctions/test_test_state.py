@@ -1,0 +1,171 @@
+"""TestState: what a state does with an input or a mock, and which mocks it refuses. Source: API reference, TestState."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.service import ApiError
+from tests.conformance.machinery import ROLE, Engine, lambda_task, machine
+
+JSONATA = {"QueryLanguage": "JSONata"}
+TASK: dict[str, Any] = {**JSONATA, **lambda_task("f", "{% $v %}")}
+MAP: dict[str, Any] = {
+    **JSONATA,
+    "Type": "Map",
+    "Items": "{% $states.input.xs %}",
+    "MaxConcurrency": 3,
+    "End": True,
+    "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}},
+}
+PARALLEL: dict[str, Any] = {
+    **JSONATA,
+    "Type": "Parallel",
+    "Branches": [{"StartAt": n, "States": {n: {"Type": "Pass", "End": True}}} for n in "ab"],
+    "End": True,
+}
+
+
+def ask(definition: dict[str, Any], **request: Any) -> dict[str, Any]:
+    with Engine() as engine:
+        return engine("TestState", definition=json.dumps(definition), **request)
+
+
+def test_info_shows_the_outcome_debug_also_the_way_there() -> None:
+    state = {**JSONATA, "Type": "Pass", "Assign": {"w": 2}, "Output": "{% $states.input.n + $v %}", "Next": "Z"}
+    assert ask(state, input='{"n": 1}', variables='{"v": 4}') == {
+        "status": "SUCCEEDED",
+        "output": "5",
+        "nextState": "Z",
+    }
+    seen = ask(state, input='{"n": 1}', variables='{"v": 4}', inspectionLevel="DEBUG")["inspectionData"]
+    assert (seen["input"], json.loads(seen["variables"])) == ('{"n": 1}', {"v": 4, "w": 2})
+
+
+def test_a_mocked_result() -> None:
+    mock = {"result": '{"StatusCode": 200, "Payload": {"z": 8}}'}
+    answer = ask(
+        {**TASK, "Output": "{% $states.result.Payload.z %}"}, variables='{"v": 3}', mock=mock, inspectionLevel="TRACE"
+    )
+    assert (answer["status"], answer["output"]) == ("SUCCEEDED", "8")
+    assert answer["inspectionData"]["result"] == mock["result"]
+    assert json.loads(answer["inspectionData"]["afterArguments"]) == {"FunctionName": "f", "Payload": 3}
+
+
+def test_a_mocked_error_is_retried_then_caught_then_fails() -> None:
+    rules = {
+        "Retry": [{"ErrorEquals": ["E"], "IntervalSeconds": 2, "MaxAttempts": 2, "BackoffRate": 3}],
+        "Catch": [
+            {"ErrorEquals": ["X"], "Next": "A"},
+            {"ErrorEquals": ["States.TaskFailed"], "Next": "B", "Output": "{% $states.errorOutput.Cause %}"},
+        ],
+    }
+    mock = {"errorOutput": {"error": "E", "cause": "c"}}
+    request: dict[str, Any] = {"variables": '{"v": 1}', "mock": mock, "inspectionLevel": "DEBUG"}
+    retried = ask({**TASK, **rules}, **request, stateConfiguration={"retrierRetryCount": 1})
+    assert (retried["status"], retried["error"], retried["cause"]) == ("RETRIABLE", "E", "c")
+    assert retried["inspectionData"]["errorDetails"] == {"retryIndex": 0, "retryBackoffIntervalSeconds": 6}
+    caught = ask({**TASK, **rules}, **request, stateConfiguration={"retrierRetryCount": 2})
+    assert (caught["status"], caught["output"], caught["nextState"]) == ("CAUGHT_ERROR", '"c"', "B")
+    assert caught["inspectionData"]["errorDetails"] == {"catchIndex": 1}
+    assert ask(TASK, **request)["status"] == "FAILED"
+
+
+def test_a_task_is_called_when_nothing_is_mocked() -> None:
+    with Engine() as engine:
+        answer = engine("TestState", definition=json.dumps({**JSONATA, **lambda_task("echo", {"a": 1})}), roleArn=ROLE)
+    assert answer["output"] == '{"a":1}'
+
+
+def test_a_map_shows_its_selection_and_its_limits() -> None:
+    state = {
+        **MAP,
+        "ItemSelector": {"v": "{% $states.context.Map.Item.Value %}"},
+        "ToleratedFailureCount": 1,
+        "ItemProcessor": {
+            **MAP["ItemProcessor"],
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        },
+    }
+    request: dict[str, Any] = {"input": '{"xs": [1, 2]}', "mock": {"result": "[1, 2]"}, "inspectionLevel": "DEBUG"}
+    answer = ask(state, **request)
+    seen = answer["inspectionData"]
+    assert (answer["output"], seen["maxConcurrency"], seen["toleratedFailureCount"]) == ("[1, 2]", 3, 1)
+    assert json.loads(seen["afterItemSelector"]) == [{"v": 1}, {"v": 2}]
+    over = ask(state, **request, stateConfiguration={"mapIterationFailureCount": 2})
+    assert (over["error"], over["cause"]) == (
+        "States.ExceedToleratedFailureThreshold",
+        "The specified tolerated failure threshold was exceeded",
+    )
+
+
+def test_a_state_of_a_machine() -> None:
+    definition = machine({"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Fail", "Error": "E"}})
+    assert ask(definition, stateName="A") == {"status": "SUCCEEDED", "output": "{}", "nextState": "B"}
+    assert ask(definition, stateName="B") == {"status": "FAILED", "error": "E"}
+
+
+def test_a_given_context_is_used_as_it_is() -> None:
+    state = {**TASK, "Output": "{% $states.context %}"}
+    given = {"Execution": {"Name": "mine"}, "State": {"RetryCount": 2}}
+    answer = ask(state, variables='{"v": 1}', mock={"result": '{"StatusCode": 200}'}, context=json.dumps(given))
+    assert json.loads(answer["output"]) == given
+
+
+S3 = {
+    **JSONATA,
+    "Type": "Task",
+    "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
+    "Arguments": {"Bucket": "b", "Key": "k"},
+    "End": True,
+}
+START = {
+    **JSONATA,
+    "Type": "Task",
+    "Resource": "arn:aws:states:::states:startExecution",
+    "Arguments": {"StateMachineArn": "m"},
+    "End": True,
+}
+EVENTS = {
+    **JSONATA,
+    "Type": "Task",
+    "Resource": "arn:aws:states:::events:putEvents",
+    "Arguments": {"Entries": []},
+    "End": True,
+}
+WRITTEN = {
+    **MAP,
+    "ItemProcessor": {**MAP["ItemProcessor"], "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
+    "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "b"}},
+}
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({**JSONATA, "Type": "Pass", "End": True}, {"mock": {"result": "1"}}, "State type 'Pass' is not supported when a mock is specified"),
+    (TASK, {"mock": {"result": "1", "errorOutput": {}}}, "A test mock should have only one of the following fields: [result, errorOutput]."),
+    (TASK, {"mock": {"result": "1"}, "revealSecrets": True}, "TestState does not support RevealSecrets when a mock is specified."),
+    (TASK, {}, "RoleArn must be specified when testing a Task state"),
+    (MAP, {"mock": {"result": "1"}}, "Mocked result must be an array."),
+    (WRITTEN, {"mock": {"result": "[]"}}, "Mocked result must be a JSON object."),
+    (PARALLEL, {"mock": {"result": "[1]"}}, "Mocked result must contain the same number of items as number of Parallel branches."),
+    (MAP, {}, "TestState API does not support Map or Parallel states. Supported state types include: [Task, Wait, Pass, Succeed, Fail, Choice]"),
+    (EVENTS, {"mock": {"result": '{"Entries": 1}'}}, "Mock result schema validation error: Field 'Entries' must be an array"),
+    (EVENTS, {"mock": {"result": '{"Entries": [{"EventId": 1}]}'}}, "Mock result schema validation error: Field 'EventId' must be a string"),
+    (START, {"mock": {"result": "{}"}}, "Mock result schema validation error: Required field 'ExecutionArn' is missing"),
+    (S3, {"mock": {"result": '{"ContentLength": "1"}'}}, "Mock result schema validation error: Field 'ContentLength' must be a number"),
+    (S3, {"mock": {"result": '{"StorageClass": "COLD"}'}}, "Mock result schema validation error: Field 'StorageClass' is not an expected value"),
+    (TASK, {"mock": {"result": "{}"}, "context": '{"Map": {}}'}, "Invalid Context object provided: 'Map' field is not supported when mocking a Context object"),
+    (TASK, {"mock": {"result": "{}"}, "context": '{"Execution": {"x": 1}}'}, "Invalid Context object provided: Field 'x' is not allowed"),
+    (TASK, {"mock": {"result": "{}"}, "context": '{"Execution": {"Id": 1}}'}, "Invalid Context object provided: Execution.Id must be a string"),
+    (machine({"A": {"Type": "Pass", "End": True}}), {"stateName": "B"}, "State not found in definition"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("definition", "request_", "said"), REFUSED, ids=[case[2][:60] for case in REFUSED])
+def test_refusals(definition: dict[str, Any], request_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        ask(definition, **request_)
+    assert caught.value.message == said
+
+
+@pytest.mark.parametrize("mode", ["PRESENT", "NONE"])
+def test_a_mock_need_not_be_whole(mode: str) -> None:
+    assert ask(START, mock={"result": "{}", "fieldValidationMode": mode})["status"] == "SUCCEEDED"
