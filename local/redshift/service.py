@@ -74,11 +74,11 @@ class RedshiftData:
             running = list(self._running.values())
         for one in running:
             one.cancel()
-        for one in running:
-            one.done.wait(5)
-        self._sessions.close()
-        self._warehouse.close()
+        stopped = [one.done.wait(5) for one in running]
         self._statements.close()
+        if all(stopped):  # else a thread still holds a connection, and closing under it would wait for it
+            self._sessions.close()
+            self._warehouse.close()
 
     def _execute(self, request: Request, sqls: list[str], caller: str) -> dict[str, Any]:
         check_target(request)

@@ -36,12 +36,27 @@ class Running:
     connection: Connection | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+    _winding_up: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def cancel(self) -> None:
-        """Ask it to stop."""
-        self.cancelled.set()
-        if self.connection is not None:
-            self.connection.duckdb.interrupt()
+        """Ask it to stop, and go on asking: an interrupt that comes just before a query begins is lost on DuckDB."""
+        if not self.cancelled.is_set():
+            self.cancelled.set()
+            threading.Thread(target=self._interrupt, name="redshift-cancel", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        while not self.done.wait(0.02):
+            with self._lock:
+                if self._winding_up:
+                    return
+                if self.connection is not None:
+                    self.connection.duckdb.interrupt()
+
+    def wind_up(self) -> None:
+        """From here on nothing is interrupted any more: what was begun is rolled back."""
+        with self._lock:
+            self._winding_up = True
 
     def check(self) -> None:
         """Stop here if asked to.
@@ -50,6 +65,7 @@ class Running:
             StatementCancelled: somebody did.
         """
         if self.cancelled.is_set():
+            self.wind_up()
             raise StatementCancelled
 
 
@@ -143,6 +159,8 @@ class Worker:
                 self._step(running, connection, target, sql, parameters, own)
                 return
             except duckdb.Error as error:
+                if running.cancelled.is_set():
+                    running.wind_up()
                 if own:
                     _end(connection, "ROLLBACK")
                 elif isinstance(error, duckdb.TransactionException) or not running.record["batch"]:
@@ -152,6 +170,8 @@ class Worker:
                 running.check()
                 time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (two writers must not keep step)
             except BaseException:
+                if running.cancelled.is_set():
+                    running.wind_up()
                 if own:
                     _end(connection, "ROLLBACK")
                 raise
