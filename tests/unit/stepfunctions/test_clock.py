@@ -88,3 +88,25 @@ def test_real_time_can_be_faster() -> None:
     asyncio.run(clock.sleep(5))
     assert clock.time() - begun >= 5
     assert time.monotonic() - wall < 1
+
+
+def test_a_week_of_scheduled_runs_passes_in_seconds() -> None:
+    clock = VirtualClock()
+    with Engine(clock) as engine:
+        arn = engine.create(machine({"W": {"Type": "Wait", "Seconds": 1800, "End": True}}))
+        loop = clock.new_loop()
+
+        async def every_hour() -> None:
+            for number in range(7 * 24):
+                await clock.sleep(3600)
+                await loop.run_in_executor(None, lambda n=number: engine.start(arn, name=f"run-{n}"))
+
+        begun, first = time.monotonic(), clock.time()
+        loop.run_until_complete(every_hour())
+        loop.close()
+        engine.wait(f"arn:aws:states:us-east-1:123456789012:execution:machine:run-{7 * 24 - 1}")
+        done = engine("ListExecutions", stateMachineArn=arn, statusFilter="SUCCEEDED", maxResults=1000)["executions"]
+        assert len(done) == 7 * 24
+        assert {round(run["stopDate"] - run["startDate"]) for run in done} == {1800}
+        assert clock.time() - first == 7 * 86400 + 1800
+        assert time.monotonic() - begun < 20
