@@ -10,6 +10,7 @@ from local.stepfunctions.strand import iso
 REDRIVABLE = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
 REDRIVE_SECONDS = 14 * 24 * 3600  # after its end an execution can be redriven for 14 days
 MAX_REDRIVES = 1000
+REQUIRED = frozenset({"definition", "started"})
 
 
 @dataclass(slots=True)
@@ -42,8 +43,10 @@ class Execution:
     updated: float | None = None  # when its machine was last updated
 
     def row(self) -> dict[str, Any]:
-        """The record as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The record as JSON; what is as it is at first is left out."""
+        return {
+            name: value for name in self.__slots__ if (value := getattr(self, name)) or name in REQUIRED or value == ""
+        }
 
     def context(self, machine_name: str, value: Any) -> dict[str, Any]:
         """`$states.context`, as far as it is the same in every state."""

@@ -13,9 +13,12 @@ MAX_EVENTS = 25_000  # of one execution; event 25,000 is the one that says it fa
 MAX_DATA = 256 * 1024  # bytes of a state's input or output
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def dumps(value: Any) -> str:
     """JSON as Step Functions writes it: no spaces, characters as they are."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def data_size(text: str) -> int:

@@ -15,10 +15,9 @@ from local.stepfunctions.engine import Emit, Engine
 from local.stepfunctions.errors import StateFailure
 from local.stepfunctions.executions import Execution, present
 from local.stepfunctions.history import MAX_DATA, data_size
-from local.stepfunctions.machines import NAME, Machines
+from local.stepfunctions.machines import NAME, SETTINGS, Machines
 from local.stepfunctions.map_runs import MapRun
 from local.stepfunctions.paging import PAGE, offset_token, page, token_offset
-from local.stepfunctions.parse import parse
 from local.stepfunctions.runner import Client, Runner
 from local.stepfunctions.scopes import variables
 from local.stepfunctions.sdk import actions
@@ -48,10 +47,12 @@ class StepFunctions:
         Raises:
             ApiError: what AWS would refuse, and NotImplemented for what only this service refuses.
         """
-        method = getattr(self, f"_{xform_name(action)}", None) if action in actions() else None
-        if method is None:
+        name = xform_name(action)
+        own = getattr(self, f"_{name}", None)
+        kept = getattr(self._machines, name, None) or getattr(self._machines.versions, name, None)
+        if action not in actions() or not (own or kept):
             raise ApiError("UnknownOperationException", f"The action {action} is not run by this Step Functions", 501)
-        answer: dict[str, Any] = self._engine.ask(method(request))
+        answer: dict[str, Any] = self._engine.ask(own(request) if own else promptly(kept, request))
         return answer
 
     def close(self) -> None:
@@ -69,90 +70,18 @@ class StepFunctions:
             self._store.save(execution, [])
             self._engine.announce(execution)
 
-    # State machines
-
-    async def _create_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.create(request)
-
-    async def _update_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.update(request)
-
-    async def _delete_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.delete(request.get("stateMachineArn", ""))
-
-    async def _describe_state_machine(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.describe(request.get("stateMachineArn", ""))
-
     async def _describe_state_machine_for_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
         return present({
             "stateMachineArn": execution.machine_arn, "name": execution.machine_arn.split(":")[6],
             "definition": execution.definition, "roleArn": execution.role,
             "updateDate": execution.updated or execution.started, "revisionId": execution.revision or None,
-            "mapRunArn": execution.map_run, "loggingConfiguration": {"level": "OFF", "includeExecutionData": False},
-            "tracingConfiguration": {"enabled": False}, "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
+            "mapRunArn": execution.map_run, **SETTINGS,
             "variableReferences": variables(self._machines.program(execution.definition)) or None,
         })  # fmt: skip
 
-    async def _list_state_machines(self, request: dict[str, Any]) -> dict[str, Any]:
-        return page(self._machines.listing(), request, "stateMachines")
-
-    async def _validate_state_machine_definition(self, request: dict[str, Any]) -> dict[str, Any]:
-        problems = parse(request.get("definition", "")).problems
-        found = [{"severity": "ERROR", "code": p.code, "message": p.message, "location": p.location} for p in problems]
-        limit = request.get("maxResults") or 100
-        return {"result": "FAIL" if found else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit}
-
-    async def _publish_state_machine_version(self, request: dict[str, Any]) -> dict[str, Any]:
-        machine = self._machines.get(request.get("stateMachineArn", ""))
-        return self._machines.publish(machine, request.get("description"), request.get("revisionId"))
-
-    async def _delete_state_machine_version(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.delete_version(request.get("stateMachineVersionArn", ""))
-
-    async def _list_state_machine_versions(self, request: dict[str, Any]) -> dict[str, Any]:
-        versions = self._machines.of_machine(
-            "version", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"]
-        )
-        shown = [{"stateMachineVersionArn": v["id"], "creationDate": v["creationDate"]} for v in versions]
-        return page(shown, request, "stateMachineVersions")
-
-    async def _create_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.put_alias(request, None)
-
-    async def _update_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.put_alias(request, self._machines.alias(request.get("stateMachineAliasArn", "")))
-
-    async def _describe_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
-        alias = dict(self._machines.alias(request.get("stateMachineAliasArn", "")))
-        return present({"stateMachineAliasArn": alias.pop("id"), **alias})
-
-    async def _delete_state_machine_alias(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._machines.delete_alias(request.get("stateMachineAliasArn", ""))
-
-    async def _list_state_machine_aliases(self, request: dict[str, Any]) -> dict[str, Any]:
-        aliases = self._machines.of_machine(
-            "alias", self._machines.get(request.get("stateMachineArn", ""))["stateMachineArn"]
-        )
-        shown = [{"stateMachineAliasArn": a["id"], "creationDate": a["creationDate"]} for a in aliases]
-        return page(shown, request, "stateMachineAliases")
-
-    async def _tag_resource(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._machines.tag(request.get("resourceArn", ""), request.get("tags", []))
-        return {}
-
-    async def _untag_resource(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._machines.untag(request.get("resourceArn", ""), request.get("tagKeys", []))
-        return {}
-
-    async def _list_tags_for_resource(self, request: dict[str, Any]) -> dict[str, Any]:
-        tags = self._machines.tags(request.get("resourceArn", ""))
-        return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
-
     async def _test_state(self, request: dict[str, Any]) -> dict[str, Any]:
         return await test_state(self._engine, request)
-
-    # Executions
 
     async def _start_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         machine, version_arn, alias_arn = self._machines.resolve(request.get("stateMachineArn", ""))
@@ -310,6 +239,11 @@ class StepFunctions:
         if waiter is None or waiter.answer.done():
             raise ApiError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         return waiter
+
+
+async def promptly(method: Any, request: dict[str, Any]) -> Any:
+    """A method that does not wait, in the engine's loop: there everything has its turn."""
+    return method(request)
 
 
 def execution_input(request: dict[str, Any]) -> str:

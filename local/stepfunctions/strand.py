@@ -110,5 +110,4 @@ def integer(strand: Strand, template: Template, value: Any, low: int = 0) -> int
 
 def iso(seconds: float) -> str:
     """A time as `$states.context` shows it: UTC, milliseconds."""
-    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds")[:23] + "Z"

@@ -3,7 +3,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+from local.environments import environment
+
+HERE = Path(__file__).resolve().parent
 
 PROBES = {  # name of the figure → (probe, its argument, seconds it may take)
     "us_per_pass": ("passes", 1000, 60),
@@ -37,7 +42,8 @@ def main() -> dict[str, Any]:
 
 def measure(engine: str, figure: str, probe: str, size: int, limit: int) -> dict[str, Any]:
     """One probe in a process of its own: its time, and for the distributed Map its peak memory."""
-    command = [sys.executable, "-m", "tests.bench.engine_probe", engine, probe, str(size)]
+    python = environment("moto", locks=HERE / "environments") if engine == "moto" else sys.executable
+    command = [str(python), "-m", "tests.bench.engine_probe", engine, probe, str(size)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
