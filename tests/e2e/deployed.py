@@ -191,9 +191,9 @@ class Deployed:
                 seen, since = now, time.monotonic()
             time.sleep(0.2)
 
-    def sweep(self) -> None:
-        """Fire the one-minute schedule now."""
-        self._control("POST", f"schedules/{self.session.stack}-sweep/fire")
+    def fire(self, schedule: str) -> None:
+        """Fire a schedule of the stack now."""
+        self._control("POST", f"schedules/{self.session.stack}-{schedule}/fire")
 
     def until(self, look: Any, timeout_s: float, otherwise: Any = lambda: "it did not happen") -> Any:
         """Look until there is something."""

@@ -64,3 +64,11 @@ def test_the_same_event_delivered_twice_trains_once(stack: Deployed) -> None:
     assert sorted(run.output["status"] for run in runs) == ["duplicate", "succeeded"]
     assert len(stack.versions(family, "mailer")) == 1
     assert not any(stack.mails(run.name) for run in runs)
+
+
+def test_the_weekly_schedule_starts_a_run_and_its_alarm_names_the_schedule(empty_stack: Deployed) -> None:
+    """The family it names was never applied to this stack."""
+    before = set(empty_stack.executions())
+    empty_stack.fire("weekly-training")
+    run = empty_stack.wait(empty_stack.started_since(before))
+    failed_with_one_alarm(empty_stack, run, "TriggerError", "schedule boxcar-weekly-training", "'packaging'")

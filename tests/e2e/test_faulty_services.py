@@ -37,7 +37,7 @@ def test_an_event_that_is_lost_is_found_by_the_sweep(stack: Deployed) -> None:
     stack.upload({"family": family})
     run = stack.started_since(before)
     stack.until(lambda: [fired for fired in stack.fired() if fired["id"] == fault], 60)
-    stack.until(lambda: stack.sweep() or stack.jobs(run)["mailer/train"]["status"] == "Completed", 60)
+    stack.until(lambda: stack.fire("sweep") or stack.jobs(run)["mailer/train"]["status"] == "Completed", 60)
     succeeded_without_alarm(stack, run)
 
 
