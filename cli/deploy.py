@@ -36,6 +36,7 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
     if session.local:
         # Functions run on this machine there, so their dependencies are built for it.
         environment["BOXCAR_LAYER_PYTHON"] = sys.executable
+        environment["SAM_CLI_POLL_DELAY"] = "0.2"  # SAM waits 5 s between looks, which spares AWS's rate limits only
     for folder in ("functions", "layers/shared"):  # packaged as they are; what Python left there would change each zip
         for compiled in Path(folder).rglob("__pycache__"):
             shutil.rmtree(compiled, ignore_errors=True)

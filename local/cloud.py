@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 from botocore.config import Config
@@ -33,6 +34,7 @@ logger = logging.getLogger("boxcar.cloud")
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+SETTLE_SECONDS = 10.0
 CONCURRENCY = max(4, 4 * (os.cpu_count() or 1))  # functions at once
 
 
@@ -221,6 +223,8 @@ class EmbeddedCloud:
         return find(token) if find else None
 
     async def _before(self, request: seam.Request) -> seam.Response | None:
+        if (request.service, request.action) == ("cloudformation", "DescribeStacks"):
+            await self._until_settled(request)
         rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body)
         if rule is None:
             return None
@@ -232,6 +236,13 @@ class EmbeddedCloud:
             message = rule.get("message", f"{rule['error']} (a fault on purpose)")
             return error_response(request.service, ApiError(rule["error"], message, int(rule.get("status", 400))))
         return None
+
+    async def _until_settled(self, request: seam.Request) -> None:
+        """Let whoever asks for a stack wait while it changes: the SAM CLI, told "in progress", sleeps for 15 s."""
+        stack = parse_qs(request.body.decode()).get("StackName", [""])[0]
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while stack and seam.stack_is_changing(stack) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
 
     def _after(self, request: seam.Request, status: int) -> None:
         self.audit.call(request.service, request.action, request.caller_arn, status)

@@ -43,7 +43,14 @@ from local.ministack_seam.requests import (
     role_credentials,
     watch_requests,
 )
-from local.ministack_seam.stacks import complete_schedules, complete_tables, machine_properties, provision, renamed
+from local.ministack_seam.stacks import (
+    complete_schedules,
+    complete_tables,
+    machine_properties,
+    provision,
+    renamed,
+    stack_is_changing,
+)
 
 __all__ = [
     "VERSION",
@@ -77,6 +84,7 @@ __all__ = [
     "role_credentials",
     "run_functions",
     "service_may",
+    "stack_is_changing",
     "take_schedules",
     "watch_requests",
 ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 EXPECTED = {
+    "ministack.services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
     "ministack.services.cloudformation.provisioners": {
         "_RESOURCE_HANDLERS": "dict",
         "_physical_name": "stack_name logical_id lowercase max_len seeded",
@@ -93,3 +94,13 @@ def complete_schedules() -> None:
         create=lambda logical_id, new, stack: complete(create(logical_id, new, stack), new),
         update=lambda physical_id, old, new, stack: complete(update(physical_id, old, new, stack), new),
     )
+
+
+def stack_is_changing(stack: str) -> bool:
+    """Whether a stack, given by name or ARN, is being made, changed or deleted right now."""
+    from ministack.services import cloudformation
+
+    name = stack.split("/")[1] if stack.startswith("arn:") else stack
+    found = [record for key, record in list(cloudformation._stacks._data.items()) if key[-1] == name]
+    status = str(found[0].get("StackStatus", "")) if found else ""
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"  # that one waits for its change set
