@@ -1,5 +1,6 @@
 """COPY: files on S3 as rows of a table, all of them or none."""
 
+import gzip
 import re
 import shutil
 import uuid
@@ -129,7 +130,9 @@ def _insert(
 
 def _source(options: Options, columns: list[str], paths: list[str]) -> str:
     listed = "[" + ", ".join(f"'{path}'" for path in paths) + "]"
-    compression = f", compression = '{options.compression}'" if options.compression else ", compression = 'none'"
+    compression = (
+        f", compression = '{options.compression}'" if options.compression else ", compression = 'uncompressed'"
+    )
     if options.format == "PARQUET":
         return f"read_parquet({listed}, hive_partitioning = false)"
     if options.format == "JSON":
@@ -139,12 +142,25 @@ def _source(options: Options, columns: list[str], paths: list[str]) -> str:
     quote = _text(options.quote if options.format == "CSV" else "")
     types = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in columns)
     fill = ", null_padding = true" if "FILLRECORD" in options.flags else ""
+    line = f", new_line = '{_line_end(Path(paths[0]), options)}'"
     # NULLs are made afterwards: to the file an empty field and an empty string are the same, to a column they are not.
     return (
         f"read_csv({listed}, header = false, skip = {options.ignore_header}, delim = {delimiter}, quote = {quote}, "
         f"escape = {quote}, auto_detect = false, nullstr = 'rs:no such value', columns = {{{types}}}"
-        f"{fill}{compression})"
+        f"{fill}{line}{compression})"
     )
+
+
+def _line_end(path: Path, options: Options) -> str:
+    """How the first line of a text file ends; DuckDB alone guesses wrong where a value holds another line end."""
+    if options.compression == "zstd":
+        return "\\n"
+    with gzip.open(path) if options.compression else path.open("rb") as file:
+        start = file.read(65536)
+    quote = options.quote.encode() if options.format == "CSV" else b""
+    outside = b"".join(start.split(quote)[::2]) if quote else start  # every second piece lies between quotes
+    end = outside.find(b"\n")
+    return "\\r\\n" if end > 0 and outside[end - 1 : end] == b"\r" else "\\n"
 
 
 def _selected(copy: Copy, columns: list[str], kinds: dict[str, str], given: list[str], first: str) -> str:

@@ -98,6 +98,12 @@ def _write(connection: duckdb.DuckDBPyConnection, unload: Unload, folder: Path) 
         hidden = ", ".join(f"{_quoted(name)} AS {_quoted('rs_by_' + name)}" for name in options.partition_by)
         query = f"SELECT *, {hidden} FROM ({query}) AS unloaded"  # noqa: S608
     by = [f"rs_by_{name}" if options.include_partitions else name for name in options.partition_by] + [SLICE]
+    if options.format == "JSON":  # DuckDB's own JSON writer cannot partition; a column of finished lines can
+        kept = [name for name in names if options.include_partitions or name not in options.partition_by]
+        fields = ", ".join(f"{_quoted(name)} := {_quoted(name)}" for name in kept)
+        query = (
+            f"SELECT to_json(struct_pack({fields})) AS line, {', '.join(map(_quoted, by))} FROM ({query}) AS unloaded"  # noqa: S608
+        )
     folder.mkdir(parents=True)
     if one_stream and not options.partition_by:
         query = f"SELECT * EXCLUDE ({SLICE}) FROM ({query}) AS unloaded"  # noqa: S608
@@ -121,7 +127,7 @@ def _format(options: Options) -> str:
         return "FORMAT parquet, COMPRESSION snappy"
     compression = f", COMPRESSION {options.compression}" if options.compression else ""
     if options.format == "JSON":
-        return f"FORMAT json{compression}"
+        return f"FORMAT csv, DELIMITER '\x01', QUOTE '', HEADER false{compression}"
     default = "," if options.format == "CSV" else "|"
     delimiter = (options.delimiter or default).replace("'", "''")
     quote = options.quote if options.format == "CSV" or "ADDQUOTES" in options.flags else ""
