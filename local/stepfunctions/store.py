@@ -19,14 +19,19 @@ from local.stepfunctions.executions import Execution
 
 SMALL = 16 * 1024  # bytes of a history that is stored as it is
 BATCH = 500  # rows of child executions in one transaction
+VERSION = 2  # of the tables below
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS executions (
-    arn TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, sequence INTEGER NOT NULL,
+    arn TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, sequence INTEGER NOT NULL,
     record TEXT NOT NULL, history BLOB
 );
-CREATE INDEX IF NOT EXISTS by_owner ON executions (owner, started DESC);
-CREATE INDEX IF NOT EXISTS by_sequence ON executions (owner, sequence);
+CREATE INDEX IF NOT EXISTS by_owner ON executions (owner, sequence);
 CREATE TABLE IF NOT EXISTS documents (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
+"""
+
+SAVE = """
+INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (arn) DO UPDATE SET status = excluded.status, record = excluded.record, history = excluded.history
 """
 
 
@@ -42,6 +47,8 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")  # survives the death of the process, which is what happens here
         self._db.execute("PRAGMA cache_size=-4000")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != VERSION:  # executions of another layout
+            self._db.executescript(f"DROP TABLE IF EXISTS executions; PRAGMA user_version={VERSION}")
         self._db.executescript(SCHEMA)
         self._pending = 0
 
@@ -64,11 +71,8 @@ class Store:
         self._pending += 1
         history = None if events is None else packed(json.dumps(events).encode())
         owner = execution.map_run or execution.machine_arn
-        self._db.execute(
-            "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (execution.arn, owner, execution.status, execution.started, execution.order,
-             json.dumps(execution.row()), history),
-        )  # fmt: skip
+        record = json.dumps(execution.row())
+        self._db.execute(SAVE, (execution.arn, owner, execution.status, execution.order, record, history))
         if not execution.map_run or self._pending >= BATCH:
             self._commit()
 
@@ -87,7 +91,7 @@ class Store:
         where = "owner = ?" + (" AND status = ?" if status else "")
         parameters = [owner, *([status] if status else []), limit, offset]
         rows = self._db.execute(
-            f"SELECT record FROM executions WHERE {where} ORDER BY started DESC, rowid DESC LIMIT ? OFFSET ?",  # noqa: S608
+            f"SELECT record FROM executions WHERE {where} ORDER BY sequence DESC, rowid DESC LIMIT ? OFFSET ?",  # noqa: S608
             parameters,
         )
         return [Execution(**json.loads(row[0])) for row in rows]

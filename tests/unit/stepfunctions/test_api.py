@@ -325,6 +325,15 @@ def test_what_ran_when_the_process_ended_can_be_redriven(tmp_path: Path) -> None
         assert engine.wait(execution)["output"] == "1"
 
 
+def test_what_ran_when_the_process_was_killed_ends_as_failed(tmp_path: Path) -> None:
+    with Engine(RealClock(), state=tmp_path) as killed:
+        execution = killed.start(killed.create(WAIT))
+        with Engine(RealClock(), state=tmp_path) as engine:  # as if the first had died without a word
+            ended = engine("DescribeExecution", executionArn=execution)
+            assert (ended["status"], ended["cause"]) == ("FAILED", "Step Functions was killed while the execution ran.")
+        assert [event["detail"]["status"] for event in engine.events] == ["FAILED"]
+
+
 def test_calls_carry_the_role_of_the_execution_or_of_the_task() -> None:
     with Engine() as engine:
         other = "arn:aws:iam::999999999999:role/other"
