@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,7 @@ class Runtime:
             keys = [key for key, (owner, _) in self._templates.items() if owner == name]
             templates = [self._templates.pop(key)[1] for key in keys]
             workers = [worker for key in keys for worker in self._idle.pop(key, [])]
-        for process in (*templates, *workers):
-            process.end()
+        self._end([*templates, *workers])
 
     def close(self) -> None:
         """End every process."""
@@ -135,8 +134,7 @@ class Runtime:
             roots = list(self._roots.values())
             self._idle.clear()
             self._templates.clear()
-        for process in (*processes, *templates, *roots):
-            process.end()
+        self._end([*processes, *templates, *roots])
 
     def _run(self, function: Function, event: Any) -> Outcome:
         key = function.key
@@ -197,7 +195,10 @@ class Runtime:
             for name, (_, template) in list(self._templates.items()):
                 if now - template.used > IDLE_SECONDS and not self._idle.get(name) and name != key:
                     old.append(self._templates.pop(name)[1])
-        for process in old:
+        self._end(old)
+
+    def _end(self, processes: Sequence[Worker | Template | Root]) -> None:
+        for process in processes:
             process.end()
 
     def _fork(self, function: Function, key: str) -> tuple[Worker, str]:

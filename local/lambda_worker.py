@@ -23,6 +23,11 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from typing import Any
+
+Handler = Callable[[Any, Any], Any]
+Next = tuple[Callable[..., Any], tuple[Any, ...]]  # what a new process is to do, and with what
 
 
 class Context:
@@ -31,7 +36,7 @@ class Context:
     identity = None
     client_context = None
 
-    def __init__(self, call):
+    def __init__(self, call: dict[str, Any]) -> None:
         environ = os.environ
         self.function_name = environ["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = environ["AWS_LAMBDA_FUNCTION_VERSION"]
@@ -42,12 +47,12 @@ class Context:
         self.aws_request_id = call["request_id"]
         self._deadline = call["deadline"]
 
-    def get_remaining_time_in_millis(self):
+    def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the function's timeout."""
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
-def load(handler):
+def load(handler: str) -> tuple[Handler | None, dict[str, Any] | None]:
     """Import `package.module.function` or `package/module.function`; return (function, None) or (None, error)."""
     module_name, _, name = handler.rpartition(".")
     module_name = module_name.replace("/", ".")
@@ -66,7 +71,7 @@ def load(handler):
     return function, None
 
 
-def failure(kind, message, error):
+def failure(kind: str, message: str, error: BaseException | None) -> dict[str, Any]:
     """Describe an error as Lambda's Python runtime does, without this file's own frames; it is logged, too."""
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     own = [frame for frame in frames if frame.filename != __file__ and not frame.filename.startswith("<frozen")]
@@ -75,7 +80,7 @@ def failure(kind, message, error):
     return {"errorMessage": message, "errorType": kind, "stackTrace": trace}
 
 
-def answer(function, call):
+def answer(function: Handler, call: dict[str, Any]) -> dict[str, Any]:
     """Run the handler on one event."""
     try:
         result = function(call["event"], Context(call))
@@ -87,7 +92,7 @@ def answer(function, call):
         return {"error": failure("Runtime.MarshalError", f"Unable to marshal response: {error}", None)}
 
 
-def serve(function, descriptors):
+def serve(function: Handler, descriptors: list[int]) -> None:
     """Be a worker: answer events until the input ends."""
     events, answers = os.fdopen(descriptors[0], encoding="utf-8"), os.fdopen(descriptors[1], "w", buffering=1)
     log_to(descriptors[2])
@@ -97,7 +102,7 @@ def serve(function, descriptors):
         answers.write(json.dumps(told) + "\n")
 
 
-def log_to(descriptor):
+def log_to(descriptor: int) -> None:
     """Let whatever prints, in Python or below it, print into the log."""
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -105,13 +110,13 @@ def log_to(descriptor):
     sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
 
 
-def end_log():
+def end_log() -> None:
     """Mark the end of what one event, or one import, logged."""
     sys.stderr.flush()
     os.write(2, b"\0\n")
 
 
-def obey(control, function):
+def obey(control: socket.socket, function: Handler | None) -> Next:
     """Fork what is asked for until the cloud hangs up; return only in the new processes, with what they are to do."""
     while True:
         command, descriptors = receive(control)
@@ -129,7 +134,7 @@ def obey(control, function):
         control.sendall(json.dumps({"pid": child}).encode() + b"\n")
 
 
-def become_template(told, descriptors):
+def become_template(told: dict[str, Any], descriptors: list[int]) -> Next:
     """Import one function's handler in its environment, say how that went, and fork workers."""
     control = socket.socket(fileno=descriptors[0])
     log_to(descriptors[1])
@@ -146,9 +151,10 @@ def become_template(told, descriptors):
     return obey(control, function)
 
 
-def receive(control):
+def receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """Return one command and the descriptors that came with it; (None, []) when the cloud is gone."""
-    text, descriptors = b"", []
+    text = b""
+    descriptors: list[int] = []
     while not text.endswith(b"\n"):
         part, more, _, _ = socket.recv_fds(control, 1 << 16, 8)
         if not part:
@@ -158,7 +164,7 @@ def receive(control):
     return json.loads(text), descriptors
 
 
-def main():
+def main() -> None:
     """Be the root. What follows runs in a loop, not in calls of calls, so that stacks do not grow with forks."""
     del sys.path[0]  # the folder of this file: the cloud's code is not the function's
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forked processes; their pipes tell when they end

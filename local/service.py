@@ -58,7 +58,7 @@ class Cloud(Protocol):
         ...
 
     def environment(self, name: str) -> Path:
-        """The Python interpreter of a pinned environment in `local/environments/<name>.lock`, made when first asked for.
+        """The Python interpreter of the environment `local/environments/<name>.lock`, made when first asked for.
 
         Raises:
             KeyError: there is no such lock file.
