@@ -15,7 +15,7 @@ from cli.families import apply_family
 from cli.local_cloud import print_mails, restart
 from cli.runs import follow, upload_trigger
 from cli.session import Session
-from local.server import PORT, STATE
+from local.server import PORT
 
 FAMILY = Path("families/packaging.yaml")
 TRIGGER = Path("events/training.json")
@@ -27,14 +27,14 @@ console = Console(highlight=False)
 
 @click.command()
 @click.option("--port", default=PORT, show_default=True, help="Port of the embedded cloud.")
-@click.option("--state", type=click.Path(path_type=Path), default=STATE, show_default=True, help="It is emptied first.")
-def demo(port: int, state: Path) -> None:
+@click.pass_obj
+def demo(session: Session, port: int) -> None:
     """Deploy the stack to an empty embedded cloud, train the packaging family on two weeks, show what came of it.
 
     The cloud keeps running afterwards, so that you can look around in it.
     """
     began = time.monotonic()
-    session = Session(stack="boxcar", local=True, state=state)
+    session = Session(stack="boxcar", local=True, state=session.state)
     with _step("start an empty embedded cloud"):
         restart(session.state, port)
     with _step("sam build, sam deploy --config-env local"):

@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from cli.session import Session
 from local import server
 from local.mailbox import Mailbox
-
-state_option = click.option("--state", type=click.Path(path_type=Path), default=server.STATE, show_default=True)
 
 
 @click.group("local")
@@ -18,36 +17,36 @@ def local_cloud() -> None:
 
 
 @local_cloud.command()
-@state_option
 @click.option("--port", default=server.PORT, show_default=True)
 @click.option("--foreground", is_flag=True, help="Stay in this terminal; Ctrl-C stops it.")
-def up(state: Path, port: int, foreground: bool) -> None:
+@click.pass_obj
+def up(session: Session, port: int, foreground: bool) -> None:
     """Start the embedded cloud. What it held when it was stopped is there again."""
-    running = server.up(port, state, detach=not foreground)
-    click.echo(f"the embedded cloud answers at {running.endpoint} (pid {running.pid}); its state is in {state}")
+    running = server.up(port, session.state, detach=not foreground)
+    click.echo(f"the embedded cloud answers at {running.endpoint} (pid {running.pid}); its state is in {session.state}")
     click.echo("speak to it with `boxcar --local …`, or with any AWS tool and AWS_ENDPOINT_URL")
 
 
 @local_cloud.command()
-@state_option
-def down(state: Path) -> None:
+@click.pass_obj
+def down(session: Session) -> None:
     """Stop the embedded cloud; its state stays."""
-    click.echo("stopped" if server.down(state) else "it does not run")
+    click.echo("stopped" if server.down(session.state) else "it does not run")
 
 
 @local_cloud.command()
-@state_option
-def reset(state: Path) -> None:
+@click.pass_obj
+def reset(session: Session) -> None:
     """Stop the embedded cloud and empty it."""
-    server.reset(state)
-    click.echo(f"{state} is empty")
+    server.reset(session.state)
+    click.echo(f"{session.state} is empty")
 
 
 @local_cloud.command()
-@state_option
-def status(state: Path) -> None:
+@click.pass_obj
+def status(session: Session) -> None:
     """Say whether the embedded cloud runs, and where."""
-    running = server.status(state)
+    running = server.status(session.state)
     if running is None:
         click.echo("it does not run; start it with `boxcar local up`")
         raise SystemExit(1)
@@ -55,12 +54,12 @@ def status(state: Path) -> None:
 
 
 @click.command()
-@state_option
 @click.option("--to", "address", help="Only mails to this address.")
 @click.option("--full", is_flag=True, help="Show the text too.")
-def mails(state: Path, address: str | None, full: bool) -> None:
+@click.pass_obj
+def mails(session: Session, address: str | None, full: bool) -> None:
     """Show the mails that the embedded cloud caught, by audience."""
-    print_mails(state, address, full)
+    print_mails(session.state, address, full)
 
 
 def restart(state: Path, port: int) -> None:

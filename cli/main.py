@@ -1,5 +1,7 @@
 """`boxcar`: every verb of the project, for the embedded cloud and for AWS."""
 
+from pathlib import Path
+
 import click
 
 from boxcar.errors import BoxcarError
@@ -9,20 +11,26 @@ from cli.families import families
 from cli.local_cloud import local_cloud, mails
 from cli.models import models
 from cli.runs import runs
-from cli.session import Session, is_local_by_default
-from local.server import ServerError
+from cli.session import Session
+from local.server import STATE, ServerError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--stack", default="boxcar", envvar="BOXCAR_STACK", show_default=True, help="Name of the deployed stack.")
+@click.option("--local", is_flag=True, envvar="BOXCAR_LOCAL", help="Speak to the embedded cloud. [BOXCAR_LOCAL=1]")
 @click.option(
-    "--local", is_flag=True, default=is_local_by_default, help="Speak to the embedded cloud (or BOXCAR_LOCAL=1)."
+    "--state",
+    type=click.Path(path_type=Path),
+    default=STATE,
+    envvar="BOXCAR_STATE",
+    show_default=True,
+    help="Folder of the embedded cloud.",
 )
 @click.version_option(package_name="boxcar")
 @click.pass_context
-def boxcar(context: click.Context, stack: str, local: bool) -> None:
+def boxcar(context: click.Context, stack: str, local: bool, state: Path) -> None:
     """Train, judge and serve families of models on AWS, or whole on this machine."""
-    context.obj = Session(stack=stack, local=local)
+    context.obj = Session(stack=stack, local=local, state=state)
 
 
 for command in (local_cloud, deploy_command, outputs, families, runs, models, mails, demo):

@@ -1,7 +1,6 @@
 """Which cloud a command speaks to, and what the stack there is called."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,8 +83,3 @@ class Session:
             return json.loads(s3.get_object(Bucket=self.outputs["BucketName"], Key=key)["Body"].read())
         except s3.exceptions.NoSuchKey:
             return None
-
-
-def is_local_by_default() -> bool:
-    """BOXCAR_LOCAL=1 makes every command speak to the embedded cloud."""
-    return os.environ.get("BOXCAR_LOCAL", "") not in ("", "0")

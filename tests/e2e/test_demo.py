@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     state = tmp_path_factory.mktemp("demo") / "cloud"
-    command = [sys.executable, "-m", "cli", "demo", "--port", str(port), "--state", str(state)]
+    command = [sys.executable, "-m", "cli", "--state", str(state), "demo", "--port", str(port)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, stdin=subprocess.DEVNULL)
     yield Demo(done.stdout + done.stderr, done.returncode, state)
     server.down(state)
@@ -89,6 +89,26 @@ def test_business_and_science_were_told_of_each_run_and_nobody_was_alarmed(demo:
     assert told == ["business@boxcar.local"] * 2 + ["science@boxcar.local"] * 2
     alarms = [mail for mail in mails if "[Boxcar alarm]" in mail.subject]
     assert all("rejected" in mail.subject for mail in alarms), alarms
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("runs list", ["SUCCEEDED"]),
+        ("models list packaging", ["packaging/own_container", "1.0.1", "*"]),
+        ("families list", ["packaging", "version 1", "own_container"]),
+        ("families show packaging", ['"number": 1', '"uses_predictions_of"']),
+        ("outputs BucketName", ["boxcar-data-"]),
+        ("mails --to science@boxcar.local --full", ["[Boxcar report]", "own_container"]),
+        ("local status", ["it answers at"]),
+    ],
+)
+def test_the_command_shows_what_is_there(demo: Demo, arguments: str, expected: list[str]):
+    command = [sys.executable, "-m", "cli", "--local", "--state", str(demo.state), *arguments.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for part in expected:
+        assert part in done.stdout
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser on this machine; `make setup-browser` installs one on Debian")
