@@ -63,7 +63,7 @@ async def map_state(strand: Strand, state: asl.Map, value: Any, text: str) -> Ou
         engine.store.put("map_run", run.arn, run.row())
         engine.map_runs.pop(run.arn, None)
     history.add("MapStateSucceeded", strand.previous)
-    strand.previous = strand.previous if state.reader else started
+    strand.previous = started
     strand.place.pop("map_run", None)
     return finish(strand, state, state.next, value, result, result=result)
 
