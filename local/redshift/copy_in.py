@@ -40,8 +40,8 @@ def read_copy(sql: str) -> Copy:
     parts = [part.strip('"').lstrip("#").lower() for part in found[1].split(".")]
     columns = [name.strip().strip('"').lower() for name in (found[2] or "").split(",") if name.strip()]
     options = read_options(found[4], "COPY")
-    if options.json_paths.lower() not in {"auto", "auto ignorecase"}:
-        raise Refused("COPY … JSON with a JSONPaths file")
+    if options.json_paths.lower() != "auto":
+        raise Refused(f"COPY … JSON '{options.json_paths}', with a JSONPaths file or another case,")
     return Copy(".".join(f'"{part}"' for part in parts), columns, found[3].replace("''", "'"), options)
 
 

@@ -18,6 +18,7 @@ NEEDS_FRAME = (
 NAMES: dict[type, str] = {
     exp.ApproxDistinct: "count", exp.GroupConcat: "listagg", exp.TimestampTrunc: "date_trunc", exp.Extract: "date_part",
     exp.Length: "len", exp.Stddev: "stddev_samp", exp.Variance: "var_samp", exp.StrPosition: "strpos", exp.If: "case",
+    exp.DecodeCase: "case",
     exp.DateAdd: "date_add", exp.TsOrDsAdd: "date_add", exp.DateDiff: "date_diff", exp.TsOrDsDiff: "date_diff",
     exp.CurrentTimestamp: "getdate", exp.CurrentDate: "date", exp.LogicalOr: "bool_or", exp.LogicalAnd: "bool_and",
     exp.Pow: "pow", exp.Rand: "random", exp.TimeToStr: "to_char", exp.StrToDate: "to_date", exp.TsOrDsToDate: "to_date",
@@ -46,7 +47,14 @@ def rewrite(tree: exp.Expr) -> exp.Expr:
         _name_columns(select)
     for identifier in tree.find_all(exp.Identifier):
         fold(identifier)
-    return tree.transform(_node, copy=False)
+    # Leaves first, each node once: a rule that copies its arguments copies them finished.
+    for node in reversed(list(tree.bfs())):
+        changed = _node(node)
+        if changed is not node:
+            if node.parent is None:
+                return changed
+            node.replace(changed)
+    return tree
 
 
 def fold(identifier: exp.Identifier) -> None:
@@ -162,6 +170,12 @@ def _anonymous(node: exp.Anonymous) -> exp.Expr:
 
 
 def _data_type(node: exp.DataType) -> exp.Expr:
+    if isinstance(node.parent, exp.Cast):
+        return node  # done with its cast, which needs to see the length
+    return _redshift_type(node)
+
+
+def _redshift_type(node: exp.DataType) -> exp.DataType:
     kind = node.this.name if isinstance(node.this, exp.DataType.Type) else str(node.this).upper()
     if kind in REFUSED_TYPES or kind == "USERDEFINED":
         raise Refused(f"type {node.sql('redshift')}")
@@ -177,6 +191,9 @@ def _cast(node: exp.Cast) -> exp.Expr:
     length = node.to.expressions[0].name if node.to.expressions else ""
     if node.to.is_type("varchar", "char", "nchar", "nvarchar", "text") and length.isdigit():
         return exp.Left(this=exp.cast(node.this.copy(), "text"), expression=exp.Literal.number(length))
+    kind = _redshift_type(node.to)
+    if kind is not node.to:
+        node.set("to", kind)
     return node
 
 
@@ -237,18 +254,25 @@ def _no_function(what: str) -> Callable[[exp.Expr], exp.Expr]:
 
 def _trunc(node: exp.Expr) -> exp.Expr:
     """TRUNC of a moment is its day; DuckDB's trunc knows numbers only."""
-    if isinstance(node.this, exp.CurrentTimestamp) or (
-        isinstance(node.this, exp.Cast) and node.this.is_type("timestamp")
-    ):
-        return exp.cast(node.this.copy(), "date")
+    value = node.this
+    now = isinstance(value, exp.Anonymous) and value.name in {"rs_getdate", "rs_sysdate"}
+    if now or (isinstance(value, exp.Cast) and value.is_type("timestamp")):
+        return exp.cast(value.copy(), "date")
     return node
+
+
+def _date_trunc(node: exp.Expr) -> exp.Expr:
+    """DATE_TRUNC of a DATE is a TIMESTAMP: adding no time at all makes it one, and leaves the others what they are."""
+    nothing = exp.Interval(this=exp.Literal.string("0"), unit=exp.Var(this="SECOND"))
+    return exp.paren(exp.Add(this=node.copy(), expression=nothing), copy=False)
 
 
 RULES: dict[type, Callable] = {
     exp.Div: _divide, exp.Mod: _divide, exp.IntDiv: _divide, exp.Avg: _average,
     exp.Window: _window, exp.Anonymous: _anonymous, exp.DataType: _data_type, exp.Cast: _cast,
     exp.SimilarTo: _similar, exp.Like: _like, exp.ILike: _like, exp.RegexpReplace: _regexp_replace,
-    exp.GroupConcat: _listagg, exp.Concat: _concat, exp.Trunc: _trunc,
+    exp.GroupConcat: _listagg,
+    exp.TimestampTrunc: _date_trunc, exp.DateTrunc: _date_trunc, exp.Concat: _concat, exp.Trunc: _trunc,
     exp.CurrentTimestamp: lambda node: _call("rs_sysdate" if node.args.get("sysdate") else "rs_getdate"),
     exp.CurrentUser: lambda node: exp.Literal.string("awsuser"),
     exp.CurrentDate: lambda node: _call("rs_today"),

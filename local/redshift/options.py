@@ -30,16 +30,7 @@ class Options:
 
 
 UNLOAD_FLAGS = {"HEADER", "ALLOWOVERWRITE", "CLEANPATH", "ADDQUOTES"}
-COPY_FLAGS = {
-    "EMPTYASNULL",
-    "BLANKSASNULL",
-    "TRUNCATECOLUMNS",
-    "IGNOREBLANKLINES",
-    "ACCEPTANYDATE",
-    "TRIMBLANKS",
-    "REMOVEQUOTES",
-}
-UNDERSTOOD_COPY_FLAGS = COPY_FLAGS - {"ACCEPTANYDATE", "REMOVEQUOTES"}
+COPY_FLAGS = {"EMPTYASNULL", "BLANKSASNULL", "TRIMBLANKS", "FILLRECORD"}
 FORMATS = {"PARQUET", "CSV", "JSON"}
 
 
@@ -180,7 +171,7 @@ def _size(clause: str, reader: Reader) -> int:
 
 
 def _copy(word: str, reader: Reader, options: Options) -> bool:
-    if word in UNDERSTOOD_COPY_FLAGS:
+    if word in COPY_FLAGS:
         options.flags.add(word)
     elif word == "IGNOREHEADER":
         reader.skip("AS")
@@ -194,8 +185,6 @@ def _copy(word: str, reader: Reader, options: Options) -> bool:
         reader.skip("AS")
         if reader.next() != "0":
             raise Refused("MAXERROR other than 0")
-    elif word == "FILLRECORD":
-        options.flags.add(word)
     else:
         return False
     return True

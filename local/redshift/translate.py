@@ -19,7 +19,7 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what is r
 WITHOUT_EFFECT = {"ANALYZE", "VACUUM", "GRANT", "REVOKE", "COMMENT", "LOCK", "RESET"}
 SETTINGS_WITHOUT_EFFECT = {
     "query_group", "statement_timeout", "wlm_query_slot_count", "enable_result_cache_for_session", "application_name",
-    "timezone", "datestyle", "json_serialization_enable", "analyze_threshold_percent", "extra_float_digits",
+    "json_serialization_enable", "analyze_threshold_percent", "extra_float_digits",
     "client_encoding",
 }  # fmt: skip
 QUERY = "rs_query_here"

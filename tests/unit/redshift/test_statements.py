@@ -24,6 +24,9 @@ CASES = [
     ("SELECT APPROXIMATE COUNT(DISTINCT item) FROM sales", [(3,)]),
     ("SELECT LISTAGG(DISTINCT shop, ', ') WITHIN GROUP (ORDER BY shop DESC) FROM sales", [("south, north",)]),
     ("SELECT LISTAGG(item, '-') WITHIN GROUP (ORDER BY id) FROM sales", [("1-2-1-3",)]),
+    # what is inside of what is changed is changed too
+    ("SELECT AVG(qty / 2), CONCAT(REGEXP_REPLACE('aa', 'a', 'b'), CONCAT('c', 'd')) FROM sales", [(1, "bbcd")]),
+    ("SELECT LISTAGG(CONCAT(item, '/'), '') WITHIN GROUP (ORDER BY id), DECODE(7 / 2, 3, 'three') FROM sales", [("1/2/1/3/", "three")]),
     # text
     ("SELECT REGEXP_REPLACE('banana', 'a', 'o'), REGEXP_SUBSTR('a1b22', '[0-9]+'), REGEXP_COUNT('banana', 'a')", [("bonono", "1", 3)]),
     ("SELECT 'Ab' LIKE 'a%', 'Ab' ILIKE 'a%', 'a_b' LIKE 'a\\\\_b', 'axb' LIKE 'a\\\\_b'", [(False, True, True, False)]),
@@ -38,6 +41,7 @@ CASES = [
     # time
     ("SELECT DATEADD(day, 3, '2026-01-30'::DATE), DATEDIFF(month, '2026-01-31'::DATE, '2026-03-01'::DATE)", [("2026-02-02 00:00:00", 2)]),
     ("SELECT DATE_TRUNC('month', sold) m, COUNT(*) FROM sales GROUP BY 1 ORDER BY 1", [("2026-01-01 00:00:00", 2), ("2026-02-01 00:00:00", 1), (None, 1)]),
+    ("SELECT DATE_TRUNC('month', '2026-01-15'::DATE), DATE_TRUNC('day', '2026-01-15 10:00'::TIMESTAMPTZ)", [("2026-01-01 00:00:00", "2026-01-15 00:00:00+00")]),
     ("SELECT EXTRACT(dow FROM '2026-01-04'::DATE), DATE_PART(year, sold) FROM sales WHERE id = 1", [(0, 2026)]),
     ("SELECT TO_CHAR(sold, 'YYYY-MM-DD HH24:MI'), TRUNC(GETDATE()) = CURRENT_DATE FROM sales WHERE id = 2", [("2026-01-06 11:30", True)]),
     ("SELECT CONVERT_TIMEZONE('UTC', 'Europe/Berlin', '2026-07-01 12:00:00'::TIMESTAMP)", [("2026-07-01 14:00:00",)]),
@@ -110,6 +114,7 @@ ERRORS = [
     ("SELECT item, COUNT(*) FROM sales", 'ERROR: column "item" must appear in the GROUP BY clause'),
     ("SELECT 1 / 0", "ERROR: Divide by zero"),
     ("SELECT id / (item - item) FROM sales", "ERROR: Divide by zero"),
+    ("SELECT AVG(CAST(id / (item - item) AS VARCHAR(3))::INT) FROM sales", "ERROR: Divide by zero"),
     ("INSERT INTO sales (item) VALUES ('x1')", "ERROR: Invalid digit, Value 'x', Pos 0, Type: Integer"),
     ("INSERT INTO sales (item) VALUES (NULL)", "ERROR: Cannot insert a NULL value into column item"),
     ("INSERT INTO sales (item, shop) VALUES (1, 'far too long')", "ERROR: value too long for type character varying(8)"),
