@@ -13,6 +13,7 @@ from local.stepfunctions import definition as asl
 from local.stepfunctions.definition import MISSING, Diagnostic, Parsed, Program
 from local.stepfunctions.integrations import unknown_resource
 from local.stepfunctions.jsonata import Template, is_expression, parse_template
+from local.stepfunctions.parse_recovery import catchers, retriers, whole
 
 MAX_BYTES = 1024 * 1024  # of a definition, in UTF-8
 COMMON = frozenset({"Type", "Comment", "QueryLanguage"})
@@ -138,10 +139,8 @@ class Reader:
         common["output"] = self.template(raw, "Output", where)
         common["assign"] = self.assign(raw, where)
         if "Retry" in FIELDS[kind]:
-            common["retry"] = tuple(
-                self.retrier(r, f"{where}/Retry[{i}]") for i, r in enumerate(self.rules(raw, "Retry", where))
-            )
-            common["catch"] = tuple(self.catcher(r, i, where) for i, r in enumerate(self.rules(raw, "Catch", where)))
+            common["retry"] = retriers(self, raw, where)
+            common["catch"] = catchers(self, raw, where)
         extra: dict[str, Any] = getattr(self, kind.lower(), lambda raw, where, language: {})(raw, where, language)
         return CLASSES[kind](**common, **extra)
 
@@ -198,53 +197,6 @@ class Reader:
         """Refuse the fields that are not `known`."""
         for name in sorted(set(raw) - known):
             self.wrong(f"Field '{name}' is not supported", where)
-
-    def names(self, raw: dict[str, Any], where: str, last: bool = True) -> tuple[str, ...]:
-        """ErrorEquals: at least one name, States.ALL alone."""
-        value = raw.get("ErrorEquals")
-        if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-            self.wrong("The field 'ErrorEquals' must be an array of at least one string", f"{where}/ErrorEquals")
-            return ()
-        if "States.ALL" in value and len(value) > 1:
-            self.wrong("'States.ALL' must stand alone in 'ErrorEquals'", f"{where}/ErrorEquals")
-        return tuple(value)
-
-    def retrier(self, raw: dict[str, Any], where: str) -> asl.Retrier:
-        """One rule of Retry."""
-        known = {
-            "ErrorEquals",
-            "IntervalSeconds",
-            "MaxAttempts",
-            "BackoffRate",
-            "MaxDelaySeconds",
-            "JitterStrategy",
-            "Comment",
-        }
-        self.only(raw, known, where)
-        bounds = {"IntervalSeconds": 1, "MaxAttempts": 0, "MaxDelaySeconds": 1}
-        for name, low in bounds.items():
-            if name in raw and not whole(raw[name], low):
-                self.wrong(f"The field '{name}' must be an integer of at least {low}", f"{where}/{name}")
-        rate = raw.get("BackoffRate", 2.0)
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
-            self.wrong("The field 'BackoffRate' must be a number of at least 1.0", f"{where}/BackoffRate")
-            rate = 2.0
-        if raw.get("JitterStrategy", "NONE") not in ("NONE", "FULL"):
-            self.wrong("The field 'JitterStrategy' must be 'NONE' or 'FULL'", f"{where}/JitterStrategy")
-        return asl.Retrier(
-            self.names(raw, where), raw.get("IntervalSeconds", 1), raw.get("MaxAttempts", 3), float(rate),
-            raw.get("MaxDelaySeconds"), raw.get("JitterStrategy") == "FULL",
-        )  # fmt: skip
-
-    def catcher(self, raw: dict[str, Any], index: int, state: str) -> asl.Catcher:
-        """One rule of Catch."""
-        where = f"{state}/Catch[{index}]"
-        self.only(raw, {"ErrorEquals", "Next", "Output", "Assign", "Comment"}, where)
-        return asl.Catcher(
-            self.names(raw, where), self.target(raw, "Next", where),
-            self.assign(raw, where, f"Catch[{index}]/Assign"),
-            self.template(raw, "Output", where, f"Catch[{index}]/Output"),
-        )  # fmt: skip
 
     def target(self, raw: dict[str, Any], field: str, where: str) -> str:
         """The name of another state."""
@@ -331,8 +283,3 @@ class Reader:
         from local.stepfunctions.parse_map import map_fields
 
         return map_fields(self, raw, where, language)
-
-
-def whole(value: Any, low: int) -> bool:
-    """Whether a JSON value is a whole number of at least `low`."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
