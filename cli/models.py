@@ -4,8 +4,6 @@ from typing import Any
 
 import click
 from boto3.dynamodb.types import TypeDeserializer
-from rich.console import Console
-from rich.table import Table
 
 from boxcar.family_store import FamilyStore
 from cli.session import Session
@@ -22,27 +20,26 @@ def models() -> None:
 def list_models(session: Session, family: str | None) -> None:
     """List every version of every model, newest first; `*` marks the approved one."""
     store = FamilyStore(session.client("dynamodb"), session.outputs["ModelsTableName"])
-    table = Table()
-    for column in ("model", "", "version", "status", "score", "rows", "created", "run"):
-        table.add_column(column)
+    row = "{:<34} {:1} {:<9} {:<9} {:>7} {:>9}  {:<19}  {}"
+    click.echo(row.format("model", "", "version", "status", "score", "rows", "created", "run"))
     for name in [family] if family else store.names():
         stored = store.latest(name)
         if stored is None:
             raise click.ClickException(f"family {name!r} was never applied; `boxcar families list` shows what there is")
         for model in stored.family.models:
             for version in versions(session, name, model):
-                mark = "*" if version["is_approved"] else ""
-                table.add_row(
-                    f"{name}/{model}",
-                    mark,
-                    version["version"],
-                    version["status"],
-                    f"{version['score']:.4f}",
-                    str(version["rows"]),
-                    str(version["created"])[:19],
-                    version["run"],
+                click.echo(
+                    row.format(
+                        f"{name}/{model}",
+                        "*" if version["is_approved"] else "",
+                        version["version"],
+                        version["status"],
+                        f"{version['score']:.4f}",
+                        f"{version['rows']:,}",
+                        str(version["created"])[:19],
+                        version["run"],
+                    )
                 )
-    Console().print(table)
 
 
 def versions(session: Session, family: str, model: str) -> list[dict[str, Any]]:

@@ -126,5 +126,5 @@ def test_the_report_renders_in_a_browser_and_asks_for_nothing_else(demo: Demo, t
     ).stdout  # fmt: skip
     assert "default-src 'none'" in dom, "the page forbids itself every request"
     assert not re.search(r"""<script|<link|<iframe|src=["']?http|url\(["']?http""", dom)
-    for part in (*MODELS, "1.0.1", "Label distribution", "roc_auc over versions", "<svg"):
+    for part in (*MODELS, "1.0.1", "Labels of own_container", "roc_auc over versions", "<svg"):
         assert part in dom
