@@ -34,8 +34,8 @@ def list_models(session: Session, family: str | None) -> None:
                         "*" if version["is_approved"] else "",
                         version["version"],
                         version["status"],
-                        f"{version['score']:.4f}",
-                        f"{version['rows']:,}",
+                        f"{version['metrics'][version['verdict']['metric']]:.4f}",
+                        f"{sum(version['rows'].values()):,}",
                         str(version["created"])[:19],
                         version["run"],
                     )
