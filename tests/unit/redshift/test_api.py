@@ -1,5 +1,7 @@
 """The API around the SQL: requests, states, tokens, names, pages, events, sessions, batches, stopping."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,7 +11,7 @@ from botocore.validate import ParamValidator
 
 from local.redshift.service import RedshiftData
 from local.service import ApiError
-from tests.unit.redshift.conftest import CALLER, ROLE, WORKGROUP
+from tests.unit.redshift.conftest import CALLER, ROLE, WORKGROUP, Caller, FakeCloud
 
 SLOW = "SELECT SUM(a.i * b.i) FROM n a, n b, n c"  # minutes, if nobody stops it
 NUMBERS = "CREATE TABLE n AS WITH RECURSIVE r (i) AS (SELECT 1::BIGINT UNION ALL SELECT i + 1 FROM r WHERE i < 5000) SELECT i FROM r"
@@ -382,3 +384,38 @@ def test_statements_wait_for_their_turn(db):
     """More than run at once: the rest waits as SUBMITTED, none is lost."""
     ids = [db.start(f"SELECT {number}") for number in range(30)]
     assert {db.wait(identifier)["Status"] for identifier in ids} == {"FINISHED"}
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.unit.redshift.conftest import Caller, FakeCloud, WORKGROUP
+from local.redshift.service import RedshiftData
+
+cloud = FakeCloud(Path(sys.argv[1]))
+db = Caller(cloud, RedshiftData(cloud))
+db.ok({numbers!r})
+identifier = db("BatchExecuteStatement", Sqls=["DELETE FROM n", "INSERT INTO n VALUES (1)", "SELECT 1", {slow!r}], WithEvent=True, **WORKGROUP)["Id"]
+while db("DescribeStatement", Id=identifier + ":3")["Status"] != "FINISHED":
+    time.sleep(0.01)
+print(identifier, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_kill_in_the_middle_of_a_batch_leaves_what_was_there(tmp_path):
+    """No handler runs at a SIGKILL: what is on the disk must do."""
+    numbers = "CREATE TABLE n AS WITH RECURSIVE r (i) AS (SELECT 1::BIGINT UNION ALL SELECT i + 1 FROM r WHERE i < 50) SELECT i FROM r"
+    slow = "SELECT COUNT(*) FROM svv_columns a, svv_columns b, svv_columns c, svv_columns d, svv_columns e, svv_columns f, svv_columns g"
+    script = KILLED.format(numbers=numbers, slow=slow)
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    identifier = process.stdout.readline().strip()
+    process.kill()
+    process.wait()
+    cloud = FakeCloud(tmp_path)
+    db = Caller(cloud, RedshiftData(cloud))
+    assert db("DescribeStatement", Id=identifier)["Status"] == "ABORTED"
+    until(lambda: cloud.events)
+    assert (cloud.events[0]["detail"]["statementId"], cloud.events[0]["detail"]["state"]) == (identifier, "ABORTED")
+    assert db.rows("SELECT COUNT(*) FROM n") == [(50,)]
+    db.service.close()
