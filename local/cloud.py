@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,7 @@ class EmbeddedCloud:
         self._session = boto3.Session(region_name=self.region)
         self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._clients_lock = threading.Lock()
-        self._server: asyncio.Event | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stacks: Future[None] = Future()  # done when CloudFormation can be used
         self.state.mkdir(parents=True, exist_ok=True)
         seam.configure(self.state, port, self.region, self.account)
         seam.check()
@@ -172,7 +172,8 @@ class EmbeddedCloud:
             break
         if not serving.done():
             self.schedules.start()
-            threading.Thread(target=self._runtime.warm, name="warm-functions", daemon=True).start()
+            for work in (self._prepare_stacks, self._runtime.warm):
+                threading.Thread(target=work, name=work.__name__, daemon=True).start()
             ready()
         try:
             await serving
@@ -197,8 +198,6 @@ class EmbeddedCloud:
         seam.deliver_mail(self._deliver_mail)
         seam.filter_events(self._filter_event)
         seam.deliver_events(self._deliver_event)
-        seam.complete_tables()
-        seam.complete_schedules()
         seam.name_denied_resources()
         seam.name_resources(iam.resource_namer(self.region, self.account, self._token_machine))
         seam.watch_requests(self._before, self._after)
@@ -214,16 +213,33 @@ class EmbeddedCloud:
         service = own.make(module, self)
         self.services[own.name] = service
         seam.mount(own.name, own.target_prefix, json_handler(own.name, service))
-        if own.name == "states":
-            root = f"arn:aws:iam::{self.account}:root"
-            provision_state_machines(lambda action, request: service.handle(action, request, root))
+
+    def _prepare_stacks(self) -> None:
+        """Get CloudFormation ready while the first requests, which are seldom for it, are answered already."""
+        try:
+            seam.check_stacks()
+            seam.complete_tables()
+            seam.complete_schedules()
+            states = self.services.get("states")
+            if states is not None:
+                root = f"arn:aws:iam::{self.account}:root"
+                provision_state_machines(lambda action, request: states.handle(action, request, root))
+        except Exception as error:
+            logger.critical("no stack can be deployed: %s", error)
+            self._stacks.set_exception(error)
+        else:
+            self._stacks.set_result(None)
 
     def _token_machine(self, token: str) -> str | None:
         find = getattr(self.services.get("states"), "token_machine", None)
         return find(token) if find else None
 
     async def _before(self, request: seam.Request) -> seam.Response | None:
-        if (request.service, request.action) == ("cloudformation", "DescribeStacks"):
+        if request.service == "cloudformation":
+            try:
+                await asyncio.shield(asyncio.wrap_future(self._stacks))
+            except Exception as error:
+                return error_response("cloudformation", ApiError("InternalFailure", str(error), 500))
             await self._until_settled(request)
         rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body)
         if rule is None:
@@ -239,6 +255,8 @@ class EmbeddedCloud:
 
     async def _until_settled(self, request: seam.Request) -> None:
         """Let whoever asks for a stack wait while it changes: the SAM CLI, told "in progress", sleeps for 15 s."""
+        if request.action != "DescribeStacks":
+            return
         stack = parse_qs(request.body.decode()).get("StackName", [""])[0]
         deadline = time.monotonic() + SETTLE_SECONDS
         while stack and seam.stack_is_changing(stack) and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
 """The one place that touches MiniStack's insides. Written against the version below and checked at start.
 
 Each module of this package lists, in EXPECTED, what it reads or replaces (module -> name -> the parameters of a
-function or the type of a table) and, in CALLS, which function must still call what is replaced. `check()` compares all
+function or the type of a table) and, in CALLS, which function must still call what is replaced. Each start compares all
 of it with what is installed and names each difference: a MiniStack that changed is refused, not half patched.
 """
 
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from local.ministack_seam import events, functions, requests, stacks
@@ -61,6 +62,7 @@ __all__ = [
     "asgi",
     "caller_arn",
     "check",
+    "check_stacks",
     "complete_schedules",
     "complete_tables",
     "configure",
@@ -129,18 +131,30 @@ def configure(state: Path, port: int, region: str, account: str) -> None:
 
 
 def check() -> None:
-    """Compare MiniStack with `EXPECTED`.
+    """Compare MiniStack with what this package expects, but for CloudFormation.
 
     Raises:
         SeamError: with every difference on a line of its own.
     """
-    wrong = list(_differences())
+    _compare(requests, functions, events)
+
+
+def check_stacks() -> None:
+    """Compare MiniStack's CloudFormation, too: it loads every service there is, which takes seconds.
+
+    Raises:
+        SeamError: with every difference on a line of its own.
+    """
+    _compare(stacks)
+
+
+def _compare(*parts: ModuleType) -> None:
+    wrong = list(_differences(parts))
     if wrong:
         raise SeamError("MiniStack is not what local/ministack_seam expects:\n  " + "\n  ".join(wrong))
 
 
-def _differences() -> Iterator[str]:
-    parts = (requests, functions, events, stacks)
+def _differences(parts: tuple[ModuleType, ...]) -> Iterator[str]:
     for module_name, names in itertools.chain.from_iterable(part.EXPECTED.items() for part in parts):
         try:
             module = importlib.import_module(module_name)
