@@ -8,11 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import boto3
 from botocore.config import Config
@@ -27,15 +25,14 @@ from local.delivery import Deliverer, Delivery
 from local.faults import Faults
 from local.functions import Function, Runtime
 from local.mailbox import Mailbox
-from local.provisioners import provision_state_machines
 from local.schedules import Schedules
 from local.service import ApiError, Service
+from local.stacks import Stacks
 
 logger = logging.getLogger("boxcar.cloud")
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-SETTLE_SECONDS = 10.0
 CONCURRENCY = max(4, 4 * (os.cpu_count() or 1))  # functions at once
 
 
@@ -89,7 +86,6 @@ class EmbeddedCloud:
         self._session = boto3.Session(region_name=self.region)
         self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._clients_lock = threading.Lock()
-        self._stacks: Future[None] = Future()  # done when CloudFormation can be used
         self.state.mkdir(parents=True, exist_ok=True)
         seam.configure(self.state, port, self.region, self.account)
         seam.check()
@@ -107,6 +103,7 @@ class EmbeddedCloud:
         self._patch()
         for own in services:
             self._mount(own)
+        self._stacks = Stacks(self.services.get("states"), self.account)
         self.control = Control(self)
 
     # -- what services use (local.service.Cloud) --
@@ -172,7 +169,7 @@ class EmbeddedCloud:
             break
         if not serving.done():
             self.schedules.start()
-            for work in (self._prepare_stacks, self._runtime.warm):
+            for work in (self._stacks.prepare, self._runtime.warm):
                 threading.Thread(target=work, name=work.__name__, daemon=True).start()
             ready()
         try:
@@ -214,22 +211,6 @@ class EmbeddedCloud:
         self.services[own.name] = service
         seam.mount(own.name, own.target_prefix, json_handler(own.name, service))
 
-    def _prepare_stacks(self) -> None:
-        """Get CloudFormation ready while the first requests, which are seldom for it, are answered already."""
-        try:
-            seam.check_stacks()
-            seam.complete_tables()
-            seam.complete_schedules()
-            states = self.services.get("states")
-            if states is not None:
-                root = f"arn:aws:iam::{self.account}:root"
-                provision_state_machines(lambda action, request: states.handle(action, request, root))
-        except Exception as error:
-            logger.critical("no stack can be deployed: %s", error)
-            self._stacks.set_exception(error)
-        else:
-            self._stacks.set_result(None)
-
     def _token_machine(self, token: str) -> str | None:
         find = getattr(self.services.get("states"), "token_machine", None)
         return find(token) if find else None
@@ -237,10 +218,9 @@ class EmbeddedCloud:
     async def _before(self, request: seam.Request) -> seam.Response | None:
         if request.service == "cloudformation":
             try:
-                await asyncio.shield(asyncio.wrap_future(self._stacks))
-            except Exception as error:
-                return error_response("cloudformation", ApiError("InternalFailure", str(error), 500))
-            await self._until_settled(request)
+                await self._stacks.before(request.action, request.body)
+            except ApiError as error:
+                return error_response("cloudformation", error)
         rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body)
         if rule is None:
             return None
@@ -252,15 +232,6 @@ class EmbeddedCloud:
             message = rule.get("message", f"{rule['error']} (a fault on purpose)")
             return error_response(request.service, ApiError(rule["error"], message, int(rule.get("status", 400))))
         return None
-
-    async def _until_settled(self, request: seam.Request) -> None:
-        """Let whoever asks for a stack wait while it changes: the SAM CLI, told "in progress", sleeps for 15 s."""
-        if request.action != "DescribeStacks":
-            return
-        stack = parse_qs(request.body.decode()).get("StackName", [""])[0]
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while stack and seam.stack_is_changing(stack) and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
 
     def _after(self, request: seam.Request, status: int) -> None:
         self.audit.call(request.service, request.action, request.caller_arn, status)
@@ -295,25 +266,11 @@ class EmbeddedCloud:
     def _run_function(
         self, config: dict[str, Any], code: bytes, layers: tuple[bytes, ...], event: Any
     ) -> dict[str, Any]:
-        variables = (config.get("Environment") or {}).get("Variables") or {}
-        name = config.get("FunctionName", "")
-        function = Function(
-            name=name,
-            arn=config.get("FunctionArn", ""),
-            version=config.get("Version", "$LATEST"),
-            handler=config.get("Handler", ""),
-            timeout=float(config.get("Timeout", 3)),
-            memory=int(config.get("MemorySize", 128)),
-            code=code,
-            layers=layers,
-            variables=tuple(sorted((key, str(value)) for key, value in variables.items())),
-            log_group=(config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}",
-            role_arn=config.get("Role", ""),
-        )
+        function = Function.of(config, code, layers)
         started = time.monotonic()
         with self.clock.hold():
             outcome = self._runtime.invoke(function, event)
-        self.audit.invocation(name, time.monotonic() - started, outcome.cold, outcome.error is not None)
+        self.audit.invocation(function.name, time.monotonic() - started, outcome.cold, outcome.error is not None)
         if outcome.throttled:
             return {"throttle": True}
         if outcome.error is not None:

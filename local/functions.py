@@ -44,6 +44,25 @@ class Function:
     log_group: str
     role_arn: str
 
+    @classmethod
+    def of(cls, configuration: dict[str, Any], code: bytes, layers: tuple[bytes, ...]) -> "Function":
+        """The function of a configuration as Lambda's API shows it."""
+        name = configuration.get("FunctionName", "")
+        variables = (configuration.get("Environment") or {}).get("Variables") or {}
+        return cls(
+            name=name,
+            arn=configuration.get("FunctionArn", ""),
+            version=configuration.get("Version", "$LATEST"),
+            handler=configuration.get("Handler", ""),
+            timeout=float(configuration.get("Timeout", 3)),
+            memory=int(configuration.get("MemorySize", 128)),
+            code=code,
+            layers=layers,
+            variables=tuple(sorted((key, str(value)) for key, value in variables.items())),
+            log_group=(configuration.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}",
+            role_arn=configuration.get("Role", ""),
+        )
+
     @property
     def key(self) -> str:
         """What a warm process must have in common with this function to serve it."""
