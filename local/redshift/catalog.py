@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 
+from local.redshift import quoting
 from local.redshift.errors import SqlError
 from local.redshift.requests import check_target, paged
 from local.redshift.results import column_metadata
@@ -66,26 +67,26 @@ def schemas(connection: duckdb.DuckDBPyConnection, pattern: str | None) -> list[
     """Names of schemas that match a LIKE pattern."""
     rows = connection.execute(
         f"SELECT schema_name FROM duckdb_schemas() WHERE database_name IN (current_database(), 'system') "  # noqa: S608
-        f"AND schema_name NOT IN {HIDDEN} AND schema_name LIKE ? ESCAPE '\\' GROUP BY 1 ORDER BY 1",
-        [pattern or "%"],
+        f"AND schema_name NOT IN {HIDDEN} AND schema_name LIKE {quoting.text(pattern or '%')} "
+        "ESCAPE '\\' GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return [row[0] for row in rows]
 
 
 def tables(connection: duckdb.DuckDBPyConnection, schema: str | None, table: str | None) -> list[dict[str, str]]:
     """Tables and views that match LIKE patterns."""
+    schema_like, table_like = quoting.text(schema or "%"), quoting.text(table or "%")
     rows = connection.execute(
         f"""
         SELECT schema_name, table_name, CASE WHEN schema_name IN {SYSTEM} THEN 'SYSTEM TABLE' ELSE 'TABLE' END
         FROM duckdb_tables() WHERE database_name = current_database() AND schema_name NOT IN {HIDDEN}
-        AND schema_name LIKE $schema ESCAPE '\\' AND table_name LIKE $table ESCAPE '\\'
+        AND schema_name LIKE {schema_like} ESCAPE '\\' AND table_name LIKE {table_like} ESCAPE '\\'
         UNION ALL
         SELECT schema_name, view_name, CASE WHEN internal THEN 'SYSTEM VIEW' ELSE 'VIEW' END
         FROM duckdb_views() WHERE database_name = current_database() AND schema_name NOT IN {HIDDEN} AND NOT internal
-        AND schema_name LIKE $schema ESCAPE '\\' AND view_name LIKE $table ESCAPE '\\'
+        AND schema_name LIKE {schema_like} ESCAPE '\\' AND view_name LIKE {table_like} ESCAPE '\\'
         ORDER BY 1, 2
-        """,  # noqa: S608 (constants)
-        {"schema": schema or "%", "table": table or "%"},
+        """  # noqa: S608 (constants and literals)
     ).fetchall()
     return [{"schema": row[0], "name": row[1], "type": row[2]} for row in rows]
 
@@ -96,13 +97,13 @@ def columns(connection: duckdb.DuckDBPyConnection, schema: str | None, table: st
     Raises:
         ApiError: there is no such table.
     """
+    table_is, owner_is = quoting.text(table.lower()), quoting.text((schema or "public").lower())
     rows = connection.execute(
-        """
+        f"""
         SELECT schema_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns()
-        WHERE database_name = current_database() AND table_name = $table AND schema_name = coalesce($schema, 'public')
+        WHERE database_name = current_database() AND table_name = {table_is} AND schema_name = {owner_is}
         ORDER BY column_index
-        """,
-        {"table": table.lower(), "schema": schema.lower() if schema else None},
+        """  # noqa: S608 (literals)
     ).fetchall()
     if not rows:
         raise ApiError("ValidationException", f"Table {schema + '.' if schema else ''}{table} does not exist")
@@ -120,8 +121,9 @@ def columns(connection: duckdb.DuckDBPyConnection, schema: str | None, table: st
 def _lengths(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, int]:
     """How many bytes text columns may hold, from the checks that CREATE TABLE made for them."""
     rows = connection.execute(
-        "SELECT constraint_column_names[1], regexp_extract(expression, 'strlen.*<= (\\d+)', 1) "
-        "FROM duckdb_constraints() WHERE schema_name = ? AND table_name = ? AND constraint_type = 'CHECK'",
-        [schema, table],
+        f"""
+        SELECT constraint_column_names[1], regexp_extract(expression, 'strlen.*<= (\\d+)', 1) FROM duckdb_constraints()
+        WHERE schema_name = {quoting.text(schema)} AND table_name = {quoting.text(table)} AND constraint_type = 'CHECK'
+        """  # noqa: S608 (literals)
     ).fetchall()
     return {name: int(length) for name, length in rows if length}

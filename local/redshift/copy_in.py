@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from local.redshift import quoting
 from local.redshift.errors import Refused, SqlError, redshift_text
 from local.redshift.options import Options, read_options
 from local.redshift.storage import Storage, split
@@ -74,7 +75,7 @@ def run_copy(connection: duckdb.DuckDBPyConnection, copy: Copy, storage: Storage
 
 
 def _identity_columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    literal = _text(table)
+    literal = quoting.text(table)
     rows = connection.execute(f"SELECT name, dflt_value FROM pragma_table_info({literal})").fetchall()  # noqa: S608
     return {name for name, default in rows if default and "rs_identity" in str(default)}
 
@@ -110,7 +111,7 @@ def _insert(
     try:
         given = [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]  # noqa: S608
         selected = _selected(copy, columns, kinds, given, next(iter(files.values())))
-        names = ", ".join(_quoted(name) for name in columns)
+        names = ", ".join(quoting.name(name) for name in columns)
         connection.execute(f"INSERT INTO {copy.table} ({names}) SELECT {selected} FROM {source}")  # noqa: S608
     except duckdb.InterruptException:
         raise
@@ -136,11 +137,11 @@ def _source(options: Options, columns: list[str], paths: list[str]) -> str:
     if options.format == "PARQUET":
         return f"read_parquet({listed}, hive_partitioning = false)"
     if options.format == "JSON":
-        types = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in columns)
+        types = ", ".join(f"{quoting.text(name)}: 'VARCHAR'" for name in columns)
         return f"read_json({listed}, format = 'unstructured', columns = {{{types}}}{compression})"
-    delimiter = _text(options.delimiter or ("," if options.format == "CSV" else "|"))
-    quote = _text(options.quote if options.format == "CSV" else "")
-    types = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in columns)
+    delimiter = quoting.text(options.delimiter or ("," if options.format == "CSV" else "|"))
+    quote = quoting.text(options.quote if options.format == "CSV" else "")
+    types = ", ".join(f"{quoting.text(name)}: 'VARCHAR'" for name in columns)
     fill = ", null_padding = true" if "FILLRECORD" in options.flags else ""
     line = f", new_line = '{_line_end(Path(paths[0]), options)}'"
     # NULLs are made afterwards: to the file an empty field and an empty string are the same, to a column they are not.
@@ -171,13 +172,15 @@ def _selected(copy: Copy, columns: list[str], kinds: dict[str, str], given: list
                 f"Spectrum Scan Error\n  Detail: Unmatched number of columns between table and file. Table columns: "
                 f"{len(columns)}, Data columns: {len(given)}, File name: {first}"
             )
-        return ", ".join(f"CAST({_quoted(one)} AS {kinds[name]})" for one, name in zip(given, columns, strict=True))
+        return ", ".join(
+            f"CAST({quoting.name(one)} AS {kinds[name]})" for one, name in zip(given, columns, strict=True)
+        )
     return ", ".join(_value(name, kinds[name], options) for name in columns)
 
 
 def _value(name: str, kind: str, options: Options) -> str:
     """One column of a text file: what is NULL in it, and what its type is."""
-    value = _quoted(name)
+    value = quoting.name(name)
     if "TRIMBLANKS" in options.flags:
         value = f"rtrim({value})"
     nulls = [options.null] if options.null else []
@@ -186,15 +189,7 @@ def _value(name: str, kind: str, options: Options) -> str:
     if kind != "VARCHAR" and options.format != "JSON":
         value = f"trim({value})"
     for null in nulls:
-        value = f"nullif({value}, {_text(null)})"
+        value = f"nullif({value}, {quoting.text(null)})"
     if "BLANKSASNULL" in options.flags:
         value = f"CASE WHEN trim({value}) = '' THEN NULL ELSE {value} END"
     return f"CAST({value} AS {kind})"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

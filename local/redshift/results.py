@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from local.redshift import quoting
 from local.redshift.errors import SqlError
 from local.redshift.translate import Query
 
@@ -74,7 +75,7 @@ def cast_query(query: Query, types: list[tuple[str, str]], as_text: set[str], mo
     inner = [f"c{number}" for number in range(len(types))]  # names may be given twice, places not
     selected = []
     for place, (name, kind) in zip(inner, types, strict=True):
-        quoted = '"' + name.replace('"', '""') + '"'
+        quoted = quoting.name(name)
         target = "VARCHAR" if kind in as_text else kind if kind in SUM_TYPES else ""
         selected.append(f"CAST({place} AS {target}) AS {quoted}" if target else f"{place} AS {quoted}")
     if not more and not any(column.startswith("CAST") for column in selected):

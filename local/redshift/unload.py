@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from local.redshift import quoting
 from local.redshift.errors import SqlError
 from local.redshift.options import Options, read_options
 from local.redshift.results import cast_query, column_types
@@ -95,15 +96,14 @@ def _write(connection: duckdb.DuckDBPyConnection, unload: Unload, folder: Path) 
     slices = "0" if one_stream else f"(row_number() OVER ()) % {SLICES}"
     query = cast_query(unload.query, columns, AS_TEXT, f", {slices} AS {SLICE}")
     if options.include_partitions:
-        hidden = ", ".join(f"{_quoted(name)} AS {_quoted('rs_by_' + name)}" for name in options.partition_by)
+        hidden = ", ".join(f"{quoting.name(name)} AS {quoting.name('rs_by_' + name)}" for name in options.partition_by)
         query = f"SELECT *, {hidden} FROM ({query}) AS unloaded"  # noqa: S608
     by = [f"rs_by_{name}" if options.include_partitions else name for name in options.partition_by] + [SLICE]
     if options.format == "JSON":  # DuckDB's own JSON writer cannot partition; a column of finished lines can
         kept = [name for name in names if options.include_partitions or name not in options.partition_by]
-        fields = ", ".join(f"{_quoted(name)} := {_quoted(name)}" for name in kept)
-        query = (
-            f"SELECT to_json(struct_pack({fields})) AS line, {', '.join(map(_quoted, by))} FROM ({query}) AS unloaded"  # noqa: S608
-        )
+        fields = ", ".join(f"{quoting.name(name)} := {quoting.name(name)}" for name in kept)
+        rest = ", ".join(map(quoting.name, by))
+        query = f"SELECT to_json(struct_pack({fields})) AS line, {rest} FROM ({query}) AS unloaded"  # noqa: S608
     folder.mkdir(parents=True)
     if one_stream and not options.partition_by:
         query = f"SELECT * EXCLUDE ({SLICE}) FROM ({query}) AS unloaded"  # noqa: S608
@@ -115,7 +115,7 @@ def _write(connection: duckdb.DuckDBPyConnection, unload: Unload, folder: Path) 
         else:
             target = target / "data_0"
     else:
-        target, layout = folder, f", PARTITION_BY ({', '.join(map(_quoted, by))}), OVERWRITE_OR_IGNORE"
+        target, layout = folder, f", PARTITION_BY ({', '.join(map(quoting.name, by))}), OVERWRITE_OR_IGNORE"
         if options.max_file_bytes < 6 * 2**30:
             layout += f", FILE_SIZE_BYTES {options.max_file_bytes}"
     connection.execute(f"COPY ({query}) TO '{target}' ({_format(options)}{layout})")
@@ -172,7 +172,3 @@ def _manifest(connection: duckdb.DuckDBPyConnection, unload: Unload, entries: li
         "meta": {"content_length": sum(entry["meta"]["content_length"] for entry in entries), "record_count": rows},
         "author": {"name": "Amazon Redshift", "version": "1.0.0"},
     }
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
