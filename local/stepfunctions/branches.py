@@ -25,20 +25,15 @@ async def parallel_state(strand: Strand, state: asl.Parallel, value: Any, text: 
         text = dumps(value)
     else:
         original = value
-    strand.previous = started = history.add("ParallelStateStarted", strand.previous)
-    parts = strand.place.setdefault("parts", {})
-    strand.children = [
-        strand.child(started, strand.context, parts.setdefault(str(i), {})) for i in range(len(state.branches))
-    ]
+    started, parts = begin(strand, len(state.branches), "ParallelStateStarted")
+    strand.children = [strand.child(started, strand.context, part["place"]) for part in parts]
 
     async def branch(index: int) -> Any:
-        inner = strand.children[index]
-        if "output" in inner.place:
-            return inner.place["output"]
-        output, _ = await interpreter.walk(inner, state.branches[index], value, text)
-        inner.place["output"] = output
-        strand.previous = inner.previous
-        return output
+        inner, part = strand.children[index], parts[index]
+        if "output" not in part:
+            part["output"], _ = await interpreter.walk(inner, state.branches[index], value, text)
+            strand.previous = inner.previous
+        return part["output"]
 
     failure = Failure()
     work = [failure.noted(i, branch) for i in range(len(state.branches))]
@@ -51,7 +46,6 @@ async def parallel_state(strand: Strand, state: asl.Parallel, value: Any, text: 
                 aborted(child, strand.previous)
         raise
     history.add("ParallelStateSucceeded", strand.previous)
-    strand.place.pop("parts", None)
     return finish(strand, state, state.next, original, results, result=results)
 
 
@@ -60,13 +54,14 @@ async def inline_map(strand: Strand, state: asl.Map, value: Any, text: str) -> O
     history = strand.run.history
     items = items_of(strand, state, value)
     limit = min(integer(strand, state.max_concurrency, value) or MAX_CONCURRENCY, MAX_CONCURRENCY)
-    strand.previous = last = history.add("MapStateStarted", strand.previous, {"length": len(items)})
-    parts = strand.place.setdefault("parts", {})
-    strand.children = [strand.child(0, strand.context, parts.setdefault(str(i), {})) for i in range(len(items))]
-    todo = [i for i in range(len(items)) if "output" not in parts[str(i)]]
+    last, parts = begin(strand, len(items), "MapStateStarted", {"length": len(items)})
+    strand.children = [strand.child(part.get("started", 0), strand.context, part["place"]) for part in parts]
+    todo = [i for i, part in enumerate(parts) if "output" not in part]
 
     def start(index: int, previous: int) -> None:
-        strand.children[index].previous = history.add("MapIterationStarted", previous, named(index))
+        if not strand.children[index].previous:  # an iteration that is redriven does not start again
+            started = history.add("MapIterationStarted", previous, named(index))
+            strand.children[index].previous = parts[index]["started"] = started
 
     def named(index: int) -> dict[str, Any]:
         return {"name": state.name, "index": index}
@@ -74,12 +69,10 @@ async def inline_map(strand: Strand, state: asl.Map, value: Any, text: str) -> O
     async def iteration(index: int) -> Any:
         nonlocal last
         inner = strand.children[index]
-        if not inner.previous:
-            start(index, last)
+        start(index, last)
         inner.context = {**strand.context, "Map": map_context(items, index)}
         item = items[index] if state.selector is MISSING else inner.evaluate(state.selector, value)
-        output, _ = await interpreter.walk(inner, state.processor, item, dumps(item))
-        inner.place["output"] = output
+        parts[index]["output"], _ = await interpreter.walk(inner, state.processor, item, dumps(item))
         last = inner.previous
         strand.previous = history.add("MapIterationSucceeded", inner.previous, named(index))
 
@@ -91,15 +84,29 @@ async def inline_map(strand: Strand, state: asl.Map, value: Any, text: str) -> O
     except StateFailure as error:
         strand.previous = strand.children[failure.index].previous
         if error.error != errors.RUNTIME and not isinstance(error, EvaluationError):
-            for index in (i for i in todo if strand.children[i].previous and "output" not in parts[str(i)]):
+            for index in (i for i in todo if strand.children[i].previous and "output" not in parts[i]):
                 kind = "MapIterationFailed" if index == failure.index else "MapIterationAborted"
                 history.add(kind, strand.previous, named(index))
                 aborted(strand.children[index], strand.previous)
         raise
     history.add("MapStateSucceeded", strand.previous)
-    results = [parts[str(i)]["output"] for i in range(len(items))]
-    strand.place.pop("parts", None)
+    results = [part["output"] for part in parts]
     return finish(strand, state, state.next, value, results, result=results)
+
+
+def begin(
+    strand: Strand, count: int, event: str, details: dict[str, Any] | None = None
+) -> tuple[int, list[dict[str, Any]]]:
+    """Start the parts of a state, or take them up again on a redrive: the id of `event`, and what is known of each.
+
+    A part has the `place` where its strand stands and, once it succeeded, its `output`.
+    """
+    place = strand.place
+    if "started" not in place:
+        place["started"] = strand.run.history.add(event, strand.previous, details)
+        place["parts"] = [{"place": {}} for _ in range(count)]
+        strand.previous = place["started"]
+    return place["started"], place["parts"]
 
 
 class Failure:

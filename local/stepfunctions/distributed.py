@@ -33,13 +33,13 @@ async def map_state(strand: Strand, state: asl.Map, value: Any, text: str) -> Ou
     items = None if state.reader else branches.items_of(strand, state, value)
     engine, history = strand.run.engine, strand.run.history
     run = resume(strand) or MapRun.start(strand, state, value)
-    history_length = len(items) if items is not None else 0
-    strand.previous = history.add("MapStateStarted", strand.previous, {"length": history_length})
     if run.redrives:
         details = {"mapRunArn": run.arn, "redriveCount": run.redrives}
-        strand.previous = history.add("MapRunRedriven", strand.previous, details)
+        strand.previous = history.add("MapRunRedriven", strand.place["started"], details)
     else:
-        strand.previous = history.add("MapRunStarted", strand.previous, {"mapRunArn": run.arn})
+        length = len(items) if items is not None else 0
+        strand.place["started"] = history.add("MapStateStarted", strand.previous, {"length": length})
+        strand.previous = history.add("MapRunStarted", strand.place["started"], {"mapRunArn": run.arn})
     strand.place["map_run"] = run.arn
     engine.map_runs[run.arn] = run
     started = strand.previous

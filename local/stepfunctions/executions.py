@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.stepfunctions.history import TOO_LONG
 from local.stepfunctions.strand import iso
 
 REDRIVABLE = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
@@ -35,6 +36,7 @@ class Execution:
     express: bool = False
     redrives: int = 0
     redriven: float | None = None
+    redrive_tokens: dict[str, float] = field(default_factory=dict)  # clientToken → redriveDate
     place: dict[str, Any] = field(default_factory=dict)
     revision: str = ""
     trace: str | None = None
@@ -73,6 +75,8 @@ class Execution:
             return "NOT_REDRIVABLE", "Execution is past its redrivable period"
         if self.redrives >= MAX_REDRIVES:
             return "NOT_REDRIVABLE", "Execution has reached the maximum number of redrives"
+        if self.cause == TOO_LONG:
+            return "NOT_REDRIVABLE", "Execution has exceeded the maximum history event limit"
         return "REDRIVABLE", None
 
     def describe(self, now: float) -> dict[str, Any]:

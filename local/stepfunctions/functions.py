@@ -12,10 +12,12 @@ import uuid as identifiers
 from typing import Any
 
 from jsonata import Jsonata
+from jsonata.functions import Functions
 from jsonata.utils import Utils
 
 from local.stepfunctions.limits import LIMIT, OutOfBounds
 
+PADDING = 262_144  # characters that one $pad may add
 RANGE = 360_145  # elements that $range may make before an expression's memory is spent
 
 
@@ -96,9 +98,20 @@ def number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+class Bounded:
+    """Functions of JSONata itself that Step Functions lets do less."""
+
+    @staticmethod
+    def pad(string: Any, width: Any, char: Any) -> Any:
+        """`$pad(string, width, char)`, at most 262,144 characters added."""
+        if number(width) and isinstance(string, str) and abs(width) - len(string) > PADDING:
+            raise OutOfBounds(LIMIT)
+        return Functions.pad(string, width, char)
+
+
 BOUND: dict[str, Any] = {
     name: Jsonata.JLambda(function)
     for name, function in {
         "partition": partition, "range": span, "hash": digest, "random": random, "uuid": uuid, "parse": parse,
     }.items()
-} | {"eval": None}  # fmt: skip
+} | {"eval": None, "pad": Jsonata.JNativeFunction("pad", "<s-ns?:s>", Bounded, "pad")}  # fmt: skip

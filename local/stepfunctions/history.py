@@ -11,6 +11,7 @@ from local.stepfunctions.errors import ExecutionEnded
 
 MAX_EVENTS = 25_000  # of one execution; event 25,000 is the one that says it failed
 MAX_DATA = 256 * 1024  # bytes of a state's input or output
+TOO_LONG = f"The execution reached the maximum number of history events ({MAX_EVENTS})."
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -44,9 +45,7 @@ class History:
         """
         number = len(self.events) + 1
         if number >= MAX_EVENTS and not kind.startswith("Execution"):
-            raise ExecutionEnded(
-                errors.RUNTIME, f"The execution reached the maximum number of history events ({MAX_EVENTS})."
-            )
+            raise ExecutionEnded(errors.RUNTIME, TOO_LONG)
         event: dict[str, Any] = {
             "timestamp": self._clock.time(),
             "type": kind,

@@ -14,7 +14,7 @@ from local.stepfunctions.errors import ExecutionEnded, StateFailure
 from local.stepfunctions.history import dumps
 from local.stepfunctions.jsonata import EvaluationError, Template
 from local.stepfunctions.recovery import Retries, catcher_for
-from local.stepfunctions.strand import Outcome, RuntimeFailure, Strand, finish, integer, iso
+from local.stepfunctions.strand import Outcome, RuntimeFailure, Strand, VariableLimitError, finish, integer, iso
 
 
 async def walk(strand: Strand, program: Program, value: Any, text: str) -> tuple[Any, str]:
@@ -24,7 +24,7 @@ async def walk(strand: Strand, program: Program, value: Any, text: str) -> tuple
         StateFailure: a state failed and nothing caught it.
     """
     name: str | None = strand.place.get("state", program.start_at)
-    if strand.place:
+    if strand.place:  # a redrive
         value = strand.place["input"]
         text = dumps(value)
         strand.variables = strand.place["variables"]
@@ -46,12 +46,18 @@ async def walk(strand: Strand, program: Program, value: Any, text: str) -> tuple
 async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
     """Enter a state, run it with its retries and catchers, and leave it."""
     run = strand.run
-    about: dict[str, Any] = {"Name": state.name, "EnteredTime": iso(run.clock.time())}
+    place = strand.place
+    strand.came_from = strand.previous
+    if "entered" not in place:
+        place["entered"] = strand.previous = run.history.entered(state.type, strand.previous, state.name, text)
+        place["time"] = iso(run.clock.time())
+    elif not isinstance(state, asl.Fail):  # a redriven state is not entered again; its events follow from its entry
+        strand.previous = place["entered"]
+    about: dict[str, Any] = {"Name": state.name, "EnteredTime": place["time"]}
     if isinstance(state, RETRYING):
         about["RetryCount"] = 0
     strand.context = {**strand.context, "State": about}
-    strand.came_from = strand.previous
-    strand.previous = strand.entered = run.history.entered(state.type, strand.previous, state.name, text)
+    strand.entered = place["entered"]
     strand.open = state.type
     retries = Retries(state.retry)
     while True:
@@ -65,7 +71,8 @@ async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
             delay = retries.delay(failed)
             if delay is not None:
                 await run.clock.sleep(delay)
-                strand.place.pop("parts", None)  # a retry starts the state anew; only a redrive keeps what succeeded
+                for kept in ("started", "parts", "map_run"):  # a retry starts anew; a redrive keeps what succeeded
+                    place.pop(kept, None)
                 strand.context = {**strand.context, "State": {**about, "RetryCount": retries.count}}
                 continue
             if isinstance(state, asl.Map | asl.Parallel) and failed.error != errors.RUNTIME:
@@ -86,15 +93,19 @@ def said(strand: Strand, state: State, failure: StateFailure) -> StateFailure:
     """The failure as it leaves the state: faults of the state itself say where they happened."""
     if not isinstance(failure, OWN_FAULTS):
         return failure
-    where = f"An error occurred while executing the state '{state.name}' (entered at the event id #{strand.entered})."
-    failed = StateFailure(failure.error, f"{where} {failure.cause}")
+    failed: StateFailure = failure
+    if not isinstance(failure, VariableLimitError):
+        where = f"An error occurred while executing the state '{state.name}' (entered at the event id"
+        failed = StateFailure(failure.error, f"{where} #{strand.entered}). {failure.cause}")
     if isinstance(failure, EvaluationError):
         details = {"error": failed.error, "cause": failed.cause, "state": state.name}
         if failure.location is not None:
             details["location"] = failure.location
         # What fails on entering a state follows, for AWS, from what led to the state.
-        previous = strand.came_from if strand.previous == strand.entered else strand.previous
-        strand.previous = strand.run.history.add("EvaluationFailed", previous, details)
+        on_entry = strand.previous == strand.entered and not isinstance(failure, VariableLimitError)
+        strand.previous = strand.run.history.add(
+            "EvaluationFailed", strand.came_from if on_entry else strand.previous, details
+        )
     return failed
 
 
@@ -145,8 +156,7 @@ async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> 
                 "The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: "
                 f"{stamp}"
             ) from None
-    due = strand.place.setdefault("due", now + seconds)  # a redriven wait ends when it would have
-    await strand.run.clock.sleep(max(0.0, due - now))
+    await strand.run.clock.sleep(max(0.0, seconds))
     return finish(strand, state, state.next, value, value)
 
 
@@ -159,10 +169,8 @@ async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str)
         if holds:
             return finish(strand, rule, rule.next, value, value)
     if state.default is None:
-        raise RuntimeFailure(
-            "Failed to transition out of the state. The state's choices do not match, and it has no Default.",
-            errors.NO_CHOICE,
-        )
+        # AWS reports this as States.Runtime, whatever the guide says of States.NoChoiceMatched.
+        raise RuntimeFailure("Failed to transition out of the state. The state does not point to a next state.")
     return finish(strand, state, state.default, value, value)
 
 

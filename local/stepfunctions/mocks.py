@@ -29,10 +29,15 @@ def refused(message: str) -> ApiError:
     return ApiError("ValidationException", message)
 
 
-def check(state: dict[str, Any], request: dict[str, Any], mock: dict[str, Any]) -> None:
+def check(state: dict[str, Any], request: dict[str, Any], mock: dict[str, Any] | None) -> None:
     """Refuse a mock that the state, as written, cannot have, and a state that cannot be tested without one."""
     kind = state.get("Type")
-    if mock:
+    settings = request.get("stateConfiguration") or {}
+    if kind != "Map" and "mapIterationFailureCount" in settings:
+        raise refused("MapIterationFailureCount is only supported when testing a Map state.")
+    if kind == "Map" and mock is not None and "ItemReader" in state and "mapItemReaderData" not in settings:
+        raise refused("ItemReader data must be specified when testing a Map state with ItemReader specified.")
+    if mock is not None:
         if kind not in MOCKABLE:
             raise refused(f"State type '{kind}' is not supported when a mock is specified")
         if "result" in mock and "errorOutput" in mock:
@@ -41,6 +46,10 @@ def check(state: dict[str, Any], request: dict[str, Any], mock: dict[str, Any]) 
             raise refused("TestState does not support RevealSecrets when a mock is specified.")
         if "result" in mock:
             result(state, mock)
+        elif "errorOutput" not in mock:
+            raise refused("One of the following fields is required for a test mock: [result, errorOutput].")
+        elif not mock["errorOutput"].get("error"):
+            raise refused("An error was not specified in the mocked error output.")
         return
     if kind in ("Map", "Parallel"):
         raise ApiError(
@@ -79,6 +88,8 @@ def result(state: dict[str, Any], mock: dict[str, Any]) -> None:
             raise refused("Mocked result must contain the same number of items as number of Parallel branches.")
     mode = mock.get("fieldValidationMode", "STRICT")
     resource = resource_of(state)
+    if resource is not None and resource.function is None and not resource.mode and not isinstance(value, dict):
+        raise refused("Mocked result must be a valid JSON object.")
     if resource is not None and mode != "NONE" and resource.function is None and not resource.mode:
         output = sdk.operation(resource.client, resource.action).output_shape
         if output is not None and isinstance(value, dict):
@@ -96,7 +107,7 @@ def fields(shape: Shape, value: Any, name: str, strict: bool, java: bool) -> Non
             if shown(required, java) not in value:
                 raise invalid(f"Required field '{shown(required, java)}' is missing")
         for key, part in value.items():
-            if key in members and not (shape.name == "InvocationResponse" and key == "Payload"):
+            if key in members:
                 fields(members[key][1], part, key, strict, java)
     elif shape.type_name == "list":
         for part in value:
@@ -149,12 +160,12 @@ def error(mock: dict[str, Any]) -> StateFailure:
 
 
 def context(
-    request: dict[str, Any], value: Any, state: dict[str, Any], load: Callable[[str, str], Any]
+    request: dict[str, Any], value: Any, state: dict[str, Any], load: Callable[[str, str], Any], owner: str
 ) -> dict[str, Any]:
-    """`$states.context`: made up, or as the request gives it."""
+    """`$states.context`: made up, or as the request gives it; `owner` is region and account."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     name, machine = str(uuid.uuid4()), str(uuid.uuid4())
-    prefix = "arn:aws:states:us-east-1:000000000000"
+    prefix = f"arn:aws:states:{owner}"
     made: dict[str, Any] = {
         "Execution": {
             "Id": f"{prefix}:express:{machine}:{name}", "Input": value, "Name": name,

@@ -30,7 +30,9 @@ def map_fields(reader: Reader, raw: dict[str, Any], where: str, language: str) -
     if mode not in ("INLINE", "DISTRIBUTED"):
         reader.wrong("The field 'Mode' must be 'INLINE' or 'DISTRIBUTED'", f"{at}/ProcessorConfig/Mode")
     child = config.get("ExecutionType", "STANDARD")
-    if mode == "DISTRIBUTED" and config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
+    if mode == "DISTRIBUTED" and "ExecutionType" not in config:
+        reader.wrong("These fields are required: [ExecutionType]", f"{at}/ProcessorConfig")
+    elif mode == "DISTRIBUTED" and child not in ("STANDARD", "EXPRESS"):
         reader.wrong("The field 'ExecutionType' must be 'STANDARD' or 'EXPRESS'", f"{at}/ProcessorConfig/ExecutionType")
     reader.only(config, {"Mode", "ExecutionType"}, f"{at}/ProcessorConfig")
     if mode == "INLINE":

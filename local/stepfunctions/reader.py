@@ -76,7 +76,11 @@ def open_items(client: Any, source: asl.Reader, arguments: dict[str, Any], point
     stream = gzip.GzipFile(fileobj=body) if str(arguments.get("Key", "")).endswith(".gz") else body
     if source.input_type == "MANIFEST":
         return inventory(client, json.loads(stream.read()))
-    text = io.TextIOWrapper(io.BufferedReader(Raw(stream)), "utf-8-sig")
+    return parsed(io.TextIOWrapper(io.BufferedReader(Raw(stream)), "utf-8-sig"), source, pointer)
+
+
+def parsed(text: io.TextIOBase, source: asl.Reader, pointer: str) -> Iterator[Any]:
+    """The items in a text file of JSON, JSON Lines or CSV."""
     if source.input_type == "JSONL":
         return (json.loads(line) for line in text if line.strip())
     if source.input_type == "CSV":

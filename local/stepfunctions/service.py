@@ -81,7 +81,7 @@ class StepFunctions:
         })  # fmt: skip
 
     async def _test_state(self, request: dict[str, Any]) -> dict[str, Any]:
-        return await test_state(self._engine, request)
+        return await test_state(self._engine, request, f"{self._region}:{self._account}")
 
     async def _start_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         machine, version_arn, alias_arn = self._machines.resolve(request.get("stateMachineArn", ""))
@@ -157,10 +157,18 @@ class StepFunctions:
 
     async def _redrive_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._execution(request)
+        if execution.map_run:
+            raise ApiError("ValidationException", "Labeled Execution ARNs are not supported for this API")
+        token = request.get("clientToken")
+        if token in execution.redrive_tokens:
+            return {"redriveDate": execution.redrive_tokens[token]}
         now = self._clock.time()
         status, reason = execution.redrive_status(now)
         if status != "REDRIVABLE":
-            raise ApiError("ExecutionNotRedrivable", f"Execution is not redrivable: '{reason or status}'")
+            raise ApiError("ExecutionNotRedrivable", f"Execution {execution.arn} invalid for redrive as: {reason}")
+        if token:
+            kept = list(execution.redrive_tokens.items())[-9:]  # the last ten are remembered
+            execution.redrive_tokens = dict([*kept, (token, now)])
         events = self._store.history(execution.arn)
         execution.status, execution.stopped = "RUNNING", None
         execution.error = execution.cause = execution.output = None

@@ -11,10 +11,12 @@ from local.stepfunctions import errors
 from local.stepfunctions.definition import MISSING
 from local.stepfunctions.errors import StateFailure
 from local.stepfunctions.history import MAX_DATA, History, data_size, dumps
-from local.stepfunctions.jsonata import Expression, Template, render
+from local.stepfunctions.jsonata import EvaluationError, Expression, Template, render
 
 if TYPE_CHECKING:
     from local.stepfunctions.engine import Engine
+
+MAX_VARIABLES = 10 * 1024 * 1024  # bytes of all variables of an execution
 
 
 @dataclass(slots=True)
@@ -85,8 +87,7 @@ def finish(strand: Strand, source: Any, target: str | None, value: Any, default:
     scope = strand.states(value, **more)
     if source.assign is not MISSING:
         assigned = render(source.assign, scope)
-        if data_size(dumps(assigned)) > MAX_DATA:
-            raise RuntimeFailure("The size of the variables assigned in one state exceeds 256 KiB.", errors.DATA_LIMIT)
+        bounded(strand, assigned)
     output = default if source.output is MISSING else render(source.output, scope)
     text = dumps(output)
     if data_size(text) > MAX_DATA:
@@ -96,6 +97,44 @@ def finish(strand: Strand, source: Any, target: str | None, value: Any, default:
             "number of bytes service limit.",
         )
     return Outcome(output, text, target, assigned)
+
+
+class VariableLimitError(EvaluationError):
+    """Variables larger than their limits, which AWS reports like an expression that failed."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause, "Assign")
+        self.error = errors.DATA_LIMIT
+
+
+def bounded(strand: Strand, assigned: dict[str, Any]) -> None:
+    """Refuse variables beyond 256 KiB each, 256 KiB a state, 10 MiB in all.
+
+    Source: developer guide, "Passing data between states with variables".
+    """
+    name, total = strand.context["State"]["Name"], 0
+    for key, value in assigned.items():
+        size = data_size(dumps(value))
+        total += size
+        if size > MAX_DATA:
+            raise VariableLimitError(
+                f"Variable size limit exceeded. Variable '{key}' in state '{name}' was assigned {size} bytes."
+            )
+        if total > MAX_DATA:
+            raise VariableLimitError(
+                f"State total variable size limit exceeded. Variable '{key}' in state '{name}' was assigned {size} "
+                "bytes, which caused the size of variables assigned in the state to exceed its limit by "
+                f"{total - MAX_DATA} bytes."
+            )
+    known = {**strand.variables, **assigned}
+    if len(known) * MAX_DATA <= MAX_VARIABLES:
+        return
+    over = sum(data_size(dumps(value)) for value in known.values()) - MAX_VARIABLES
+    if over > 0:
+        raise VariableLimitError(
+            f"Execution total variable size limit exceeded. State '{name}' assigned variables that exceed the total "
+            f"execution limit by {over} bytes."
+        )
 
 
 def integer(strand: Strand, template: Template, value: Any, low: int = 0) -> int | None:

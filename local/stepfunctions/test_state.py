@@ -5,13 +5,13 @@ Source: API reference, TestState, and the developer guide, "Testing state machin
 
 from __future__ import annotations
 
-import contextlib
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
 from local.service import ApiError
 from local.stepfunctions import definition as asl
-from local.stepfunctions import errors, interpreter, mocks
+from local.stepfunctions import distributed, errors, interpreter, mocks, reader
 from local.stepfunctions.branches import items_of
 from local.stepfunctions.definition import MISSING, State
 from local.stepfunctions.errors import StateFailure
@@ -28,21 +28,22 @@ if TYPE_CHECKING:
 EXCEEDED = "The specified tolerated failure threshold was exceeded"
 
 
-async def test_state(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
-    """Answer TestState.
+async def test_state(engine: Engine, request: dict[str, Any], owner: str) -> dict[str, Any]:
+    """Answer TestState; `owner` is region and account, as ARNs have them.
 
     Raises:
         ApiError: ValidationException or InvalidDefinition, where AWS refuses the request.
     """
     raw = find(request)
-    mock = request.get("mock") or {}
+    mock = request.get("mock")
     settings = request.get("stateConfiguration") or {}
     mocks.check(raw, request, mock)
+    mock = mock or {}
     state = read(request, raw)
     text = request.get("input", "{}")
     value = load(text, "input")
     variables = load(request.get("variables", "{}"), "variables")
-    context = mocks.context(request, value, raw, load)
+    context = mocks.context(request, value, raw, load, owner)
     strand = Strand(
         Run(engine, engine.clock, History(engine.clock), request.get("roleArn", ""), "", "", context),
         variables, 0, context,
@@ -50,7 +51,7 @@ async def test_state(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     inspection: dict[str, Any] = {"input": text}
     if variables:
         inspection["variables"] = variables
-    about: dict[str, Any] = {"Name": state.name, "EnteredTime": iso(engine.clock.time())}
+    about: dict[str, Any] = {"Name": "StateName", "EnteredTime": iso(engine.clock.time())}
     if isinstance(state, interpreter.RETRYING):
         about["RetryCount"] = settings.get("retrierRetryCount", 0)
     if "context" not in request:
@@ -97,9 +98,9 @@ def search(program: dict[str, Any], name: str) -> dict[str, Any] | None:
 def read(request: dict[str, Any], raw: dict[str, Any]) -> State:
     """The state, typed; a whole machine must be right as a whole."""
     problems = parse(request["definition"]).problems if "stateName" in request else ()
-    reader = Reader()
-    state = reader.state(request.get("stateName", "StateName"), raw, "", raw["QueryLanguage"])
-    problems = (*problems, *reader.problems)
+    typed = Reader()
+    state = typed.state(request.get("stateName", "StateName"), raw, "", raw["QueryLanguage"])
+    problems = (*problems, *typed.problems)
     if problems or state is None:
         said = ", ".join(problem.sentence() for problem in problems)
         raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
@@ -159,14 +160,24 @@ async def run(
         return await interpreter.BEHAVIOUR[type(state)](strand, state, value, text)
     if isinstance(state, asl.Task):
         return await task(strand, state, value, mock, seen)
+    bad = settings.get("mapIterationFailureCount", 0)
+    count = 0
     if isinstance(state, asl.Map):
-        look_at_map(strand, state, value, settings, seen)
+        count = await look_at_map(strand, state, value, settings, seen)
+        if bad > count:
+            raise mocks.refused(
+                "Map iteration failure count must be less than or equal to the number of Map iterations"
+            )
     elif state.arguments is not MISSING:
         seen["afterArguments"] = dumps(strand.evaluate(state.arguments, value))
     if "errorOutput" in mock:
         raise mocks.error(mock)
-    if isinstance(state, asl.Map) and exceeded(strand, state, value, settings):
-        raise StateFailure(errors.THRESHOLD, EXCEEDED)
+    if isinstance(state, asl.Map):
+        if exceeded(strand, state, value, count, bad):
+            raise StateFailure(errors.THRESHOLD, EXCEEDED)
+        result = json.loads(mock["result"])
+        if isinstance(result, list) and len(result) != count:
+            raise mocks.refused("Input array does not equal the mocked result array's size")
     return mocked(strand, state, value, mock)
 
 
@@ -197,37 +208,45 @@ def mocked(strand: Strand, state: State, value: Any, mock: dict[str, Any]) -> Ou
     return done
 
 
-def look_at_map(strand: Strand, state: asl.Map, value: Any, settings: dict[str, Any], seen: dict[str, Any]) -> None:
-    """What TestState shows of a Map."""
+async def look_at_map(
+    strand: Strand, state: asl.Map, value: Any, settings: dict[str, Any], seen: dict[str, Any]
+) -> int:
+    """Show what TestState shows of a Map; returns the number of its iterations."""
     if state.reader is None:
         items = items_of(strand, state, value)
-        if state.items is not MISSING:
-            seen["afterItems"] = dumps(items)
-        if state.selector is not MISSING:
-            inner = Strand(strand.run, strand.variables, 0, strand.context)
-            made = []
-            for index, item in enumerate(items):
-                inner.context = {**strand.context, "Map": {"Item": {"Index": index, "Value": item}}}
-                made.append(inner.evaluate(state.selector, value))
-            seen["afterItemSelector"] = dumps(made)
-    seen.pop("afterItems", None)  # the API has no member for it
+    else:
+        pointer = "" if state.reader.pointer is MISSING else str(strand.evaluate(state.reader.pointer, value))
+        items = list(reader.parsed(io.StringIO(settings["mapItemReaderData"]), state.reader, pointer))
+        if pointer:
+            seen["afterItemsPointer"] = dumps(items)
+    count = len(items)
+    if state.selector is not MISSING:
+        made = [item async for _, item in distributed.selected(strand, state, value, items)]
+        seen["afterItemSelector"] = listed(made)
+    if state.batcher is not None:
+        frames = [json.loads(text) async for _, text in distributed.batches(strand, state, value, items)]
+        count = len(frames)
+        seen["afterItemBatcher"] = listed([{**frame, "Items": [dumps(i) for i in frame["Items"]]} for frame in frames])
     seen["maxConcurrency"] = integer(strand, state.max_concurrency, value) or 0
     if state.tolerated_count is not MISSING:
         seen["toleratedFailureCount"] = integer(strand, state.tolerated_count, value)
     if state.tolerated_percentage is not MISSING:
         seen["toleratedFailurePercentage"] = percentage(strand, state, value)
+    return count
 
 
-def exceeded(strand: Strand, state: asl.Map, value: Any, settings: dict[str, Any]) -> bool:
-    """Whether the failed iterations that the request tells of are more than the state tolerates."""
-    bad = settings.get("mapIterationFailureCount", 0)
+def listed(values: list[Any]) -> str:
+    """JSON values as TestState lists them."""
+    return "[" + ", ".join(dumps(value) for value in values) + "]"
+
+
+def exceeded(strand: Strand, state: asl.Map, value: Any, count: int, bad: int) -> bool:
+    """Whether `bad` failed iterations of `count` are more than the state tolerates."""
     tolerated = integer(strand, state.tolerated_count, value)
     if tolerated is not None and bad > tolerated:
         return True
     share = percentage(strand, state, value)
-    with contextlib.suppress(StateFailure):
-        return bool(share and state.reader is None and bad * 100 > share * len(items_of(strand, state, value)))
-    return False
+    return bool(share and bad * 100 > share * count)
 
 
 def failed(

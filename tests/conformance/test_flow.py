@@ -97,7 +97,7 @@ CASES = [
         history="""
 1 <0 ExecutionStarted input={} roleArn=<role>
 2 <0 ChoiceStateEntered input={} name=C
-3 <2 ExecutionFailed cause=An error occurred while executing the state 'C' (entered at the event id #2). Failed to transition out of the state. The state's choices do not match, and it has no Default. error=States.NoChoiceMatched
+3 <2 ExecutionFailed cause=An error occurred while executing the state 'C' (entered at the event id #2). Failed to transition out of the state. The state does not point to a next state. error=States.Runtime
 """,
     ),
     Case(

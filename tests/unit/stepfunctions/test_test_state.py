@@ -43,7 +43,7 @@ def test_info_shows_the_outcome_debug_also_the_way_there() -> None:
 
 
 def test_a_mocked_result() -> None:
-    mock = {"result": '{"StatusCode": 200, "Payload": {"z": 8}}'}
+    mock = {"result": '{"StatusCode": 200, "Payload": {"z": 8}}', "fieldValidationMode": "NONE"}
     answer = ask(
         {**TASK, "Output": "{% $states.result.Payload.z %}"}, variables='{"v": 3}', mock=mock, inspectionLevel="TRACE"
     )
@@ -169,3 +169,60 @@ def test_refusals(definition: dict[str, Any], request_: dict[str, Any], said: st
 @pytest.mark.parametrize("mode", ["PRESENT", "NONE"])
 def test_a_mock_need_not_be_whole(mode: str) -> None:
     assert ask(START, mock={"result": "{}", "fieldValidationMode": mode})["status"] == "SUCCEEDED"
+
+
+def test_a_mock_must_look_like_what_it_stands_for() -> None:
+    def said(state: dict[str, Any], mock: dict[str, Any], **more: Any) -> str:
+        with pytest.raises(ApiError) as refused:
+            ask(state, mock=mock, **more)
+        return refused.value.message
+
+    assert said(TASK, {}, variables='{"v": 3}').startswith("One of the following fields is required for a test mock")
+    assert said(TASK, {"errorOutput": {}}) == "An error was not specified in the mocked error output."
+    assert said(TASK, {"result": "null"}) == "Mocked result must be a valid JSON object."
+    assert said(TASK, {"result": '{"Payload": {"z": 8}}'}).endswith("Field 'Payload' must be a string")
+    count = {"mapIterationFailureCount": 1}
+    assert "only supported when testing a Map state" in said(TASK, {"result": "{}"}, stateConfiguration=count)
+
+
+def test_a_map_is_shown_as_its_items_are_read_selected_and_batched() -> None:
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "C",
+        "States": {"C": {"Type": "Pass", "End": True}},
+    }
+    state = {
+        **JSONATA, "Type": "Map", "ItemProcessor": processor, "ItemBatcher": {"MaxItemsPerBatch": 2}, "ToleratedFailureCount": 1,
+        "ItemSelector": {"v": "{% $states.context.Map.Item.Value %}"}, "End": True,
+        "ItemReader": {
+            "Resource": "arn:aws:states:::s3:getObject", "Arguments": {"Bucket": "b", "Key": "k"},
+            "ReaderConfig": {"InputType": "JSON", "ItemsPointer": "/items"},
+        },
+    }  # fmt: skip
+    data: dict[str, Any] = {"mapItemReaderData": '{"items": [4, 5, 6]}'}
+    answer = ask(state, mock={"result": "[1, 2]"}, stateConfiguration=data, inspectionLevel="DEBUG")
+    seen = answer["inspectionData"]
+    assert (answer["status"], answer["output"], seen["afterItemsPointer"]) == ("SUCCEEDED", "[1, 2]", "[4,5,6]")
+    assert seen["afterItemSelector"] == '[{"v":4}, {"v":5}, {"v":6}]'
+    assert json.loads(seen["afterItemBatcher"])[1] == {"Items": ['{"v":6}']}
+    failed = ask(state, mock={"result": "[1]"}, stateConfiguration=data | {"mapIterationFailureCount": 2})
+    assert failed["error"] == "States.ExceedToleratedFailureThreshold"
+    for mock, settings in (("[1]", data), ("[1, 2]", data | {"mapIterationFailureCount": 3}), ("[1]", {})):
+        with pytest.raises(ApiError):
+            ask(state, mock={"result": mock}, stateConfiguration=settings)
+
+
+def test_variables_have_limits() -> None:
+    def cause(**assign: int) -> str:
+        made = {name: f"{{% $pad('', {size}, 'x') %}}" for name, size in assign.items()}
+        answer = ask({**JSONATA, "Type": "Pass", "Assign": made, "Output": {}, "End": True})
+        return str(answer.get("cause", answer["status"]))
+
+    assert cause(x=262_142) == "SUCCEEDED" == cause(x=131_070, y=131_070)
+    assert cause(x=262_143) == (
+        "Variable size limit exceeded. Variable 'x' in state 'StateName' was assigned 262145 bytes."
+    )
+    assert cause(x=131_071, y=131_071).endswith(
+        "the size of variables assigned in the state to exceed its limit by 2 bytes."
+    )
+    assert cause(x=262_145).endswith("memory limit exceeded: Check for excessive memory usage")
