@@ -230,10 +230,10 @@ class _Control:
             ProcessEndedError: the process is gone.
             TimeoutError: there was none within `seconds`.
         """
-        self._socket.settimeout(seconds)
         text = b""
         while not text.endswith(b"\n"):
             try:
+                self._socket.settimeout(seconds)
                 part = self._socket.recv(1 << 16)
             except TimeoutError:
                 raise
