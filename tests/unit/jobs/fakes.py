@@ -329,6 +329,12 @@ class FakeS3:
     def get_object(self, **request: Any) -> dict[str, Any]:
         return {"Body": io.BytesIO(self.objects[(request["Bucket"], request["Key"])])}
 
+    def list_objects_v2(self, **request: Any) -> dict[str, int]:
+        found = [
+            key for bucket, key in self.objects if bucket == request["Bucket"] and key.startswith(request["Prefix"])
+        ]
+        return {"KeyCount": min(len(found), request["MaxKeys"])}
+
 
 @dataclass
 class Post:

@@ -1,10 +1,12 @@
 """What goes wrong, how often it is tried again, and what the one who waits is told."""
 
+from typing import Any
+
 import pytest
 
 from boxcar.jobs.failures import Failure, Refusal, backoff, ending, refusal
 from tests.unit.jobs.conftest import World, make_step
-from tests.unit.jobs.fakes import Ending, client_error
+from tests.unit.jobs.fakes import Ending, FakeJob, client_error
 
 HOUR = 3600.0
 
@@ -165,6 +167,33 @@ def test_a_statement_without_rows(world: World) -> None:
     world.submit(make_step("unload", "statement"))
     world.run()
     assert world.answer()["error"] == "NoRows" and "options.minimum_rows" in world.answer()["cause"]
+
+
+def test_an_unload_that_redshift_did_not_count_has_rows_if_it_has_files(world: World) -> None:
+    """The Data API says 0 rows of statements whose rows it does not count."""
+    world.redshift.endings["unload"] = [Ending(rows=0)]
+    world.submit(make_step("unload", "statement"))
+    world.launch()
+    world.s3.put_object(Bucket="data", Key="runs/run-1/mailer/unload/1/data/0000_part_00.parquet", Body=b"PAR1")
+    world.run()
+    assert world.answer()["output"]["outputs"] == {"data": "s3://data/runs/run-1/mailer/unload/1/data/"}
+
+
+def test_an_exit_message_that_the_event_leaves_out_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else unusable data would be taken for an error of the script, and tried again."""
+    ending = Ending("Failed", "AlgorithmError: See job logs for more information", message="InputError: no label 1")
+    world.sagemaker.endings["prepare"] = [ending]
+    whole = world.sagemaker.event
+
+    def event(job: FakeJob, at: float) -> dict[str, Any]:
+        told = whole(job, at)
+        return told | {"detail": {name: value for name, value in told["detail"].items() if name != "ExitMessage"}}
+
+    monkeypatch.setattr(world.sagemaker, "event", event)
+    world.submit(make_step("prepare", "processing", max_attempts=3))
+    world.run()
+    assert world.answer()["error"] == "InputError" and "no label 1" in world.answer()["cause"]
+    assert len(world.sagemaker.jobs) == 1
 
 
 @pytest.mark.parametrize(

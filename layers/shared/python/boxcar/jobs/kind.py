@@ -96,8 +96,10 @@ class Kind(ABC):
     def stop(self, name: str, arn: str, clients: Clients) -> None:
         """Ask AWS to stop it; one that has ended is no error."""
 
-    def shortfall(self, options: dict[str, Any], observation: Observation) -> tuple[str, str] | None:
-        """Failure and reason, if what completed is not what the step's options ask for."""
+    def shortfall(
+        self, options: dict[str, Any], observation: Observation, outputs: dict[str, str], clients: Clients
+    ) -> tuple[str, str] | None:
+        """Failure and reason, if what completed, or left in its outputs, is not what the step's options ask for."""
         return None
 
 

@@ -104,7 +104,8 @@ class Monitor:
         over = replace(latest, arn=seen.arn or latest.arn, started=seen.started or latest.started or latest.launched)
         over = replace(over, ended=max(ended, over.started or 0.0))
         if seen.status == "Completed":
-            short = kinds.find(job.kind).shortfall(json.loads(job.document).get("options", {}), seen)
+            options = json.loads(job.document).get("options", {})
+            short = kinds.find(job.kind).shortfall(options, seen, job.destination, self.clients)
             if short is None:
                 return job.completed(over, self.now())
             failure, reason = short

@@ -17,6 +17,7 @@ class SageMakerJob(Kind):
     service = "sagemaker"
     noun: str  # Training, Processing, Transform
     name: str  # the kind; AWS counts quotas by kind and instance type
+    tells_why: tuple[str, ...] = ("FailureReason",)  # an event of a failure that lacks one of these is not believed
 
     @property
     def detail_type(self) -> str:  # type: ignore[override]
@@ -61,7 +62,7 @@ class SageMakerJob(Kind):
             reason=detail.get("FailureReason") or "",
             message=detail.get("ExitMessage") or "",
             secondary=detail.get("SecondaryStatus") or "",
-            partial=status == "Failed" and not detail.get("FailureReason"),
+            partial=status == "Failed" and not all(detail.get(field) for field in self.tells_why),
         )
 
     def describe(self, name: str, arn: str, clients: Clients) -> Observation:

@@ -16,6 +16,9 @@ class Processing(SageMakerJob):
     """Inputs appear under /opt/ml/processing/input/<name>, outputs are taken from /opt/ml/processing/output/<name>."""
 
     noun, name = "Processing", "processing"
+    # What a script says of its data is in the exit message alone, and AWS documents that for Describe, not for events
+    # (SageMaker Developer Guide, "Save and Access Metadata Information About Your Processing Job").
+    tells_why = ("FailureReason", "ExitMessage")
 
     def start(self, launch: Launch, settings: "Settings", clients: Clients) -> str:
         """Write config.json where only this attempt reads it, then create the job."""
