@@ -76,6 +76,8 @@ def _predictions(folder: Path) -> dict[str, float]:
     for path in sorted(item for item in folder.rglob("*") if item.is_file()):
         with path.open(newline="") as file:
             for number, line in enumerate(csv.reader(file), 1):
+                if not line:  # batch transform ends each answer with a line break, whether it has one or not
+                    continue
                 where = f"predictions/{path.name}, line {number}"
                 try:
                     key, score = line[0], float(line[1])

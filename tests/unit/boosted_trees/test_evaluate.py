@@ -62,6 +62,14 @@ def test_the_threshold_moves_the_confusion_and_nothing_else(box):
     assert box.evaluation["confusion"]["tp"] < before["confusion"]["tp"]
 
 
+def test_a_line_break_too_many_between_two_answers(box):
+    """Batch transform ends each answer with one, whether the answer has its own or not."""
+    lines, before = predictions(box).read_text().splitlines(keepends=True), box.evaluation
+    predictions(box).write_text("".join(lines[:10]) + "\n" + "".join(lines[10:]) + "\n")
+    assert box.evaluate().code == 0
+    assert box.evaluation == before
+
+
 def test_missing_predictions_are_counted(box):
     lines = predictions(box).read_text().splitlines()
     predictions(box).write_text("\n".join(lines[3:]) + "\n")
