@@ -45,7 +45,7 @@ class FakeCloud:
         self.bus_down = 0  # how many events are refused before the bus is up
 
     def client(self, service: str, role_arn: str | None = None, session: str = "boxcar") -> Any:
-        client = boto3.client(service, region_name=self.region)
+        client = boto3.client(service, region_name="us-east-1")
         if service == "s3":
             self.roles.append(role_arn)
 
@@ -118,29 +118,29 @@ class Caller:
 
 
 @pytest.fixture
-def cloud(tmp_path, monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
-        cloud = FakeCloud(tmp_path)
-        boto3.client("s3", region_name="eu-west-1").create_bucket(
-            Bucket="data-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-        )
-        boto3.client("iam").create_role(RoleName="warehouse", AssumeRolePolicyDocument=json.dumps(TRUST))
-        yield cloud
+def cloud(tmp_path):
+    return FakeCloud(tmp_path)
 
 
 @pytest.fixture
 def db(cloud):
     service = RedshiftData(cloud, default_role=ROLE)
-    yield Caller(cloud, service)
-    service.close()
+    caller = Caller(cloud, service)
+    yield caller
+    caller.service.close()
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("redshift-")] == []
 
 
 @pytest.fixture
-def s3(cloud):
-    return boto3.client("s3", region_name="eu-west-1")
+def s3(monkeypatch):
+    """S3 with a bucket and IAM with the warehouse's role, for tests that unload or copy."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="data-bucket")
+        boto3.client("iam").create_role(RoleName="warehouse", AssumeRolePolicyDocument=json.dumps(TRUST))
+        yield s3
 
 
 @pytest.fixture(scope="module")

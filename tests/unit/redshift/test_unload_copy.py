@@ -12,6 +12,8 @@ import pytest
 from local.redshift.service import RedshiftData
 from tests.unit.redshift.conftest import ROLE, TRUST, Caller
 
+pytestmark = pytest.mark.usefixtures("s3")
+
 OUT = "s3://data-bucket/out/"
 FORMATS = ["PARQUET", "CSV", "JSON", "CSV GZIP", "JSON GZIP", "CSV DELIMITER ';' HEADER", "DELIMITER '|' ADDQUOTES"]
 
