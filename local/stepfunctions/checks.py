@@ -13,8 +13,7 @@ def check(program: Program, raw: Any) -> list[Diagnostic]:
     """Every problem of a definition whose single fields are all right."""
     problems: list[Diagnostic] = []
     graph(program, "", problems)
-    names: dict[str, str] = {}
-    unique(program, "", names, problems)
+    unique(program, "", set(), problems)
     if not problems:
         problems += check_variables(program)
     return problems
@@ -68,14 +67,12 @@ def graph(program: Program, where: str, problems: list[Diagnostic]) -> None:
         problems.append(Diagnostic("MISSING_END_STATE", "No state ends the workflow", f"{where}/States"))
 
 
-def unique(program: Program, where: str, names: dict[str, str], problems: list[Diagnostic]) -> None:
+def unique(program: Program, where: str, names: set[str], problems: list[Diagnostic]) -> None:
     """The names of states are unique in the whole machine."""
     for name, state in program.states.items():
         at = f"{where}/States/{name}"
         if name in names:
-            problems.append(
-                Diagnostic("DUPLICATE_STATE_NAME", f"The state name '{name}' is also used at {names[name]}", at)
-            )
-        names[name] = at
+            problems.append(Diagnostic("DUPLICATE_STATE_NAME", f"Duplicate State name: {name}", at))
+        names.add(name)
         for sub, location in inner(state, at):
             unique(sub, location, names, problems)

@@ -187,6 +187,7 @@ class Diagnostic:
     code: str
     message: str
     location: str
+    severity: str = "ERROR"
 
     def sentence(self) -> str:
         """How CreateStateMachine words it."""

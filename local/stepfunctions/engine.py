@@ -128,9 +128,9 @@ class Engine:
     def _fail(self, execution: Execution, strand: Strand, error: StateFailure) -> None:
         """End an execution with an error."""
         execution.error, execution.cause = error.error, error.cause
-        if execution.status == "TIMED_OUT":  # by its own TimeoutSeconds, for which AWS gives neither error nor cause
+        if execution.status == "TIMED_OUT":  # by its own TimeoutSeconds: only the event names the error
             execution.error = None
-            strand.run.history.add("ExecutionTimedOut", strand.previous, {})
+            strand.run.history.add("ExecutionTimedOut", 0, {"error": errors.TIMEOUT})
             return
         strand.run.history.add("ExecutionFailed", strand.previous, failure(error.error, error.cause))
 
@@ -138,8 +138,11 @@ class Engine:
         """End an execution that was stopped: by StopExecution, or because the service closes."""
         if execution.status == "RUNNING":
             execution.status = "ABORTED"
-        kind = "ExecutionAborted" if execution.status == "ABORTED" else "ExecutionFailed"
-        strand.run.history.add(kind, len(strand.run.history.events), failure(execution.error, execution.cause))
+        history = strand.run.history
+        kind, previous = "ExecutionAborted", 0  # it comes from outside, so nothing in the history led to it
+        if execution.status != "ABORTED":
+            kind, previous = "ExecutionFailed", len(history.events)
+        history.add(kind, previous, failure(execution.error, execution.cause))
 
     def _ended(self, execution: Execution, history: History) -> None:
         execution.stopped = self.clock.time()

@@ -14,7 +14,7 @@ from local.stepfunctions.definition import Program
 from local.stepfunctions.executions import present
 from local.stepfunctions.paging import page
 from local.stepfunctions.parse import parse
-from local.stepfunctions.scopes import variables
+from local.stepfunctions.scopes import undefined, variables
 from local.stepfunctions.store import Store
 from local.stepfunctions.versions import Versions
 
@@ -112,10 +112,15 @@ class Machines:
 
     def validate_state_machine_definition(self, request: Request) -> dict[str, Any]:
         """Every problem, without making a machine."""
-        problems = parse(request.get("definition", "")).problems
-        found = [{"severity": "ERROR", "code": p.code, "message": p.message, "location": p.location} for p in problems]
+        parsed = parse(request.get("definition", ""))
+        problems = list(parsed.problems)
+        warned = undefined(parsed.program) if parsed.program and request.get("severity") == "WARNING" else []
+        found = [
+            {"severity": p.severity, "code": p.code, "message": p.message, "location": p.location}
+            for p in problems + warned
+        ]
         limit = request.get("maxResults") or 100
-        return {"result": "FAIL" if found else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit}
+        return {"result": "FAIL" if problems else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit}
 
     def tag_resource(self, request: Request) -> dict[str, Any]:
         """Add tags, or change them."""

@@ -1,6 +1,6 @@
 """Names in expressions, checked before anything runs: top-level references, `$states` members, scopes of variables.
 
-An undefined variable is no problem here: AWS accepts it, and the state fails when it evaluates to nothing.
+An undefined variable is only a warning: AWS accepts it, and the state fails when it evaluates to nothing.
 """
 
 from __future__ import annotations
@@ -24,27 +24,66 @@ def check_variables(program: Program) -> list[Diagnostic]:
 
 def visit(program: Program, where: str, outer: frozenset[str], problems: list[Diagnostic]) -> None:
     """Check a program whose surrounding programs assign the names in `outer`."""
-    own: set[str] = set()
+    own: frozenset[str] = frozenset()
     for state in program.states.values():
         at = f"{where}/States/{state.name}"
-        for name in assigned(state):
-            if name in outer:
-                problems.append(Diagnostic(
-                    "SCHEMA_VALIDATION_FAILED", f"The variable '{name}' is already assigned in an outer scope",
-                    f"{at}/Assign",
-                ))  # fmt: skip
-            own.add(name)
+        own |= assigned(state)
+        for field, names in assignments(state):
+            problems += [
+                Diagnostic(
+                    "DUPLICATE_VARIABLE_NAME", f"The variable name '{name}' was already defined in a parent scope.",
+                    f"{at}/{field}/{name}",
+                )
+                for name in names if name in outer
+            ]  # fmt: skip
         for expression, members in fields(state):
             problems += [
                 Diagnostic(UNSUPPORTED, text, f"{at}/{expression.location}") for text in bad(expression, members)
             ]
+    for sub, at, known in inside(program, where, outer | own):
+        visit(sub, at, known, problems)
+
+
+def undefined(program: Program, where: str = "", outer: frozenset[str] = frozenset()) -> list[Diagnostic]:
+    """Warnings of variables that nothing assigns where they are used."""
+    known = outer.union(*(assigned(state) for state in program.states.values()))
+    found = [
+        Diagnostic(
+            "POSSIBLY_UNDEFINED_VARIABLE", f"Variable '{name}' is possibly not defined.",
+            f"{where}/States/{state.name}/{expression.location}", "WARNING",
+        )
+        for state in program.states.values()
+        for expression, _ in fields(state)
+        for name in sorted(used(expression) - known)
+    ]  # fmt: skip
+    for sub, at, seen in inside(program, where, known):
+        found += undefined(sub, at, seen)
+    return found
+
+
+def inside(program: Program, where: str, known: frozenset[str]) -> Iterator[tuple[Program, str, frozenset[str]]]:
+    """The programs in a program's states, where they are, and which of the `known` variables they see."""
     for state in program.states.values():
         at = f"{where}/States/{state.name}"
         if isinstance(state, Parallel):
-            for i, branch in enumerate(state.branches):
-                visit(branch, f"{at}/Branches[{i}]", outer | own, problems)
+            yield from ((branch, f"{at}/Branches[{i}]", known) for i, branch in enumerate(state.branches))
         elif isinstance(state, Map):  # the children of a distributed Map see none of its variables
-            visit(state.processor, f"{at}/ItemProcessor", frozenset() if state.distributed else outer | own, problems)
+            yield state.processor, f"{at}/ItemProcessor", frozenset() if state.distributed else known
+
+
+def used(expression: Expression) -> set[str]:
+    """The variables an expression uses."""
+    found = references(expression.compiled.ast, frozenset(), top=True)
+    return {name for kind, name, _ in found if kind == "variable" and name not in ("", "$", "states")}
+
+
+def assignments(state: State) -> list[tuple[str, list[str]]]:
+    """The fields of a state that assign, and what."""
+    found: list[tuple[str, Any]] = [("Assign", state)]
+    found += [(f"Catch[{i}]/Assign", catcher) for i, catcher in enumerate(state.catch)]
+    if isinstance(state, Choice):
+        found += [(f"Choices[{i}]/Assign", rule) for i, rule in enumerate(state.rules)]
+    return [(field, list(source.assign)) for field, source in found if source.assign is not MISSING]
 
 
 def sources(state: State) -> list[Any]:
@@ -93,7 +132,7 @@ def bad(expression: Expression, members: frozenset[str]) -> list[str]:
         elif kind == "variable" and name in ("", "$"):
             problems.append(f"Reference to '${name}' at the top level is not supported.")
         elif name == "states" and member is not None and member not in members:
-            problems.append(f"Reference to '$states.{member}' is not supported in the field '{expression.location}'.")
+            problems.append(f"Field '$states.{member}' does not exist.")
     return problems
 
 
@@ -101,17 +140,11 @@ def variables(program: Program) -> dict[str, list[str]]:
     """`variableReferences`: the variables that each state's expressions use."""
     found: dict[str, list[str]] = {}
     for state in program.states.values():
-        names = {
-            name
-            for expression, _ in fields(state)
-            for kind, name, _ in references(expression.compiled.ast, frozenset(), top=True)
-            if kind == "variable" and name not in ("", "$", "states")
-        }
+        names: set[str] = set().union(*(used(expression) for expression, _ in fields(state)))
         if names:
             found[state.name] = sorted(names)
-        inner = state.branches if isinstance(state, Parallel) else (state.processor,) if isinstance(state, Map) else ()
-        for sub in inner:
-            found |= variables(sub)
+    for sub, _, _ in inside(program, "", frozenset()):
+        found |= variables(sub)
     return found
 
 

@@ -166,7 +166,7 @@ CASES = [
         history="""
 1 <0 ExecutionStarted input={} roleArn=<role>
 2 <0 WaitStateEntered input={} name=W
-3 <2 ExecutionTimedOut
+3 <0 ExecutionTimedOut error=States.Timeout
 """,
     ),
 ]

@@ -64,12 +64,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "the result before there is one",
         machine({"T": lambda_task("f", "{% $states.result %}")}),
-        "Reference to '$states.result' is not supported in the field 'Arguments/Payload'",
+        "Field '$states.result' does not exist. at /States/T/Arguments/Payload",
     ),
     (
         "errorOutput outside Catch",
         one(Output="{% $states.errorOutput.Error %}"),
-        "Reference to '$states.errorOutput' is not supported in the field 'Output'",
+        "Field '$states.errorOutput' does not exist. at /States/A/Output",
     ),
     (
         "an outer variable set inside",
@@ -83,12 +83,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
                 },
             }
         ),
-        "The variable 'v' is already assigned in an outer scope at /States/P/Branches[0]/States/B/Assign",
+        "The variable name 'v' was already defined in a parent scope. at /States/P/Branches[0]/States/B/Assign/v",
     ),
     (
         "a name used twice",
         machine({"P": {"Type": "Parallel", "Branches": [{"StartAt": "P", "States": {"P": END}}], "End": True}}),
-        "The state name 'P' is also used at /States/P",
+        "Duplicate State name: P at /States/P/Branches[0]/States/P",
     ),
     (
         "a service that is not run",
@@ -173,3 +173,23 @@ def test_what_aws_accepts_is_accepted() -> None:
         }
         arn = engine.create(accepted)
         assert engine("DescribeStateMachine", stateMachineArn=arn)["variableReferences"] == {"A": ["never"]}
+
+
+def test_a_variable_that_nothing_assigns_is_a_warning() -> None:
+    branch = {"StartAt": "I", "States": {"I": {"Type": "Pass", "Assign": {"inner": 2}, "End": True}}}
+    definition = json.dumps(
+        machine(
+            {
+                "P": {"Type": "Parallel", "Branches": [branch], "Assign": {"v": 1}, "Next": "R"},
+                "R": {"Type": "Pass", "Output": "{% $v + $inner %}", "End": True},
+            }
+        )
+    )
+    with Engine() as engine:
+        quiet = engine("ValidateStateMachineDefinition", definition=definition)
+        assert (quiet["result"], quiet["diagnostics"]) == ("OK", [])
+        told = engine("ValidateStateMachineDefinition", definition=definition, severity="WARNING")
+        assert (told["result"], [(d["code"], d["location"]) for d in told["diagnostics"]]) == (
+            "OK",
+            [("POSSIBLY_UNDEFINED_VARIABLE", "/States/R/Output")],
+        )
