@@ -1,5 +1,6 @@
 """What goes wrong, how often it is tried again, and what the one who waits is told."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -167,6 +168,22 @@ def test_a_statement_without_rows(world: World) -> None:
     world.submit(make_step("unload", "statement"))
     world.run()
     assert world.answer()["error"] == "NoRows" and "options.minimum_rows" in world.answer()["cause"]
+
+
+@pytest.mark.parametrize("cluster", ["", "retail"])
+def test_a_statement_goes_to_the_cluster_when_there_is_no_workgroup(world: World, cluster: str) -> None:
+    world.settings = replace(world.settings, redshift_workgroup="", redshift_cluster=cluster, redshift_user="boxcar")
+    world.submit(make_step("unload", "statement"))
+    world.run()
+    if not cluster:
+        assert (
+            world.answer()["error"] == "ClientError"
+            and "RedshiftWorkgroup or RedshiftCluster" in world.answer()["cause"]
+        )
+        return
+    (statement,) = world.redshift.jobs.values()
+    assert "WorkgroupName" not in statement.request
+    assert (statement.request["ClusterIdentifier"], statement.request["DbUser"]) == ("retail", "boxcar")
 
 
 def test_an_unload_that_redshift_did_not_count_has_rows_if_it_has_files(world: World) -> None:

@@ -27,7 +27,7 @@ class Statement(Kind):
     stops_itself = False
 
     def check(self, step: "Step", settings: "Settings") -> None:
-        """Exactly one of unload and sql, and a warehouse to run it on."""
+        """Exactly one of unload and sql."""
         options, where = step.options, f"step {step.name}: options"
         if unknown := sorted(set(options) - OPTIONS):
             raise StepError(f"{where}.{unknown[0]}: write one of {', '.join(sorted(OPTIONS))}")
@@ -55,7 +55,11 @@ class Statement(Kind):
         return {"data": f"{place}data/"} if "unload" in step.options else {}
 
     def start(self, launch: Launch, settings: "Settings", clients: Clients) -> str:
-        """Execute it. The client token makes a repeat answer the first one's id."""
+        """Execute it. The client token makes a repeat answer the first one's id.
+
+        Raises:
+            StepError: the stack was deployed without a warehouse.
+        """
         options = launch.step.options
         if "unload" in options:
             sql = unload_sql(options["unload"]["query"], launch.outputs["data"], settings.warehouse_role_arn)
@@ -70,6 +74,8 @@ class Statement(Kind):
         }
         if settings.redshift_workgroup:
             request["WorkgroupName"] = settings.redshift_workgroup
+        elif not settings.redshift_cluster:
+            raise StepError("the stack has no warehouse; deploy it with RedshiftWorkgroup or RedshiftCluster")
         else:
             request["ClusterIdentifier"] = settings.redshift_cluster
             if settings.redshift_user:
