@@ -28,7 +28,6 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
     """
     binaries = [str(Path(sys.executable).parent), str(SAM.parent.resolve())]
     environment = {
-        **os.environ,
         **session.environment,
         "PATH": os.pathsep.join([*binaries, os.environ.get("PATH", "")]),
         "SAM_CLI_TELEMETRY": "0",
@@ -36,14 +35,11 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
     if session.local:
         # Functions run on this machine there, so their dependencies are built for it.
         environment["BOXCAR_LAYER_PYTHON"] = sys.executable
-        environment["SAM_CLI_POLL_DELAY"] = "0.2"  # SAM waits 5 s between looks, which spares AWS's rate limits only
     for folder in ("functions", "layers/shared"):  # packaged as they are; what Python left there would change each zip
         for compiled in Path(folder).rglob("__pycache__"):
             shutil.rmtree(compiled, ignore_errors=True)
     build_options = ["--build-dir", str(build_folder)] if build_folder else []
     deploy_options = ["--template-file", str(build_folder / "template.yaml")] if build_folder else []
-    if build_folder:  # SAM looks for its settings beside the template
-        deploy_options += ["--config-file", str(Path("samconfig.toml").resolve())]
     # Named, because SAM looks for it beside the template, and that lies in the build folder.
     config = ["--config-file", str(Path("samconfig.toml").resolve()), "--config-env", config_env]
     _sam(["build", *config, *build_options], environment, quiet)

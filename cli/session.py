@@ -1,6 +1,7 @@
 """Which cloud a command speaks to, and what the stack there is called."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.client import CloudClient
 from local.server import STATE, status
 
 
@@ -23,22 +25,9 @@ class Session:
     state: Path = STATE
     _clients: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables that make the SAM CLI, or any other AWS tool, speak to the same cloud."""
-        if not self.local:
-            return {}
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
-        }
-
     @cached_property
-    def endpoint(self) -> str:
-        """Where the embedded cloud answers.
+    def cloud(self) -> CloudClient:
+        """The embedded cloud.
 
         Raises:
             click.ClickException: it does not run.
@@ -46,20 +35,19 @@ class Session:
         running = status(self.state)
         if running is None:
             raise click.ClickException("the embedded cloud does not run; start it with `boxcar local up`")
-        return running.endpoint
+        return CloudClient(running)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that make the SAM CLI, or any other AWS tool, speak to the same cloud."""
+        return self.cloud.environment() if self.local else dict(os.environ)
 
     def client(self, service: str) -> Any:
         """One boto3 client a service."""
+        if self.local:
+            return self.cloud.client(service)
         if service not in self._clients:
-            more: dict[str, Any] = {}
-            if self.local:
-                more = {
-                    "endpoint_url": self.endpoint,
-                    "region_name": "us-east-1",
-                    "aws_access_key_id": "test",
-                    "aws_secret_access_key": "test",
-                }
-            self._clients[service] = boto3.client(service, config=Config(retries={"mode": "standard"}), **more)
+            self._clients[service] = boto3.client(service, config=Config(retries={"mode": "standard"}))
         return self._clients[service]
 
     @cached_property

@@ -45,12 +45,12 @@ def main() -> None:
 
 
 def _measure(stack: Deployed, family: str) -> Counter[str]:
-    stack.reset_counts()
+    stack.cloud.forget_calls()
     run = stack.run({"family": family}, timeout_s=300)
     if run.status != "SUCCEEDED":
         raise RuntimeError(f"run {run.name} {run.status}: {run.cause}")
     stack.settle()
-    counted = stack.counts()
+    counted = stack.cloud.calls()
     counts: Counter[str] = Counter(transitions=transitions(stack, run.name))
     for row in counted["calls"]:
         if row["caller"].startswith(OURS) and BY_JOBS not in row["caller"]:

@@ -27,5 +27,5 @@ def no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for name in ("stack", "empty_stack"):
         if deployed := request.node.funcargs.get(name):
-            deployed.clear_faults()
+            deployed.cloud.forget_faults()
             return

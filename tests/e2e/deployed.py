@@ -4,7 +4,6 @@ import copy
 import json
 import socket
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,8 @@ from cli.models import versions
 from cli.progress import read_jobs
 from cli.session import Session
 from local import server
-from local.mailbox import Mail, Mailbox
+from local.client import wait_for
+from local.mailbox import Mail
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
@@ -48,6 +48,7 @@ class Deployed:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.cloud = session.cloud
         self.bucket = session.outputs["BucketName"]
         self._document = read_yaml(ROOT / "families/packaging.yaml")
 
@@ -106,7 +107,9 @@ class Deployed:
 
     def started_since(self, before: set[str], timeout_s: float = 30) -> str:
         """The run that was not there before."""
-        return self.until(lambda: next((name for name in self.executions() if name not in before), None), timeout_s)
+        return wait_for(
+            lambda: next((name for name in self.executions() if name not in before), None), timeout_s, every=0.2
+        )
 
     def wait(self, run: str, timeout_s: float = 120) -> Run:
         """Wait until a run has ended."""
@@ -118,7 +121,7 @@ class Deployed:
             output = json.loads(seen.get("output") or "{}")
             return Run(run, seen["status"], seen.get("error", ""), seen.get("cause", ""), output)
 
-        return self.until(ended, timeout_s, lambda: f"run {run} did not end; jobs: {self.jobs(run)}")
+        return wait_for(ended, timeout_s, every=0.2, why=f"run {run} did not end")
 
     def execution_arn(self, run: str) -> str:
         """ARN of an execution of the training machine."""
@@ -130,12 +133,11 @@ class Deployed:
 
     def mails(self, run: str, kind: str = "alarm") -> list[Mail]:
         """Mails of a kind (`alarm`, `report`) that speak of a run."""
-        found = Mailbox(self.session.state / "mailbox").read()
-        return [mail for mail in found if f"[Boxcar {kind}]" in mail.subject and run in mail.text]
+        return [mail for mail in self.cloud.mails() if f"[Boxcar {kind}]" in mail.subject and run in mail.text]
 
     def one_alarm(self, run: str, audience: str) -> str:
         """Wait for the alarm of a run; there must be one only, in the mailbox of that audience. Returns its text."""
-        self.until(lambda: self.mails(run), 30, lambda: f"no alarm for run {run}")
+        wait_for(lambda: self.mails(run), why=f"no alarm for run {run}")
         time.sleep(1.5)  # a second one would come about now
         mails = self.mails(run)
         assert [mail.to.split("@")[0] for mail in mails] == [audience], [(m.to, m.subject, m.text) for m in mails]
@@ -150,26 +152,6 @@ class Deployed:
         table = ModelsTable(self.session.client("dynamodb"), self.session.outputs["ModelsTableName"])
         packages = Packages(self.session.client("sagemaker"), self.session.stack)
         return differences(family, model, table, packages, self.session.client("s3"))
-
-    def fault(self, **rule: Any) -> int:
-        """Have the cloud misbehave; see local/faults.py."""
-        return int(self._control("POST", "faults", rule)["id"])
-
-    def fired(self) -> list[dict[str, Any]]:
-        """What faults fired."""
-        return list(self._control("GET", "faults")["fired"])
-
-    def clear_faults(self) -> None:
-        """Have the cloud behave again."""
-        self._control("DELETE", "faults")
-
-    def counts(self) -> dict[str, Any]:
-        """Calls and invocations since the last `reset_counts`."""
-        return dict(self._control("GET", "calls"))
-
-    def reset_counts(self) -> None:
-        """Count from zero."""
-        self._control("DELETE", "calls")
 
     def load(self, week: int) -> dict[str, int]:
         """Fill the warehouse as of a week."""
@@ -186,34 +168,14 @@ class Deployed:
         """Wait until no function has run for a while: mails and reports follow the end of a run."""
         seen, since = None, time.monotonic()
         while time.monotonic() - since < quiet_s:
-            now = self.counts()["functions"]
+            now = self.cloud.calls()["functions"]
             if now != seen:
                 seen, since = now, time.monotonic()
             time.sleep(0.2)
 
-    def fire(self, schedule: str) -> None:
-        """Fire a schedule of the stack now."""
-        self._control("POST", f"schedules/{self.session.stack}-{schedule}/fire")
-
-    def until(self, look: Any, timeout_s: float, otherwise: Any = lambda: "it did not happen") -> Any:
-        """Look until there is something."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if found := look():
-                return found
-            time.sleep(0.2)
-        raise AssertionError(otherwise())
-
     @property
     def store(self) -> FamilyStore:
         return FamilyStore(self.session.client("dynamodb"), self.session.outputs["ModelsTableName"])
-
-    def _control(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.session.endpoint}/_boxcar/{path}", method=method, data=json.dumps(body).encode() if body else None
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
 
 
 def _set(document: dict[str, Any], path: list[str], value: Any) -> None:

@@ -55,7 +55,7 @@ def test_a_query_that_is_not_a_select(empty_stack: Deployed) -> None:
 def test_the_same_event_delivered_twice_trains_once(stack: Deployed) -> None:
     family = stack.small_family()
     before = set(stack.executions())
-    stack.fault(event="aws.s3", effect="double", count=1, match={"object.key": "triggers/training/*"})
+    stack.cloud.add_fault(event="aws.s3", effect="double", count=1, match={"object.key": "triggers/training/*"})
     stack.upload({"family": family})
     first = stack.started_since(before)
     second = stack.started_since({*before, first})
@@ -69,6 +69,6 @@ def test_the_same_event_delivered_twice_trains_once(stack: Deployed) -> None:
 def test_the_weekly_schedule_starts_a_run_and_its_alarm_names_the_schedule(empty_stack: Deployed) -> None:
     """The family it names was never applied to this stack."""
     before = set(empty_stack.executions())
-    empty_stack.fire("weekly-training")
+    empty_stack.cloud.fire_schedule("boxcar-weekly-training")
     run = empty_stack.wait(empty_stack.started_since(before))
     failed_with_one_alarm(empty_stack, run, "TriggerError", "schedule boxcar-weekly-training", "'packaging'")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.client import wait_for
 from tests.e2e.deployed import Deployed
 
 
@@ -16,19 +17,19 @@ def succeeded_without_alarm(stack: Deployed, run: str) -> None:
 @pytest.mark.parametrize("error", ["ResourceLimitExceeded", "ThrottlingException"])
 def test_a_job_that_cannot_start_yet_waits_and_then_succeeds(stack: Deployed, error: str) -> None:
     family = stack.small_family()
-    fault = stack.fault(service="sagemaker", action="CreateTrainingJob", error=error, count=3)
+    fault = stack.cloud.add_fault(service="sagemaker", action="CreateTrainingJob", error=error, count=3)
     before = set(stack.executions())
     stack.upload({"family": family})
     run = stack.started_since(before)
     succeeded_without_alarm(stack, run)
-    assert len([fired for fired in stack.fired() if fired["id"] == fault]) == 3
+    assert len([fired for fired in stack.cloud.faults()["fired"] if fired["id"] == fault]) == 3
     assert len(stack.versions(family, "mailer")) == 1
 
 
 def test_an_event_that_is_lost_is_found_by_the_sweep(stack: Deployed) -> None:
     family = stack.small_family()
     before = set(stack.executions())
-    fault = stack.fault(
+    fault = stack.cloud.add_fault(
         event="aws.sagemaker",
         detail_type="SageMaker Training *",
         effect="lose",
@@ -36,8 +37,13 @@ def test_an_event_that_is_lost_is_found_by_the_sweep(stack: Deployed) -> None:
     )
     stack.upload({"family": family})
     run = stack.started_since(before)
-    stack.until(lambda: [fired for fired in stack.fired() if fired["id"] == fault], 60)
-    stack.until(lambda: stack.fire("sweep") or stack.jobs(run)["mailer/train"]["status"] == "Completed", 60)
+    wait_for(lambda: [fired for fired in stack.cloud.faults()["fired"] if fired["id"] == fault], 60)
+
+    def found_by_a_sweep() -> bool:
+        stack.cloud.fire_schedule("boxcar-sweep")
+        return stack.jobs(run)["mailer/train"]["status"] == "Completed"
+
+    wait_for(found_by_a_sweep, 60, every=1)
     succeeded_without_alarm(stack, run)
 
 
@@ -45,7 +51,7 @@ def test_an_event_that_is_lost_is_found_by_the_sweep(stack: Deployed) -> None:
 def test_events_that_come_twice_or_late_change_nothing(stack: Deployed, rule: dict) -> None:
     family = stack.small_family()
     before = set(stack.executions())
-    stack.fault(event="aws.sagemaker", **rule)
+    stack.cloud.add_fault(event="aws.sagemaker", **rule)
     stack.upload({"family": family})
     run = stack.started_since(before)
     succeeded_without_alarm(stack, run)
