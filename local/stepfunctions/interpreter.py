@@ -58,7 +58,7 @@ async def visit(strand: Strand, state: State, value: Any, text: str) -> Outcome:
         about["RetryCount"] = 0
     strand.context = {**strand.context, "State": about}
     strand.entered = place["entered"]
-    strand.open = state.type
+    strand.open, strand.text = state.type, text
     retries = Retries(state.retry)
     while True:
         try:

@@ -46,6 +46,7 @@ class Strand:
     place: dict[str, Any] = field(default_factory=dict)
     entered: int = 0  # the event with which the current state was entered
     came_from: int = 0  # the event before that one
+    text: str = ""  # the input of the current state as it came, which a state that changes nothing passes on
     open: str = ""  # the type of the state that was entered and not yet left
     children: list[Strand] = field(default_factory=list)
 
@@ -89,7 +90,7 @@ def finish(strand: Strand, source: Any, target: str | None, value: Any, default:
         assigned = render(source.assign, scope)
         bounded(strand, assigned)
     output = default if source.output is MISSING else render(source.output, scope)
-    text = dumps(output)
+    text = strand.text if output is value and source.output is MISSING and strand.text else dumps(output)
     if data_size(text) > MAX_DATA:
         raise StateFailure(
             errors.DATA_LIMIT,
