@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from local.clock import Clock
 from local.stepfunctions import completion, errors, sdk
 from local.stepfunctions.errors import StateFailure
@@ -35,10 +37,22 @@ class Runner:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def client(self, service: str, role: str) -> Any:
-        """A client that acts as the role; made once."""
+        """A client that acts as the role; made once.
+
+        Raises:
+            StateFailure: States.TaskFailed, the role cannot be assumed.
+        """
         key = (service, role)
         if key not in self._clients:
-            self._clients[key] = self._client(service, role_arn=role or None, session="stepfunctions")
+            try:
+                self._clients[key] = self._client(service, role_arn=role or None, session="stepfunctions")
+            except Exception as error:
+                if not isinstance(error, ClientError):
+                    raise sdk.failure(service, service, error) from error
+                raise StateFailure(
+                    errors.TASK_FAILED,
+                    f"The principal states.amazonaws.com is not authorized to assume the provided role. (role: {role})",
+                ) from error
         return self._clients[key]
 
     async def threaded(self, function: Callable[[], Any], pool: ThreadPoolExecutor | None = None) -> Any:
@@ -72,8 +86,8 @@ class Runner:
         prefix = sdk.service_id(name) if resource.sdk else sdk.ERROR_PREFIX[resource.service]
         model = sdk.operation(name, resource.action)
         parameters = sdk.request(model.input_shape, arguments)
+        client = self.client(name, role)
         try:
-            client = self.client(name, role)
             answer = getattr(client, snake(model.name))(**parameters)
         except Exception as error:
             raise sdk.failure(prefix, name, error) from error
@@ -86,11 +100,10 @@ class Runner:
         parameters = sdk.request(model.input_shape, arguments)
         if "Payload" in parameters:
             parameters["Payload"] = dumps(arguments["Payload"]).encode()  # JSON, even where it is a string
+        client = self.client("lambda", role)
         try:
-            answer = self.client("lambda", role).invoke(**parameters)
+            answer = client.invoke(**parameters)
             payload = answer["Payload"].read().decode()
-        except StateFailure:
-            raise
         except Exception as error:
             raise sdk.failure("Lambda", "lambda", error) from error
         value = sdk.json_or_text(payload) if payload else None

@@ -219,8 +219,9 @@ class StepFunctions:
     # Task tokens
 
     async def _send_task_success(self, request: dict[str, Any]) -> dict[str, Any]:
+        output = request.get("output", "")
         try:
-            output = json.loads(request.get("output", ""))
+            json.loads(output)
         except ValueError:
             raise ApiError("InvalidOutput", "Invalid Output: 'Output is not valid JSON'") from None
         self._waiter(request).answer.set_result(output)

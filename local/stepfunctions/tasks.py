@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import uuid
 from collections.abc import Coroutine
 from typing import Any
@@ -77,7 +78,10 @@ async def task_state(strand: Strand, state: asl.Task, value: Any, text: str) -> 
             record.failed(error)
             raise
         record.succeeded(result)
-    return finish(strand, state, state.next, value, result, result=result)
+    outcome = finish(strand, state, state.next, value, result, result=result)
+    if state.output is MISSING and record.said:
+        outcome.text = record.said
+    return outcome
 
 
 def seconds(strand: Strand, template: Any, value: Any, field: str) -> int | None:
@@ -104,15 +108,16 @@ async def attempt(
     answer = await run.engine.runner.call(run, resource, arguments, role)
     if waiter is not None:
         record.submitted(answer)
-        return await answered(run.clock, waiter, heartbeat)
+        record.said = await answered(run.clock, waiter, heartbeat)
+        return json.loads(record.said)
     if resource.mode:
         record.submitted(answer)
         return await run.engine.runner.completion(run, resource, arguments, answer, role)
     return answer
 
 
-async def answered(clock: Clock, waiter: Waiter, heartbeat: int | None) -> Any:
-    """Wait until the token is answered; with a heartbeat, no longer than that between two beats."""
+async def answered(clock: Clock, waiter: Waiter, heartbeat: int | None) -> str:
+    """Wait until the token is answered, with JSON text; with a heartbeat, no longer than that between two beats."""
     while not waiter.answer.done():
         waiter.beat.clear()
         beat = asyncio.ensure_future(waiter.beat.wait())
@@ -121,7 +126,7 @@ async def answered(clock: Clock, waiter: Waiter, heartbeat: int | None) -> Any:
             await within(clock, heartbeat, both, heartbeat=True)
         finally:
             beat.cancel()
-    return waiter.answer.result()
+    return str(waiter.answer.result())
 
 
 async def within(clock: Clock, limit: float | None, work: Coroutine[Any, Any, Any], heartbeat: bool = False) -> Any:
@@ -149,6 +154,7 @@ class Events:
     """The history events of one attempt: LambdaFunction* for a function's ARN, Task* for everything else."""
 
     def __init__(self, strand: Strand, resource: Resource) -> None:
+        self.said = ""  # the JSON text with which a token was answered
         self._strand = strand
         self._resource = resource
         self._lambda = resource.function is not None
@@ -184,7 +190,7 @@ class Events:
     def succeeded(self, result: Any) -> None:
         """The work is done."""
         kind = "LambdaFunctionSucceeded" if self._lambda else "TaskSucceeded"
-        self._add(kind, {**self._common, "output": dumps(result), "outputDetails": COMPLETE})
+        self._add(kind, {**self._common, "output": self.said or dumps(result), "outputDetails": COMPLETE})
 
     def failed(self, error: StateFailure) -> None:
         """The work failed, or took too long."""

@@ -94,7 +94,7 @@ def test_a_task_token_is_answered_once() -> None:
         refused("InvalidOutput", lambda: engine("SendTaskSuccess", taskToken=token, output="{"))
         refused("InvalidToken", lambda: engine("SendTaskSuccess", taskToken="nonsense", output="{}"))
         engine("SendTaskSuccess", taskToken=token, output='{"job": 1}')
-        assert engine.wait(execution)["output"] == '{"job":1}'
+        assert engine.wait(execution)["output"] == '{"job": 1}'
         refused("TaskTimedOut", lambda: engine("SendTaskFailure", taskToken=token, error="Late"))
 
 
