@@ -6,6 +6,7 @@ Memory does not grow with the items: they are read as they are needed, and what 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections.abc import AsyncIterator
@@ -53,6 +54,11 @@ async def map_state(strand: Strand, state: asl.Map, value: Any, text: str) -> Ou
         raise
     except StateFailure as error:
         run.status = "FAILED"
+        if (
+            error.error == errors.THRESHOLD and state.writer and state.writer.resource
+        ):  # what there is, is written all the same
+            with contextlib.suppress(StateFailure):
+                await writer.results(strand, state, value, run)
         strand.previous = history.add("MapRunFailed", strand.previous, failure(error.error, error.cause))
         raise
     except asyncio.CancelledError:
@@ -212,11 +218,15 @@ async def selected(
 ) -> AsyncIterator[tuple[int, Any]]:
     """The items with their numbers, as ItemSelector makes them."""
     source = given(items) if items is not None else reader.read(strand, state, value)
+    origin = "STATE_DATA"
+    if items is None and state.selector is not MISSING and state.reader and state.reader.arguments is not MISSING:
+        place = strand.evaluate(state.reader.arguments, value)
+        origin = f"s3://{place.get('Bucket')}/{place.get('Key', place.get('Prefix', ''))}"
     index = 0
     keys = items.keys if isinstance(items, branches.Pairs) else None
     inner = Strand(strand.run, strand.variables, 0, strand.context)
     async for item in source:
-        about = {"Index": index, "Value": item}
+        about = {"Index": index, "Value": item, "Source": origin}
         if keys is not None:
             about["Key"] = keys[index]
         if state.selector is not MISSING:

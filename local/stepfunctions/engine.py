@@ -90,7 +90,7 @@ class Engine:
 
     async def _run(self, execution: Execution, program: Program, history: History) -> None:
         value = json.loads(execution.input)
-        name = execution.machine_arn.split(":")[6]
+        name = execution.machine_arn.split(":")[6].split("/")[0]
         context = execution.context(name, value)
         run = Run(self, self.clock, history, execution.role, execution.arn, execution.machine_arn, context)
         if execution.redrives:

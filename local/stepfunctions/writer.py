@@ -71,13 +71,13 @@ def record(child: Execution) -> dict[str, Any]:
     described = child.describe(child.stopped or child.started)
     shown = {
         "ExecutionArn": child.arn, "Input": child.input, "InputDetails": {"Included": True}, "Name": child.name,
-        "Output": child.output, "OutputDetails": {"Included": True} if child.output is not None else None,
+        "Output": child.output, "OutputDetails": {"Included": True},
         "Error": child.error, "Cause": child.cause, "RedriveCount": child.redrives,
         "RedriveStatus": described["redriveStatus"], "RedriveStatusReason": described.get("redriveStatusReason"),
         "StartDate": iso(child.started), "StateMachineArn": child.machine_arn, "Status": child.status,
         "StopDate": iso(child.stopped or child.started),
     }  # fmt: skip
-    return {key: found for key, found in shown.items() if found is not None}
+    return {key: found for key, found in sorted(shown.items()) if found is not None}
 
 
 def written(client: Any, strand: Strand, writer: asl.Writer, arguments: dict[str, Any], run: MapRun) -> dict[str, Any]:

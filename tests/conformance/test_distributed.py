@@ -205,6 +205,28 @@ def test_results_are_written_as_aws_lays_them_out() -> None:
         )
 
 
+def test_a_map_run_that_failed_leaves_its_result_files_too() -> None:
+    with Engine() as engine:
+        engine.aws.objects["b/ten"] = TEN
+        ended = engine.run(
+            distributed(ItemReader=READER, ItemProcessor=PICKY, ResultWriter=WRITER, MaxConcurrency=1), {"key": "ten"}
+        )
+        assert ended["error"] == "States.ExceedToleratedFailureThreshold"
+        run = engine("ListMapRuns", executionArn=ended["executionArn"])["mapRuns"][0]["mapRunArn"].rsplit(":", 1)[1]
+        files = json.loads(engine.aws.objects[f"b/out/{run}/manifest.json"])["ResultFiles"]
+        assert [len(files[status]) for status in ("FAILED", "SUCCEEDED")] == [1, 0]
+
+
+def test_a_selector_sees_where_an_item_is_from() -> None:
+    selector = "{% $states.context.Map.Item.Source %}"
+    with Engine() as engine:
+        assert engine.run(distributed(Items=[1], ItemSelector=selector))["output"] == '["STATE_DATA"]'
+    with Engine() as engine:
+        engine.aws.objects["b/ten"] = b"1"
+        ended = engine.run(distributed(ItemReader=READER, ItemSelector=selector), {"key": "ten"})
+        assert ended["output"] == '["s3://b/ten"]'
+
+
 @pytest.mark.parametrize(
     ("config", "expected"), [({"Transformation": "COMPACT"}, [[1], [2]]), ({"Transformation": "FLATTEN"}, [1, 2])]
 )
