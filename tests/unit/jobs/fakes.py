@@ -46,7 +46,7 @@ class _Exceptions:
     ClientError = ClientError
 
     def __getattr__(self, name: str) -> type:
-        return type(name, (ClientError,), {})
+        return self.__dict__.setdefault(name, type(name, (ClientError,), {}))
 
 
 class Calls:

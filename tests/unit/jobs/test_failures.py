@@ -240,6 +240,26 @@ def test_boxcar_stops_what_aws_would_let_run(world: World, kind: str) -> None:
     assert len(service.stops) == 1 and world.clock() - start < 2100
 
 
+@pytest.mark.parametrize(("runs_s", "told"), [(2400.0, "output"), (9 * HOUR, "error")])
+def test_a_statement_that_redshift_does_not_show_is_not_started_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch, runs_s: float, told: str
+) -> None:
+    """AWS documents who sees a statement for its own role alone: the monitor has another than the launcher."""
+    world.redshift.endings["unload"] = [Ending(seconds=runs_s)]
+
+    def hidden(**request: Any) -> dict[str, Any]:
+        raise world.redshift.exceptions.ResourceNotFoundException(
+            {"Error": {"Code": "ResourceNotFoundException"}}, "DescribeStatement"
+        )
+
+    monkeypatch.setattr(world.redshift, "describe_statement", hidden)
+    world.submit(make_step("unload", "statement", max_runtime_s=3600))
+    world.run(hours=5, seconds=60)
+    assert len(world.redshift.jobs) == 1 and told in world.answer()
+    if told == "error":
+        assert world.answer()["error"] == "TimeLimitExceeded" and "does not show it" in world.answer()["cause"]
+
+
 def test_full_jitter_under_a_ceiling_that_doubles() -> None:
     ceilings = [backoff(10, failures, lambda low, high: high) for failures in range(9)]
     assert ceilings == [10, 20, 40, 80, 160, 320, 600, 600, 600]

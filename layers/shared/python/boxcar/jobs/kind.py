@@ -42,6 +42,7 @@ class Observation:
     secondary: str = ""
     rows: int = -1  # of a statement; -1 is unknown
     partial: bool = False  # the event leaves out why it failed: Describe knows
+    unknown: bool = False  # the service says that it knows no such thing, or does not show it to whoever asks
 
 
 class AlreadyStarted(Exception):  # noqa: N818

@@ -23,6 +23,7 @@ from boxcar.settings import Settings
 GRACE_S = 60.0  # after max_runtime_s, for AWS's own events
 MOST_CONFLICTS = 6
 MARGIN_S = 10.0
+REMEMBERED_S = 24 * 3600.0  # the Data API keeps what became of a statement that long
 
 log = logging.getLogger("boxcar")
 
@@ -166,6 +167,13 @@ class Monitor:
         # Ahead of the call: a job whose Describe always fails must not be first in every sweep.
         job = self.table.save(job, replace(job, look=self._next_look(job, latest.started)))
         seen = kind.describe(latest.name, latest.arn, self.clients)
+        if seen.unknown and now - latest.launched < REMEMBERED_S:
+            # Started, and not forgotten yet: so it is hidden from this role. A second one would run beside it.
+            if now - latest.launched < job.max_runtime_s:
+                log.warning("not shown to this role", extra={"job": job.id, "attempt": latest.name})
+                return
+            kind.stop(latest.name, latest.arn, self.clients)
+            seen = replace(seen, status="Stopped")
         self.observe(seen)
         started = seen.started or latest.started
         if seen.status not in ("Starting", "InProgress") or started is None:

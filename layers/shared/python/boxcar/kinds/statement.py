@@ -95,7 +95,8 @@ class Statement(Kind):
         try:
             found = client.describe_statement(Id=arn)
         except client.exceptions.ResourceNotFoundException:
-            return Observation(name, "Failed", reason=f"InternalServerError: Redshift does not know {arn} any more")
+            reason = f"InternalServerError: Redshift does not know {arn} any more, or does not show it to this role"
+            return Observation(name, "Failed", reason=reason, unknown=True)
         detail = {"rows": found.get("ResultRows", -1), "error": found.get("Error") or "(no error was given)"}
         times = {"created": seconds(found.get("CreatedAt")), "ended": seconds(found.get("UpdatedAt"))}
         return self._observation(name, arn, found["Status"], detail, **times)
