@@ -14,7 +14,7 @@ from boxcar.jobs.references import approved_from
 from boxcar.jobs.submit import JobRequest, StepRequest, Submitter
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import wake_launcher
-from boxcar.plans import Plan, plan_key
+from boxcar.plans import read_plan
 from boxcar.settings import settings
 
 logger = Logger(service="submit_job")
@@ -39,20 +39,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if isinstance(request, JobRequest):
         job = submitter.submit_job(request)
     else:
-        job = submitter.submit_step(request, _plan(request.run))
+        job = submitter.submit_step(request, read_plan(client("s3"), settings().bucket, request.run))
     if job.status == NEW:
         wake_launcher(client("sqs"), settings().launch_queue_url, reason="submitted", jobs=[job.id])
     logger.info("submitted", job=job.id, status=job.status)
     return {"job": job.id, "status": job.status}
-
-
-def _plan(run: str) -> Plan:
-    s3 = client("s3")
-    try:
-        body = s3.get_object(Bucket=settings().bucket, Key=plan_key(run))["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        raise StepError(f"s3://{settings().bucket}/{plan_key(run)}: is missing; Plan writes it first") from None
-    try:
-        return Plan.model_validate_json(body)
-    except ValidationError as error:
-        raise StepError(f"s3://{settings().bucket}/{plan_key(run)}: {error}") from None

@@ -1,7 +1,10 @@
 """What a training run will do: the document that Plan writes and every later state reads (`runs/<run>/plan.json`)."""
 
-from pydantic import Field
+from typing import Any
 
+from pydantic import Field, ValidationError
+
+from boxcar.errors import StepError
 from boxcar.steps import Document, Step
 
 
@@ -49,3 +52,20 @@ class Plan(Document):
 def plan_key(run: str) -> str:
     """Where the plan of a run lies in the bucket."""
     return f"runs/{run}/plan.json"
+
+
+def read_plan(s3: Any, bucket: str, run: str) -> Plan:
+    """The plan of a run.
+
+    Raises:
+        StepError: there is none, or it is not a plan.
+    """
+    place = f"s3://{bucket}/{plan_key(run)}"
+    try:
+        body = s3.get_object(Bucket=bucket, Key=plan_key(run))["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        raise StepError(f"{place}: is missing, so run {run} has no plan; Plan writes it first") from None
+    try:
+        return Plan.model_validate_json(body)
+    except ValidationError as error:
+        raise StepError(f"{place}: {error}") from None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from boxcar.errors import StepError
-from boxcar.plans import ModelPlan, Plan, plan_key
+from boxcar.plans import ModelPlan, read_plan
 from boxcar.registry.packages import output_step
 
 
@@ -18,25 +18,13 @@ class RunOutputs:
         self._stack = stack
         self.run = run
 
-    def plan(self) -> Plan:
-        """The plan of the run.
-
-        Raises:
-            StepError: there is none.
-        """
-        try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=plan_key(self.run))["Body"].read()
-        except self._s3.exceptions.NoSuchKey:
-            raise StepError(f"s3://{self._bucket}/{plan_key(self.run)}: run {self.run} has no plan") from None
-        return Plan.model_validate_json(body)
-
     def model_plan(self, model: str) -> ModelPlan:
         """The plan of one model.
 
         Raises:
             StepError: the run does not train it, or has no plan.
         """
-        plan = self.plan()
+        plan = read_plan(self._s3, self._bucket, self.run)
         if model not in plan.models:
             known = ", ".join(plan.models) or "(none)"
             raise StepError(f"model: run {self.run} does not train {model!r}; it trains {known}")
