@@ -95,6 +95,7 @@ def change(document: dict, path: str, value: object) -> None:
         ("models/mailer/gate", {"max_score_drop": -1}, ["models.mailer.gate", "max_score_drop", "-1"]),
         ("models/mailer/steps", {"polish": {"max_attempts": 1}}, ["models.mailer.steps.polish", "kind"]),
         ("validation/ratio", 1.5, ["validation.ratio", "1.5"]),
+        ("models/box/uses_predictions_of", [*"abcdefgh"], ["models.box.uses_predictions_of", "at most 7"]),
         ("colour", "red", ["colour", "is not a field"]),
         ("models/mailer/lable", "x", ["models.mailer.lable", "is not a field"]),
         ("features/numeric", ["mailer"], ["features", "'mailer'", "label"]),

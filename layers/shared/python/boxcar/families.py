@@ -110,7 +110,8 @@ class Model(Document):
     description: str = ""
     architecture: str | None = None
     after: list[str] = Field(default_factory=list)
-    uses_predictions_of: list[str] = Field(default_factory=list)
+    # CreateProcessingJob takes ten inputs; code, config and data are three of them.
+    uses_predictions_of: list[str] = Field(default_factory=list, max_length=7)
     features: Features | None = None
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     gate: dict[str, Any] = Field(default_factory=dict)  # fields of Gate that differ from the family's
