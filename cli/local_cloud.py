@@ -75,8 +75,8 @@ def print_mails(state: Path, address: str | None = None, full: bool = False) -> 
     for to, group in groupby(found, key=lambda mail: mail.to):
         console.print(f"\n[bold]Mails to {to}[/bold]")
         for mail in group:
-            console.print(f"  {mail.subject}", markup=False)
-            console.print(f"    {mail.path}", markup=False)
+            console.print(f"  {mail.subject}", markup=False, soft_wrap=True)
+            console.print(f"    {mail.path}", markup=False, soft_wrap=True)
             if full:
-                console.print("\n".join(f"    {line}" for line in mail.text.splitlines()), markup=False)
+                console.print("\n".join(f"    {line}" for line in mail.text.splitlines()), markup=False, soft_wrap=True)
     return len(found)
