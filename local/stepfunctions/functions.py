@@ -7,90 +7,116 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random as randomness
 import uuid as identifiers
 from typing import Any
 
 from jsonata import Jsonata
 from jsonata.functions import Functions
+from jsonata.jexception import JException
 from jsonata.utils import Utils
 
+from local.stepfunctions import numbers
 from local.stepfunctions.limits import LIMIT, OutOfBounds
 
 PADDING = 262_144  # characters that one $pad may add
 RANGE = 360_145  # elements that $range may make before an expression's memory is spent
 
 
-class FunctionError(Exception):
-    """One of these functions refused its arguments."""
+def refused(message: str) -> JException:
+    """The error of a function that refuses its arguments."""
+    return JException("D3137", -1, message)
 
 
-def partition(array: Any = None, size: Any = None) -> Any:
-    """`$partition(array, size)`: the array in arrays of at most `size`."""
-    if array is None:
-        return None
-    array = array if isinstance(array, list) else [array]
-    if not number(size) or int(size) < 1:
-        raise FunctionError('Argument 2 of function "partition" must be a positive number')
-    size = int(size)
-    return [[array[j] for j in range(i, min(i + size, len(array)))] for i in range(0, len(array), size)]
+class Added:
+    """The functions; what they get has passed their signature, and an argument that is not there is None."""
 
+    @staticmethod
+    def partition(array: Any, size: Any) -> Any:
+        """`$partition(array, size)`: the array in arrays of at most `size`; without a size, all of it in one."""
+        if not array:
+            return None
+        size = len(array) if size is None else int(size)
+        if size < 0:
+            raise refused("Second argument must be zero or greater")
+        if size == 0:
+            return None
+        return [[array[j] for j in range(i, min(i + size, len(array)))] for i in range(0, len(array), size)]
 
-def span(start: Any = None, end: Any = None, step: Any = None) -> Any:
-    """`$range(start, end, step)`: numbers from start to end, the end included where a step lands on it."""
-    step = 1 if step is None else step
-    for index, value in enumerate((start, end, step), 1):
-        if not number(value):
-            raise FunctionError(f'Argument {index} of function "range" must be a number')
-    if step == 0:
-        raise FunctionError('Argument 3 of function "range" must not be zero')
-    count = max(0, int((end - start) // step) + 1)
-    if count > RANGE:
-        raise OutOfBounds(LIMIT)
-    return [start + i * step for i in range(count)]
+    @staticmethod
+    def range(start: Any, end: Any, step: Any) -> Any:
+        """`$range(start, end, step)`: numbers from start to end, the end included where a step lands on it.
+
+        Fractions are cut off. One number alone is a number, and where there is none there is nothing.
+        """
+        if start is None or end is None or not step or not int(step):
+            return None
+        start, end, step = int(start), int(end), int(step)
+        count = (end - start) // step + 1
+        if count > RANGE:
+            raise OutOfBounds(LIMIT)
+        if count < 2:
+            return start if count == 1 else None
+        return [start + i * step for i in range(count)]
+
+    @staticmethod
+    def hash(text: Any, algorithm: Any) -> Any:
+        """`$hash(text, algorithm)`: the digest in hexadecimal."""
+        if text is None or algorithm is None:
+            return None
+        if algorithm not in ALGORITHMS:
+            raise refused(f"Unsupported hash algorithm: {algorithm}")
+        return hashlib.new(ALGORITHMS[algorithm], text.encode(), usedforsecurity=False).hexdigest()
+
+    @staticmethod
+    def random(seed: Any) -> Any:
+        """`$random(seed)`: from 0 up to 1; the same seed gives the same number, that of java.util.Random."""
+        if seed is None:
+            return randomness.random()  # noqa: S311
+        state = (int(seed) ^ 0x5DEECE66D) & (2**48 - 1)
+        bits = []
+        for width in (26, 27):
+            state = (state * 0x5DEECE66D + 0xB) & (2**48 - 1)
+            bits.append(state >> (48 - width))
+        return ((bits[0] << 27) + bits[1]) / 2**53
+
+    @staticmethod
+    def uuid() -> Any:
+        """`$uuid()`: a version 4 UUID."""
+        return str(identifiers.uuid4())
+
+    @staticmethod
+    def parse(text: Any) -> Any:
+        """`$parse(text)`: the value of a JSON text."""
+        if text is None:
+            return None
+        if not isinstance(text, str):  # null, which the library's signatures let pass
+            raise JException("T0410", -1, 1, "parse")
+        try:
+            value = json.loads(text, object_pairs_hook=unrepeated, parse_float=finite, parse_constant=finite)
+        except ValueError as error:
+            raise refused("Invalid JSON") from error
+        return Utils.NULL_VALUE if value is None else value
 
 
 ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 
-def digest(text: Any = None, algorithm: Any = "SHA-1") -> Any:
-    """`$hash(text, algorithm)`: the digest in hexadecimal."""
-    if text is None:
-        return None
-    if algorithm not in ALGORITHMS:
-        raise FunctionError(f'Argument 2 of function "hash" must be one of {", ".join(ALGORITHMS)}')
-    text = text if isinstance(text, str) else json.dumps(text, separators=(",", ":"))
-    return hashlib.new(ALGORITHMS[algorithm], text.encode(), usedforsecurity=False).hexdigest()
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of a JSON text, in which no name may come twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name comes twice")
+    return made
 
 
-def random(seed: Any = None) -> Any:
-    """`$random(seed)`: from 0 up to 1; the same seed gives the same number, that of java.util.Random."""
-    if seed is None:
-        return randomness.random()  # noqa: S311
-    if not number(seed):
-        raise FunctionError('Argument 1 of function "random" must be a number')
-    state = (int(seed) ^ 0x5DEECE66D) & (2**48 - 1)
-    bits = []
-    for width in (26, 27):
-        state = (state * 0x5DEECE66D + 0xB) & (2**48 - 1)
-        bits.append(state >> (48 - width))
-    return ((bits[0] << 27) + bits[1]) / 2**53
-
-
-def uuid(*_: Any) -> Any:
-    """`$uuid()`: a version 4 UUID."""
-    return str(identifiers.uuid4())
-
-
-def parse(text: Any = None) -> Any:
-    """`$parse(text)`: the value of a JSON text."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise FunctionError(f"Unable to parse the string as JSON: {error}") from error
-    return Utils.NULL_VALUE if value is None else value
+def finite(text: str) -> float:
+    """The number of a JSON text."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("too large")
+    return value
 
 
 def number(value: Any) -> bool:
@@ -108,10 +134,34 @@ class Bounded:
             raise OutOfBounds(LIMIT)
         return Functions.pad(string, width, char)
 
+    @staticmethod
+    def parse_integer(value: Any, picture: Any) -> Any:
+        """`$parseInteger(value, picture)`: NaN for a text that the picture cannot read."""
+        try:
+            found = Functions.parse_integer(value, picture)
+        except ValueError:
+            return math.nan
+        return math.nan if found is None and value is not None else found
 
+    @staticmethod
+    def string(value: Any, prettify: Any) -> Any:
+        """`$string(value, prettify)`."""
+        return numbers.string(value, prettify)
+
+
+SIGNATURES = {
+    "partition": "<an?:a>",
+    "range": "<nnn?:a>",
+    "hash": "<s?s?:s>",
+    "random": "<n?:n>",
+    "uuid": "<:s>",
+    "parse": "<s?:x>",
+}
 BOUND: dict[str, Any] = {
-    name: Jsonata.JLambda(function)
-    for name, function in {
-        "partition": partition, "range": span, "hash": digest, "random": random, "uuid": uuid, "parse": parse,
-    }.items()
-} | {"eval": None, "pad": Jsonata.JNativeFunction("pad", "<s-ns?:s>", Bounded, "pad")}  # fmt: skip
+    name: Jsonata.JNativeFunction(name, signature, Added, name) for name, signature in SIGNATURES.items()
+} | {
+    "eval": None,
+    "pad": Jsonata.JNativeFunction("pad", "<s-ns?:s>", Bounded, "pad"),
+    "parseInteger": Jsonata.JNativeFunction("parseInteger", "<s-s:n>", Bounded, "parse_integer"),
+    "string": Jsonata.JNativeFunction("string", "<x-b?:s>", Bounded, "string"),
+}

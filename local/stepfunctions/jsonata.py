@@ -15,9 +15,8 @@ from jsonata import Jsonata
 from jsonata.jexception import JException
 from jsonata.utils import Utils
 
-from local.stepfunctions import errors, functions
+from local.stepfunctions import errors, functions, numbers
 from local.stepfunctions.errors import StateFailure
-from local.stepfunctions.functions import FunctionError
 from local.stepfunctions.limits import STACK, Bounds, OutOfBounds
 
 Variables = dict[str, Any]
@@ -61,7 +60,7 @@ class Expression:
             raise self.failure(f"threw an error during evaluation. {message(error)}") from error
         except RecursionError as error:
             raise self.failure(f"threw an error during evaluation: {STACK}") from error
-        except (FunctionError, OutOfBounds) as error:
+        except OutOfBounds as error:
             raise self.failure(f"threw an error during evaluation: {error}") from error
         except (TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError) as error:
             # Faults of the library itself: the expression fails, the engine does not.
@@ -94,7 +93,7 @@ def compile_expression(source: str) -> Jsonata:
     Raises:
         JException: a syntax error.
     """
-    compiled = Jsonata(source)
+    compiled = numbers.Program(source)
     compiled.set_output_convert_nulls(False)
     compiled.set_validate_input(False)
     return compiled
@@ -129,6 +128,10 @@ def library_fault(error: Exception) -> str:
     number = re.fullmatch(r"could not convert string to float: '(.*)'", str(error))
     if number:
         return f". D3030: Unable to cast value to a number: {json.dumps(number[1])}"
+    time = re.fullmatch(r"Invalid isoformat string: '(.*)'", str(error))
+    if time:
+        text = "The argument of the toMillis function must be an ISO 8601 formatted timestamp. Given"
+        return f". D3110: {text} {json.dumps(time[1])}"
     return f": {error}"
 
 
@@ -143,7 +146,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e15 else value
+        name = numbers.named(value)
+        return name if name is not None else int(value) if value.is_integer() and abs(value) < 1e15 else value
     if isinstance(value, list):
         return [plain(value[i]) for i in range(len(value))]  # by index: the library's ranges iterate one short
     if isinstance(value, dict):

@@ -37,6 +37,30 @@ VALUES: list[tuple[str, Any]] = [
     ("'it' & \"'s\"", "it's"),
     ("$string({'a': [1, null]})", '{"a":[1,null]}'),
     ("($f := function($n) { $n <= 1 ? 1 : $n * $f($n - 1) }; $f(5))", 120),
+    ("1 / 0", "Infinity"),
+    ("-1 / 0", "-Infinity"),
+    ("0 / 0", "NaN"),
+    ("1e300 * 1e300", "Infinity"),
+    ("[2, 1 / 0]", [2, "Infinity"]),
+    ("{'k': 1 / 0}", {"k": "Infinity"}),
+    ("1 / 0 > 5", True),
+    ("7.5 % 2", 1.5),
+    ("-7 % 3", -1),
+    ("$parseInteger('many', '0')", "NaN"),
+    ("$parseInteger('12', '0')", 12),
+    ("$partition([1,2,3])", [[1, 2, 3]]),
+    ("$partition([1,2,3], 2.9)", [[1, 2], [3]]),
+    ("$range(-1.7, 2, 1)", [-1, 0, 1, 2]),
+    ("$range(5, 1, -1.5)", [5, 4, 3, 2, 1]),
+    ("$range(4, 4, 1)", 4),
+    ("$random(42.9)", 0.7275636800328681),
+    ("$map(['[1]', '{}'], $parse)", [[1], {}]),
+    ("$string(1e20)", "100000000000000000000"),
+    ("$string(1e21)", "1e+21"),
+    ("$string(1e-6)", "0.000001"),
+    ("$string(1e-7)", "1e-7"),
+    ("$string({'third': 1 / 3})", '{"third":0.333333333333333}'),
+    ("'at ' & 2e19", "at 20000000000000000000"),
 ]
 FAULTS = [
     ("$states.input.nope", "returned nothing (undefined)."),
@@ -70,6 +94,41 @@ FAULTS = [
         "threw an error during evaluation: Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive.",
     ),
     ("$sum", "returned an unsupported result type."),
+    ("1 / 0 + 1", "threw an error during evaluation. D1001: Number out of range: Infinity"),
+    (
+        "$string(1 / 0)",
+        "threw an error during evaluation. D3001: Attempting to invoke string function on Infinity or NaN",
+    ),
+    ("$partition([1], 0)", "returned nothing (undefined)."),
+    ("$partition([], 1)", "returned nothing (undefined)."),
+    ("$partition([1], -1)", "threw an error during evaluation. D3137: Second argument must be zero or greater"),
+    ("$range(1, 5)", "returned nothing (undefined)."),
+    ("$range(5, 1, 1)", "returned nothing (undefined)."),
+    ("$range(1, 5, 0)", "returned nothing (undefined)."),
+    (
+        "$range(1)",
+        'threw an error during evaluation. T0410: Argument 2 of function "range" does not match function signature',
+    ),
+    ("$hash('abc')", "returned nothing (undefined)."),
+    (
+        "$hash(42, 'MD5')",
+        'threw an error during evaluation. T0410: Argument 1 of function "hash" does not match function signature',
+    ),
+    (
+        "$uuid('abc')",
+        'threw an error during evaluation. T0410: Argument 1 of function "uuid" does not match function signature',
+    ),
+    ("$parse('[1] 2')", "threw an error during evaluation. D3137: Invalid JSON"),
+    ('$parse(\'{"a":1,"a":2}\')', "threw an error during evaluation. D3137: Invalid JSON"),
+    (
+        "$parse(null)",
+        'threw an error during evaluation. T0410: Argument 1 of function "parse" does not match function signature',
+    ),
+    (
+        "$toMillis('soon')",
+        "threw an error during evaluation. D3110: The argument of the toMillis function must be an ISO 8601 formatted "
+        'timestamp. Given "soon"',
+    ),
 ]
 
 
