@@ -150,8 +150,10 @@ async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> 
     else:
         stamp = strand.evaluate(state.timestamp, value)
         try:
+            if not asl.TIMESTAMP.fullmatch(stamp):
+                raise ValueError(stamp)
             seconds = dt.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() - now
-        except (AttributeError, ValueError):
+        except (TypeError, ValueError):
             raise RuntimeFailure(
                 "The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: "
                 f"{stamp}"

@@ -6,7 +6,6 @@ What is not known is refused by name: a field that this engine would have to ign
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from local.stepfunctions import definition as asl
@@ -42,7 +41,6 @@ CLASSES = {
     "Pass": asl.Pass, "Succeed": asl.Succeed, "Fail": asl.Fail, "Wait": asl.Wait, "Choice": asl.Choice,
     "Task": asl.Task, "Parallel": asl.Parallel, "Map": asl.Map,
 }  # fmt: skip
-TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 def parse(text: str) -> Parsed:
@@ -82,7 +80,7 @@ class Reader:
             self.wrong("The field 'Version' must be '1.0'", "/Version")
         language = raw.get("QueryLanguage", "JSONPath")
         if language not in ("JSONata", "JSONPath"):
-            self.wrong("The field 'QueryLanguage' must be 'JSONata' or 'JSONPath'", "/QueryLanguage")
+            self.wrong("Value should be one of the following: [JSONPath, JSONata]", "/QueryLanguage")
         return self.program(raw, "", language)
 
     def program(self, raw: Any, where: str, language: str) -> Program:
@@ -117,7 +115,10 @@ class Reader:
         if kind not in FIELDS:
             self.wrong(f"The field 'Type' must be one of {', '.join(FIELDS)}", f"{where}/Type")
             return None
-        language = raw.get("QueryLanguage", language)
+        enclosing, language = language, raw.get("QueryLanguage", language)
+        if enclosing == "JSONata" and language == "JSONPath":
+            self.wrong("'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine", where)
+            return None
         if language != "JSONata":
             self.wrong(
                 f"The state '{name}' uses JSONPath, which this engine does not run; write \"QueryLanguage\": "
@@ -224,7 +225,7 @@ class Reader:
         if (
             stamp is not None
             and not is_expression(stamp)
-            and not (isinstance(stamp, str) and TIMESTAMP.fullmatch(stamp))
+            and not (isinstance(stamp, str) and asl.TIMESTAMP.fullmatch(stamp))
         ):
             self.wrong("String does not match RFC3339 timestamp", f"{where}/Timestamp")
         return {"seconds": self.scalar(raw, "Seconds", where, 0), "timestamp": self.template(raw, "Timestamp", where)}

@@ -21,6 +21,16 @@ LAMBDAS = 16  # at once: each is a process of its own in an embedded cloud
 CALLS = 32
 
 
+class RoleRefusedError(StateFailure):
+    """A role that cannot be assumed."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            errors.TASK_FAILED,
+            f"The principal states.amazonaws.com is not authorized to assume the provided role. (role: {role})",
+        )
+
+
 class Runner:
     """Runs the calls of Tasks; an object with `call` and `completion` can stand in for it in tests."""
 
@@ -49,10 +59,7 @@ class Runner:
             except Exception as error:
                 if not isinstance(error, ClientError):
                     raise sdk.failure(service, service, error) from error
-                raise StateFailure(
-                    errors.TASK_FAILED,
-                    f"The principal states.amazonaws.com is not authorized to assume the provided role. (role: {role})",
-                ) from error
+                raise RoleRefusedError(role) from error
         return self._clients[key]
 
     async def threaded(self, function: Callable[[], Any], pool: ThreadPoolExecutor | None = None) -> Any:
@@ -66,6 +73,15 @@ class Runner:
         Raises:
             StateFailure: the call was refused, or the function raised.
         """
+        try:
+            return await self._call(run, resource, arguments, role)
+        except RoleRefusedError as refused:
+            if role == run.role:
+                raise
+            cause = f"The role {run.role} is not authorized to assume the task state's role, {role}."
+            raise StateFailure(errors.TASK_FAILED, cause) from refused
+
+    async def _call(self, run: Run, resource: Resource, arguments: Any, role: str) -> Any:
         if resource.function is not None:
             arguments = {"FunctionName": resource.function, "Payload": arguments}
         if resource.service == "lambda" and not resource.sdk:

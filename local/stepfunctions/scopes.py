@@ -129,7 +129,9 @@ def bad(expression: Expression, members: frozenset[str]) -> list[str]:
     for kind, name, member in references(expression.compiled.ast, frozenset(), top=True):
         if kind == "name":
             problems.append(f"Reference to '{name}' at the top level is not supported.")
-        elif kind == "variable" and name in ("", "$"):
+        elif kind == "variable" and name == "$":
+            problems.append("Reference to '$$' is not supported.")
+        elif kind == "variable" and name == "":
             problems.append(f"Reference to '${name}' at the top level is not supported.")
         elif name == "states" and member is not None and member not in members:
             problems.append(f"Field '$states.{member}' does not exist.")

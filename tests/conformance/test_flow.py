@@ -139,6 +139,17 @@ CASES = [
 """,
     ),
     Case(
+        "a time without its offset from UTC is none",
+        machine({"W": {"Type": "Wait", "Timestamp": "{% $states.input.at %}", "End": True}}),
+        input={"at": "2026-01-02T03:04:05"},
+        status="FAILED",
+        history="""
+1 <0 ExecutionStarted input={"at":"2026-01-02T03:04:05"} roleArn=<role>
+2 <0 WaitStateEntered input={"at":"2026-01-02T03:04:05"} name=W
+3 <2 ExecutionFailed cause=An error occurred while executing the state 'W' (entered at the event id #2). The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: 2026-01-02T03:04:05 error=States.Runtime
+""",
+    ),
+    Case(
         "fail says why",
         machine({"F": {"Type": "Fail", "Error": "NoRows", "Cause": "{% 'family ' & $states.input.family %}"}}),
         input={"family": "packaging"},

@@ -48,8 +48,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "a JSONPath state",
         machine({"A": {**END, "QueryLanguage": "JSONPath"}}),
-        "The state 'A' uses JSONPath, which this engine does not run",
+        "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine at /States/A",
     ),
+    (
+        "a language there is none of",
+        {"QueryLanguage": "jsonata", "StartAt": "A", "States": {"A": END}},
+        "Value should be one of the following: [JSONPath, JSONata] at /QueryLanguage",
+    ),
+    ("the context item", one(Output="{% $$ %}"), "Reference to '$$' is not supported. at /States/A/Output"),
     ("Catch where there is nothing to catch", one(Catch=[]), "Field 'Catch' is not supported at /States/A"),
     (
         "a syntax error",

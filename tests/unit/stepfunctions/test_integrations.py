@@ -8,7 +8,7 @@ import pytest
 
 from local.stepfunctions import sdk
 from local.stepfunctions.integrations import Resource, unknown_resource
-from tests.conformance.machinery import Engine, client_error, machine
+from tests.conformance.machinery import ROLE, Engine, client_error, lambda_task, machine
 
 TIME = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
@@ -182,3 +182,21 @@ def test_a_connection_that_breaks_is_a_client_error() -> None:
         engine.aws.methods["sqs.send_message"] = broken
         ended = engine.run(task("sqs:sendMessage", {"QueueUrl": "q", "MessageBody": "m"}))
         assert (ended["error"], ended["cause"]) == ("SQS.SdkClientException", "reset")
+
+
+def test_a_tasks_role_that_the_machines_role_may_not_assume() -> None:
+    with Engine() as engine:
+        theirs = engine.aws.client
+
+        def refusing(service: str, role_arn: str | None = None, session: str = "") -> Any:
+            if role_arn == "arn:aws:iam::999999999999:role/other":
+                raise client_error("AccessDenied", "not authorized to perform: sts:AssumeRole", 403)
+            return theirs(service, role_arn, session)
+
+        engine.api._engine.runner._client = refusing
+        task = lambda_task("echo", Credentials={"RoleArn": "arn:aws:iam::999999999999:role/other"})
+        ended = engine.run(machine({"A": task}))
+        assert (ended["error"], ended["cause"]) == (
+            "States.TaskFailed",
+            f"The role {ROLE} is not authorized to assume the task state's role, arn:aws:iam::999999999999:role/other.",
+        )
