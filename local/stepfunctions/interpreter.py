@@ -142,24 +142,28 @@ def text_of(strand: Strand, template: Template, value: Any) -> str | None:
 
 async def wait_state(strand: Strand, state: asl.Wait, value: Any, text: str) -> Outcome:
     """Wait: until a time on this engine's clock."""
-    now = strand.run.clock.time()
+    await strand.run.clock.sleep(waiting_time(strand, state, value))
+    return finish(strand, state, state.next, value, value)
+
+
+def waiting_time(strand: Strand, state: asl.Wait, value: Any) -> float:
+    """Seconds that a Wait takes from now; 0 for a time that is past."""
     if state.seconds is not MISSING:
-        seconds: float = integer(strand, state.seconds, value) or 0
+        seconds = integer(strand, state.seconds, value) or 0
         if seconds < 0:
             raise state.seconds.expect(seconds, "number")
-    else:
-        stamp = strand.evaluate(state.timestamp, value)
-        try:
-            if not asl.TIMESTAMP.fullmatch(stamp):
-                raise ValueError(stamp)
-            seconds = dt.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() - now
-        except (TypeError, ValueError):
-            raise RuntimeFailure(
-                "The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: "
-                f"{stamp}"
-            ) from None
-    await strand.run.clock.sleep(max(0.0, seconds))
-    return finish(strand, state, state.next, value, value)
+        return seconds
+    stamp = strand.evaluate(state.timestamp, value)
+    try:
+        if not asl.TIMESTAMP.fullmatch(stamp):
+            raise ValueError(stamp)
+        until = dt.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    except (TypeError, ValueError):
+        raise RuntimeFailure(
+            "The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: "
+            f"{stamp}"
+        ) from None
+    return max(0.0, until - strand.run.clock.time())
 
 
 async def choice_state(strand: Strand, state: asl.Choice, value: Any, text: str) -> Outcome:

@@ -48,11 +48,11 @@ def parse(text: str) -> Parsed:
     if len(text.encode()) > MAX_BYTES:
         return Parsed(None, (Diagnostic("INVALID_JSON_DESCRIPTION", "The definition is larger than 1 MB", "/"),))
     try:
-        raw = json.loads(text)
+        raw = json.loads(text) if text else None
     except ValueError as error:
         return Parsed(None, (Diagnostic("INVALID_JSON_DESCRIPTION", f"Invalid JSON: {error}", "/"),))
     if not isinstance(raw, dict):
-        return Parsed(None, (Diagnostic("SCHEMA_VALIDATION_FAILED", "The value must be an object", "/"),))
+        return Parsed(None, (Diagnostic("SCHEMA_VALIDATION_FAILED", "Definition must be a valid JSON object", "/"),))
     reader = Reader()
     program = reader.machine(raw)
     if not reader.problems:
@@ -88,14 +88,17 @@ class Reader:
         if not isinstance(raw, dict):
             self.wrong("The value must be an object", where or "/")
             return Program("")
-        states, start = raw.get("States"), raw.get("StartAt")
-        if not isinstance(states, dict) or not states:
+        missing = [name for name in ("States", "StartAt") if name not in raw]
+        if missing:
+            self.wrong(f"These fields are required: [{', '.join(missing)}]", where or "/")
+        states, start = raw.get("States", {}), raw.get("StartAt", "")
+        if not isinstance(states, dict) or ("States" in raw and not states):
             self.wrong("The field 'States' must be an object with at least one state", f"{where}/States")
             states = {}
         if not isinstance(start, str):
             self.wrong("The field 'StartAt' must be a string", f"{where}/StartAt")
             start = ""
-        elif start not in states:
+        elif "StartAt" in raw and start not in states:
             self.wrong(f"Missing 'Next' target: {start}", f"{where}/StartAt", "MISSING_TRANSITION_TARGET")
         parsed: dict[str, asl.State] = {}
         for name, state in states.items():

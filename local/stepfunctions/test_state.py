@@ -154,7 +154,7 @@ async def run(
 ) -> Outcome:
     """The outcome of the state, with the mock where it would call or run something."""
     if isinstance(state, asl.Wait):
-        integer(strand, state.seconds, value)
+        interpreter.waiting_time(strand, state, value)
         return finish(strand, state, state.next, value, value)
     if not isinstance(state, asl.Task | asl.Map | asl.Parallel):
         return await interpreter.BEHAVIOUR[type(state)](strand, state, value, text)
@@ -262,6 +262,7 @@ def failed(
                     "retryIndex": index, "retryBackoffIntervalSeconds": int(backoff(retrier, used)),
                 }  # fmt: skip
                 return answer | {"status": "RETRIABLE"}
+            seen["errorDetails"] = {"retryIndex": index}
             break
     catcher = catcher_for(state.catch, failure)
     if catcher is None:
@@ -272,5 +273,5 @@ def failed(
         return {"status": "FAILED", **{k.lower(): v for k, v in error.output().items()}}
     if caught.assigned:
         seen["variables"] = {**seen.get("variables", {}), **caught.assigned}
-    seen["errorDetails"] = {"catchIndex": state.catch.index(catcher)}
+    seen["errorDetails"] = {**seen.get("errorDetails", {}), "catchIndex": state.catch.index(catcher)}
     return answer | {"status": "CAUGHT_ERROR", "output": caught.text, "nextState": caught.next}

@@ -21,6 +21,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         machine({"A": {"Type": "Pass", "Next": "Nope"}, "B": END}),
         "MISSING_TRANSITION_TARGET: Missing 'Next' target: Nope at /States/A/Next",
     ),
+    ("nothing", {}, "These fields are required: [States, StartAt] at /"),
     (
         "a start that is not there",
         machine({"A": END}, start="B"),

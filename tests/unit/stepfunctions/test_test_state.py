@@ -42,6 +42,13 @@ def test_info_shows_the_outcome_debug_also_the_way_there() -> None:
     assert (seen["input"], json.loads(seen["variables"])) == ('{"n": 1}', {"v": 4, "w": 2})
 
 
+def test_a_wait_is_not_waited_for_but_its_time_must_be_one() -> None:
+    wait = {**JSONATA, "Type": "Wait", "Timestamp": "{% $states.input.at %}", "End": True}
+    assert ask(wait, input='{"at": "2126-01-01T00:00:00Z"}')["status"] == "SUCCEEDED"
+    answer = ask(wait, input='{"at": "tomorrow"}')
+    assert (answer["status"], answer["error"]) == ("FAILED", "States.Runtime")
+
+
 def test_a_mocked_result() -> None:
     mock = {"result": '{"StatusCode": 200, "Payload": {"z": 8}}', "fieldValidationMode": "NONE"}
     answer = ask(
@@ -67,7 +74,9 @@ def test_a_mocked_error_is_retried_then_caught_then_fails() -> None:
     assert retried["inspectionData"]["errorDetails"] == {"retryIndex": 0, "retryBackoffIntervalSeconds": 6}
     caught = ask({**TASK, **rules}, **request, stateConfiguration={"retrierRetryCount": 2})
     assert (caught["status"], caught["output"], caught["nextState"]) == ("CAUGHT_ERROR", '"c"', "B")
-    assert caught["inspectionData"]["errorDetails"] == {"catchIndex": 1}
+    assert caught["inspectionData"]["errorDetails"] == {"retryIndex": 0, "catchIndex": 1}
+    spent = ask({**TASK, "Retry": rules["Retry"]}, **request, stateConfiguration={"retrierRetryCount": 2})
+    assert (spent["status"], spent["inspectionData"]["errorDetails"]) == ("FAILED", {"retryIndex": 0})
     assert ask(TASK, **request)["status"] == "FAILED"
 
 
