@@ -75,6 +75,12 @@ class Resource:
         return sdk.client_name(self.service) if self.sdk else OPTIMIZED[self.service][0]
 
 
+def optimized(arn: str) -> bool:
+    """Whether an ARN has the form of an optimized integration, run by this engine or not."""
+    match = INTEGRATION.fullmatch(arn)
+    return match is not None and not match[1]
+
+
 def unknown_resource(arn: str) -> str:
     """Why a Task with this Resource cannot run here; empty where it can."""
     if FUNCTION.fullmatch(arn):

@@ -10,7 +10,7 @@ from typing import Any
 
 from local.stepfunctions import definition as asl
 from local.stepfunctions.definition import MISSING, Diagnostic, Parsed, Program
-from local.stepfunctions.integrations import unknown_resource
+from local.stepfunctions.integrations import optimized, unknown_resource
 from local.stepfunctions.jsonata import Template, is_expression, parse_template
 from local.stepfunctions.parse_recovery import catchers, retriers, whole
 
@@ -43,8 +43,8 @@ CLASSES = {
 }  # fmt: skip
 
 
-def parse(text: str) -> Parsed:
-    """Read a definition; problems are collected, not raised."""
+def parse(text: str, mocked: bool = False) -> Parsed:
+    """Read a definition; problems are collected, not raised. See `Reader` for `mocked`."""
     if len(text.encode()) > MAX_BYTES:
         return Parsed(None, (Diagnostic("INVALID_JSON_DESCRIPTION", "The definition is larger than 1 MB", "/"),))
     try:
@@ -53,7 +53,7 @@ def parse(text: str) -> Parsed:
         return Parsed(None, (Diagnostic("INVALID_JSON_DESCRIPTION", f"Invalid JSON: {error}", "/"),))
     if not isinstance(raw, dict):
         return Parsed(None, (Diagnostic("SCHEMA_VALIDATION_FAILED", "Definition must be a valid JSON object", "/"),))
-    reader = Reader()
+    reader = Reader(mocked)
     program = reader.machine(raw)
     if not reader.problems:
         from local.stepfunctions.checks import check
@@ -63,10 +63,14 @@ def parse(text: str) -> Parsed:
 
 
 class Reader:
-    """Reads one definition, remembering what is wrong with it."""
+    """Reads one definition, remembering what is wrong with it.
 
-    def __init__(self) -> None:
+    Where Tasks are `mocked`, they may name optimized integrations that this engine does not run.
+    """
+
+    def __init__(self, mocked: bool = False) -> None:
         self.problems: list[Diagnostic] = []
+        self._mocked = mocked
 
     def wrong(self, message: str, location: str, code: str = "SCHEMA_VALIDATION_FAILED") -> None:
         """Remember a problem."""
@@ -257,7 +261,7 @@ class Reader:
             self.wrong(
                 "The field 'Resource' must be the ARN of a function or of a service integration", f"{where}/Resource"
             )
-        elif reason := unknown_resource(resource):
+        elif not (self._mocked and optimized(resource)) and (reason := unknown_resource(resource)):
             self.wrong(reason, f"{where}/Resource")
         return {
             "resource": resource if isinstance(resource, str) else "",

@@ -59,6 +59,16 @@ def test_a_mocked_result() -> None:
     assert json.loads(answer["inspectionData"]["afterArguments"]) == {"FunctionName": "f", "Payload": 3}
 
 
+def test_a_mock_stands_in_for_an_integration_that_is_not_run_here() -> None:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "Arguments": {"Method": "GET"}, "End": True}
+    definition = machine({"A": {"Type": "Pass", "Next": "B"}, "B": task})
+    answer = ask(definition, stateName="B", mock={"result": '{"ok": true}'})
+    assert (answer["status"], answer["output"]) == ("SUCCEEDED", '{"ok": true}')
+    assert ask(definition, stateName="A")["nextState"] == "B"
+    with pytest.raises(ApiError, match="is not run by this engine"):
+        ask(definition, stateName="B", roleArn=ROLE)
+
+
 def test_a_mocked_error_is_retried_then_caught_then_fails() -> None:
     rules = {
         "Retry": [{"ErrorEquals": ["E"], "IntervalSeconds": 2, "MaxAttempts": 2, "BackoffRate": 3}],
