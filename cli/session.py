@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import click
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.api import JobsApi, Query, embedded_url
 from local.client import CloudClient
 from local.server import STATE, status
 
@@ -63,6 +66,36 @@ class Session:
             how = "boxcar --local deploy" if self.local else "sam build && sam deploy --guided"
             raise click.ClickException(f"stack {self.stack!r} is not there ({error}); deploy it with `{how}`") from None
         return {output["OutputKey"]: output.get("OutputValue", "") for output in stacks[0].get("Outputs", [])}
+
+    @cached_property
+    def api(self) -> JobsApi:
+        """The jobs API of the stack, called as whoever this session is.
+
+        Raises:
+            click.ClickException: the stack has no API yet, or there are no credentials.
+        """
+        url = self.outputs.get("JobsApiUrl")
+        if not url:
+            raise click.ClickException(
+                f"stack {self.stack!r} has no output JobsApiUrl: deploy this version of it first"
+            )
+        if self.local:
+            root = Credentials("test", "test")
+            return JobsApi(embedded_url(url, self.cloud.endpoint), self.cloud.region, root)
+        credentials = boto3.Session().get_credentials()
+        if credentials is None:
+            raise click.ClickException("there are no AWS credentials; set AWS_PROFILE, or run `aws configure`")
+        return JobsApi(url.rstrip("/"), urlsplit(url).netloc.split(".")[2], credentials)  # <id>.execute-api.<region>.…
+
+    def call_api(
+        self, method: str, path: str, query: Query | None = None, body: Any = None, check: bool = True
+    ) -> tuple[int, Any]:
+        """Call the jobs API: `call_api("GET", "/jobs", {"status": "Failed"})` → status and document.
+
+        Raises:
+            cli.api.ApiProblem: (a click.ClickException with `status` and `problem`) the API refused; with `check`.
+        """
+        return self.api.call(method, path, query, body, check)
 
     def read_json(self, key: str) -> Any:
         """A JSON document of the data bucket, or None when there is none."""
