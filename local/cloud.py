@@ -196,6 +196,7 @@ class EmbeddedCloud:
         seam.filter_events(self._filter_event)
         seam.deliver_events(self._deliver_event)
         seam.name_denied_resources()
+        seam.name_denied_methods()
         seam.name_resources(iam.resource_namer(self.region, self.account, self._token_machine))
         seam.watch_requests(self._before, self._after)
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from local.ministack_seam import events, functions, requests, stacks
+from local.ministack_seam import apis, events, functions, requests, stacks
+from local.ministack_seam.apis import name_denied_methods
 from local.ministack_seam.events import (
     deliver_events,
     deliver_mail,
@@ -75,6 +76,7 @@ __all__ = [
     "in_thread",
     "machine_properties",
     "mount",
+    "name_denied_methods",
     "name_denied_resources",
     "name_resources",
     "next_cron",
@@ -136,7 +138,7 @@ def check() -> None:
     Raises:
         SeamError: with every difference on a line of its own.
     """
-    _compare(requests, functions, events)
+    _compare(requests, functions, events, apis)
 
 
 def check_stacks() -> None:
