@@ -11,6 +11,9 @@ EXPECTED = {
         "_rename_replacement": "physical_id old_props new_props stack_name logical_id declared_name current_name "
         "create_fn delete_fn delete_when_id_unchanged",
     },
+    "ministack.services.apigateway_v1": {
+        "find_api_scope": "api_id",
+    },
     "ministack.services.dynamodb": {
         "_update_ttl": "data",
     },
