@@ -43,7 +43,8 @@ def _style(colors: tuple[str, ...]) -> Style:
     )
 
 
-def _options(colors: tuple[str, ...], **more: Any) -> dict[str, Any]:
+def chart_options(colors: tuple[str, ...], **more: Any) -> dict[str, Any]:
+    """What every chart of a page has in common; `colors` are CSS colours, one a series."""
     return {
         "style": _style(colors),
         "js": [],
@@ -67,7 +68,7 @@ def label_chart(now: dict[str, int], before: dict[str, int]) -> Markup | None:
     labels = sorted({*now, *before}, key=lambda label: (len(label), label))
     sides = [("candidate", now, _NOW)] + ([("approved", before, _BEFORE)] if before else [])
     chart = pygal.Bar(
-        **_options(
+        **chart_options(
             tuple(colour for _, _, colour in sides),
             range=(0, 100),
             y_labels=[0, 25, 50, 75, 100],
@@ -82,7 +83,7 @@ def label_chart(now: dict[str, int], before: dict[str, int]) -> Markup | None:
     for name, counts, _ in sides:
         total = sum(counts.values()) or 1
         chart.add(name, [100 * counts.get(label, 0) / total for label in labels])
-    return _inline(chart)
+    return inline(chart)
 
 
 def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
@@ -94,7 +95,7 @@ def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
     low, high = min(scores), max(scores)
     margin = max((high - low) * 0.25, 0.005)
     chart = pygal.Line(
-        **_options(
+        **chart_options(
             ("var(--accent)", "var(--bad)"),
             range=(low - margin, high + margin),
             value_formatter=lambda score: f"{score:.3f}",
@@ -117,10 +118,10 @@ def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
         [score if v["status"] != "Approved" else None for v, score in zip(shown, scores, strict=True)],
         stroke=False,
     )
-    return _inline(chart)
+    return inline(chart)
 
 
-def _inline(chart: Any) -> Markup:
+def inline(chart: Any) -> Markup:
     """The chart as an element of the page: no scripts, no links, no fixed size."""
     root = chart.render_tree()
     for parent in list(root.iter()):
