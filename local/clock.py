@@ -7,7 +7,6 @@ import itertools
 import selectors
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -61,7 +60,8 @@ class VirtualClock:
     """Time that stands still while anything runs, and jumps to the next thing due when nothing does.
 
     Many loops and threads may sleep on one clock. It jumps only when every loop made by `new_loop` is idle and nobody
-    holds it, so whoever works outside those loops must `hold` it meanwhile.
+    holds it, so whoever works outside those loops must `hold` it meanwhile. A loop that was given something to do by
+    another thread (`call_soon_threadsafe`, `run_coroutine_threadsafe`) is busy from that moment.
     """
 
     def __init__(self, start: float = 1_767_225_600.0) -> None:
@@ -71,9 +71,6 @@ class VirtualClock:
         self._busy: set[_IdleSelector] = set()
         self._due: list[tuple[float, int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._order = itertools.count()
-        self._selectors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _IdleSelector] = (
-            weakref.WeakKeyDictionary()
-        )
 
     def time(self) -> float:
         """Seconds since the epoch, by this clock."""
@@ -105,10 +102,9 @@ class VirtualClock:
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """A loop that tells this clock whenever it has nothing left to do."""
         selector = _IdleSelector(self)
-        loop = asyncio.SelectorEventLoop(selector)
-        self._selectors[loop] = selector
-        self._busy.add(selector)  # until it first waits
-        return loop
+        with self._lock:
+            self._busy.add(selector)  # until it first waits
+        return _Loop(self, selector)
 
     def _jump(self) -> None:
         """Wake what is due next, if nothing runs."""
@@ -121,14 +117,28 @@ class VirtualClock:
             while self._due and self._due[0][0] <= self._now:
                 _, _, loop, alarm = heapq.heappop(self._due)
                 if not alarm.cancelled() and not loop.is_closed():
-                    if loop in self._selectors:
-                        self._busy.add(self._selectors[loop])  # from now, not from when it wakes
                     loop.call_soon_threadsafe(_ring, alarm)
 
 
 def _ring(alarm: asyncio.Future[None]) -> None:
     if not alarm.done():
         alarm.set_result(None)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that is busy from the moment another thread gives it work, not from when it wakes."""
+
+    def __init__(self, clock: VirtualClock, selector: "_IdleSelector") -> None:
+        self._clock = clock
+        self._idle = selector
+        super().__init__(selector)
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
+        """As every loop does; under the clock's lock, so that the loop cannot go idle between the two steps."""
+        with self._clock._lock:
+            handle = super().call_soon_threadsafe(callback, *args, context=context)
+            self._clock._busy.add(self._idle)
+            return handle
 
 
 class _IdleSelector(selectors.DefaultSelector):
@@ -148,10 +158,10 @@ class _IdleSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         """Wait for input; before waiting, let virtual time jump."""
         clock = self._clock
-        ready = super().select(0)
-        if ready or timeout == 0:
-            return ready
         with clock._lock:
+            ready = super().select(0)
+            if ready or timeout == 0:
+                return ready
             clock._busy.discard(self)
         clock._jump()
         ready = super().select(timeout)

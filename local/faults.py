@@ -7,12 +7,17 @@ A fault is a document, posted to `/_boxcar/faults`:
     {"service": "dynamodb", "delay": 2.0, "count": 1}
     {"event": "aws.sagemaker", "detail_type": "SageMaker * State Change", "effect": "lose", "count": 1}
     {"event": "aws.s3", "effect": "double"}            {"event": "aws.sagemaker", "effect": "late", "delay": 5}
+    {"job": "*", "outcome": "CapacityError", "delay": 120, "share": 0.05, "seed": 7}
+    {"job": "sweep-*", "action": "CreateTrainingJob", "outcome": "interrupt", "delay": 600}
 
-`count` is how often it fires (left out: always), `after` how many matches it lets pass first. `action`, `caller` (a
-role's name), `detail_type` and the values of `match` are shell patterns; `match` looks at fields of a JSON request, or
-at dotted paths into an event's detail. Faults fire in the order they were added, the first that matches wins.
+`count` is how often it fires (left out: always), `after` how many matches it lets pass first, `share` which part of
+the rest it hits: by `seed` and the number of the match, or by `seed` and name for a job, so the same ones each time.
+`action`, `caller` (a role's name), `detail_type`, `job` (a SageMaker job's name) and the values of `match` are shell
+patterns; `match` looks at dotted paths into a JSON request or an event's detail. Faults fire in the order they were
+added, the first that matches wins. A job is looked at once, when it is created.
 """
 
+import hashlib
 import itertools
 import json
 import threading
@@ -24,9 +29,11 @@ from typing import Any
 from local.service import ApiError
 
 EFFECTS = ("lose", "double", "late")
+# what can befall a job: it ends so, or (interrupt) it loses its spot instances and gets others
+OUTCOMES = ("AlgorithmError", "ClientError", "CapacityError", "InternalServerError", "hang", "interrupt")
 FIELDS = {
     "service", "action", "caller", "match", "error", "message", "status", "deny", "delay",
-    "event", "detail_type", "effect", "count", "after",
+    "event", "detail_type", "effect", "job", "outcome", "count", "after", "share", "seed",
 }  # fmt: skip
 
 
@@ -86,6 +93,10 @@ class Faults:
         """Return the rule that fires on an event."""
         return self._fire("event", source, {"detail_type": detail_type}, lambda: _detail(detail))
 
+    def on_job(self, action: str, name: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the rule that befalls a new job."""
+        return self._fire("job", name, {"action": action}, lambda: request)
+
     def _fire(self, kind: str, name: str, named: dict[str, str], document: Any) -> dict[str, Any] | None:
         if not self._rules:  # the usual case, on the path of every call
             return None
@@ -103,6 +114,8 @@ class Faults:
                 fault.matched += 1
                 if fault.matched <= rule.get("after", 0):
                     continue
+                if not _hit(rule, name if kind == "job" else str(fault.matched)):
+                    continue
                 fault.fired += 1
                 self._audit.append({"id": fault.id, "time": time.time(), kind: name, **named})
                 return rule
@@ -115,14 +128,30 @@ def _validate(rule: dict[str, Any]) -> None:
         raise ApiError(
             "ValidationException", f"fault: field {unknown[0]!r} is unknown; known: {', '.join(sorted(FIELDS))}"
         )
-    if ("service" in rule) == ("event" in rule):
-        raise ApiError("ValidationException", "fault: give either service (an API fault) or event (an event's source)")
+    if sum(kind in rule for kind in ("service", "event", "job")) != 1:
+        words = "fault: give either service (an API fault), event (an event's source) or job (a job's name)"
+        raise ApiError("ValidationException", words)
+    share = rule.get("share", 1)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise ApiError("ValidationException", f"fault: share {share!r} must be a number from 0 to 1")
+    if "job" in rule and rule.get("outcome") not in OUTCOMES:
+        raise ApiError(
+            "ValidationException", f"fault: outcome {rule.get('outcome')!r} must be one of {', '.join(OUTCOMES)}"
+        )
     if "event" in rule and rule.get("effect") not in EFFECTS:
         raise ApiError(
             "ValidationException", f"fault: effect {rule.get('effect')!r} must be one of {', '.join(EFFECTS)}"
         )
     if "service" in rule and not any(name in rule for name in ("error", "deny", "delay")):
         raise ApiError("ValidationException", "fault: say what happens: error (a code), deny (true) or delay (seconds)")
+
+
+def _hit(rule: dict[str, Any], key: str) -> bool:
+    """Whether a rule with a share hits this match: as if thrown with a die, and the same at each repetition."""
+    if "share" not in rule:
+        return True
+    digest = hashlib.sha256(f"{rule.get('seed', 0)}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < rule["share"]
 
 
 def _matches(wanted: dict[str, str], document: Any) -> bool:

@@ -32,13 +32,13 @@ class Quotas:
             if count is not None:
                 self._limits[name] = count
 
-    def take(self, instance_type: str, count: int, kind: str) -> None:
-        """Use `count` instances for a job of a kind ("training", "processing", "transform").
+    def take(self, instance_type: str, count: int, use: str) -> None:
+        """Use `count` instances for something: "training job", "spot training job", "training warm pool", ….
 
         Raises:
             ApiError: ResourceLimitExceeded.
         """
-        quota = f"{instance_type} for {kind} job usage"
+        quota = f"{instance_type} for {use} usage"
         with self._lock:
             used = self._used.get(quota, 0)
             limits = self._limits | (json.loads(self._file.read_text()) if self._file.exists() else {})
@@ -53,9 +53,9 @@ class Quotas:
                 )
             self._used[quota] = used + count
 
-    def give(self, instance_type: str, count: int, kind: str) -> None:
+    def give(self, instance_type: str, count: int, use: str) -> None:
         """Give instances back."""
-        quota = f"{instance_type} for {kind} job usage"
+        quota = f"{instance_type} for {use} usage"
         with self._lock:
             self._used[quota] = max(0, self._used.get(quota, 0) - count)
 

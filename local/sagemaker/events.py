@@ -21,7 +21,7 @@ class Announcer:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], list[str]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], list[str], Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._send, name="sagemaker-events", daemon=True)
         self._thread.start()
 
@@ -31,21 +31,26 @@ class Announcer:
         words = {"TrainingJob": "Training Job", "ProcessingJob": "Processing Job", "TransformJob": "Transform Job"}[
             noun
         ]
-        self._queue.put((f"SageMaker {words} State Change", detail, [record[f"{noun}Arn"]]))
+        self._put(f"SageMaker {words} State Change", detail, [record[f"{noun}Arn"]])
 
     def package(self, record: dict[str, Any]) -> None:
         """Say that a model package is now as its record says; times in ISO 8601."""
         detail = {k: _iso(v) if k.endswith("Time") else v for k, v in visible(record).items()}
-        self._queue.put(("SageMaker Model Package State Change", detail, [record["ModelPackageArn"]]))
+        self._put("SageMaker Model Package State Change", detail, [record["ModelPackageArn"]])
 
     def model(self, arn: str, name: str, created: float) -> None:
         """Say that a model was made or deleted."""
         detail = {"ModelName": name, "ModelArn": arn, "CreationTime": int(created * 1000)}
-        self._queue.put(("SageMaker Model State Change", detail, [arn]))
+        self._put("SageMaker Model State Change", detail, [arn])
+
+    def _put(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+        hold = self._cloud.clock.hold()
+        hold.__enter__()  # until it is sent: an event is delivered at the time of its happening
+        self._queue.put((detail_type, detail, resources, hold))
 
     def _send(self) -> None:
         while (event := self._queue.get()) is not None:
-            detail_type, detail, resources = event
+            detail_type, detail, resources, hold = event
             for attempt in range(TRIES):
                 try:
                     self._cloud.emit("aws.sagemaker", detail_type, detail, resources)
@@ -56,6 +61,7 @@ class Announcer:
                         logger.exception("event lost: %s %s", detail_type, resources)
                     else:
                         time.sleep(0.2 * 2**attempt)
+            hold.__exit__(None, None, None)
 
     def close(self) -> None:
         """Send what waits, then end."""

@@ -1,6 +1,7 @@
 """Why a job ends before its time."""
 
 REASON_LIMIT = 1024  # characters that AWS keeps of a FailureReason
+INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 
 
 class JobFailure(Exception):  # noqa: N818

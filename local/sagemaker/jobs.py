@@ -2,18 +2,21 @@
 
 import logging
 import threading
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from local.sagemaker.capacity import Quotas, Slots
 from local.sagemaker.containers import Containers
 from local.sagemaker.data import Roles
 from local.sagemaker.events import Announcer, visible
-from local.sagemaker.failures import JobFailure, Stopped
+from local.sagemaker.failures import INTERNAL, JobFailure, Stopped
+from local.sagemaker.kind import Kind
+from local.sagemaker.life import STOP, Life
 from local.sagemaker.listing import page
 from local.sagemaker.logs import Logs
 from local.sagemaker.requests import output_members
-from local.sagemaker.run import STOP, Run
+from local.sagemaker.run import Run
+from local.sagemaker.simulated import INTERRUPT, Course, Simulation, course, is_simulated
 from local.sagemaker.store import Store
 from local.sagemaker.tags import Tags
 from local.sagemaker.timers import Timers
@@ -21,52 +24,8 @@ from local.service import ApiError, Cloud
 
 logger = logging.getLogger(__name__)
 ALIVE = ("InProgress", "Stopping")
-INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
-
-
-class Kind(ABC):
-    """A kind of job: its words, and what it does."""
-
-    noun: str  # TrainingJob
-    resource: str  # training-job, as in its ARN
-    quota: str  # training, as in the names of quotas
-    log_group: str
-    missing: str  # what Describe says of a name that is not there
-    taken: str  # what Create says of a name that is
-    order: str  # the default order of its List
-
-    @abstractmethod
-    def accept(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Check what botocore's model cannot say, and return fields of the record beyond the request's own."""
-
-    @abstractmethod
-    def role(self, record: dict[str, Any]) -> str:
-        """The role that the job reads and writes with."""
-
-    @abstractmethod
-    def instances(self, record: dict[str, Any]) -> tuple[str, int]:
-        """Instance type and count."""
-
-    @abstractmethod
-    def work(self, run: Run) -> None:
-        """Do the job.
-
-        Raises:
-            JobFailure, Stopped: how it ended when it did not complete.
-        """
-
-    def phase(self, record: dict[str, Any], secondary: str, at: float, message: str = "") -> dict[str, Any]:
-        """Fields that say which part of its life the job is in; nothing for kinds without secondary status."""
-        return {}
-
-    def ending(self, run: Run, record: dict[str, Any], status: str, at: float) -> dict[str, Any]:
-        """Further fields of a job that has ended, beside status, reason and end time."""
-        return {}
-
-    @property
-    def verb(self) -> str:
-        """Training, as in TrainingStartTime."""
-        return self.noun.removesuffix("Job")
+# which misfortune, if any, befalls a new job: by action, job name and request -> a rule of local/faults.py
+Misfortune = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
 
 
 class Jobs:
@@ -81,6 +40,7 @@ class Jobs:
         containers: Containers,
         roles: Roles,
         places: int,
+        misfortune: Misfortune,
     ) -> None:
         self.cloud = cloud
         self.containers = containers
@@ -92,7 +52,8 @@ class Jobs:
         self._store = store
         self._tags = tags
         self._events = events
-        self._alive: dict[tuple[str, str], Run] = {}
+        self._misfortune = misfortune
+        self._alive: dict[tuple[str, str], Life] = {}
         self._threads: set[threading.Thread] = set()
         self._closing = False
 
@@ -108,17 +69,34 @@ class Jobs:
         record |= {f"{kind.noun}Arn": arn, f"{kind.noun}Status": "InProgress"}
         record |= {"CreationTime": now, "LastModifiedTime": now}
         record |= kind.phase(record, "Starting", now)
-        self.quotas.take(*kind.instances(record), kind.quota)
+        life = self._life(kind, record)
+        self.quotas.take(*kind.instances(record), kind.use(record))
         if not self._store.add(kind.resource, name, record):
-            self.quotas.give(*kind.instances(record), kind.quota)
+            self.quotas.give(*kind.instances(record), kind.use(record))
             raise ApiError("ResourceInUse", kind.taken.format(arn=arn))
         self._tags.set(arn, request.get("Tags", []))
+        self._alive[kind.resource, name] = life
         self._announce(kind, record)
-        run = self._alive[kind.resource, name] = Run(self, kind, record)
-        thread = threading.Thread(target=self._live, args=(run,), name=f"{kind.resource}-{name}", daemon=True)
+        life.begin()
+        return {f"{kind.noun}Arn": arn}
+
+    def _life(self, kind: Kind, record: dict[str, Any]) -> Life:
+        """A container's, or a simulated one: for the image that says so, and for a job that is to meet a misfortune."""
+        image, texts = kind.container(record)
+        simulated = is_simulated(image)
+        plan = course(texts, "the container") if simulated else Course()
+        if plan.outcome == INTERRUPT and not record.get("EnableManagedSpotTraining"):
+            raise ApiError("ValidationException", "outcome interrupt is for jobs with EnableManagedSpotTraining")
+        rule = self._misfortune(f"Create{kind.noun}", record[f"{kind.noun}Name"], record)
+        if rule is not None and (rule["outcome"] != INTERRUPT or simulated):
+            return Simulation(self, kind, record, plan.struck(rule["outcome"], rule.get("delay")))
+        return Simulation(self, kind, record, plan) if simulated else Run(self, kind, record)
+
+    def live(self, run: Run) -> None:
+        """Go through the life of a job that runs here, in a thread of its own."""
+        thread = threading.Thread(target=self._live, args=(run,), name=f"{run.kind.resource}-{run.name}", daemon=True)
         self._threads.add(thread)
         thread.start()
-        return {f"{kind.noun}Arn": arn}
 
     def describe(self, kind: Kind, request: dict[str, Any]) -> dict[str, Any]:
         """Describe<kind>."""
@@ -141,40 +119,39 @@ class Jobs:
         """Stop<kind>: begin to stop what is alive."""
         name = request[f"{kind.noun}Name"]
         status = self._found(kind, name)[f"{kind.noun}Status"]
-        run = self._alive.get((kind.resource, name))
-        if status not in ALIVE or run is None:
+        life = self._alive.get((kind.resource, name))
+        if status not in ALIVE or life is None:
             words = f"{kind.quota} job"
             raise ApiError(
                 "ValidationException", f"The request was rejected because the {words} is in status {status}."
             )
-        run.stop(STOP)
+        life.stop(STOP)
         return {}
 
     def recover(self, kind: Kind) -> None:
         """Fail the jobs that were alive when the process ended without notice, and say so."""
         for record in self._store.all(kind.resource):
             if record[f"{kind.noun}Status"] in ALIVE:
-                self._end(kind, record[f"{kind.noun}Name"], None, "Failed", INTERNAL)
+                self._close(kind, record, "Failed", "Failed", INTERNAL, {})
 
-    def enter(self, run: Run, secondary: str, message: str = "", **fields: Any) -> None:
+    def enter(self, life: Life, secondary: str, message: str = "", **fields: Any) -> None:
         """The job enters another part of its life."""
-        if self._closing or (run.stopping() and secondary not in ("Stopping", "Uploading")):
+        if self._closing or (life.stopping() and secondary not in ("Stopping", "Uploading")):
             raise Stopped
-        now = self.cloud.clock.time()
-        record = self._found(run.kind, run.name)
-        change = run.kind.phase(record, secondary, now, message)
-        record = self._store.change(run.kind.resource, run.name, {**change, **fields, "LastModifiedTime": now})
-        if change or f"{run.kind.noun}Status" in fields:
-            self._announce(run.kind, record)
+        now, kind = self.cloud.clock.time(), life.kind
+        change = kind.phase(self._found(kind, life.name), secondary, now, message)
+        record = self._store.change(kind.resource, life.name, {**change, **fields, "LastModifiedTime": now})
+        if change or f"{kind.noun}Status" in fields:
+            self._announce(kind, record)
 
-    def stopping(self, run: Run) -> None:
+    def stopping(self, life: Life) -> None:
         """The job was told to stop."""
-        self.enter(run, "Stopping", **{f"{run.kind.noun}Status": "Stopping"})
+        self.enter(life, "Stopping", **{f"{life.kind.noun}Status": "Stopping"})
 
     def _live(self, run: Run) -> None:
         status, why = "Completed", None
         try:
-            with self.slots.place(run.stopping) as run.place:
+            with self.cloud.clock.hold(), self.slots.place(run.stopping) as run.place:
                 run.check()
                 run.prepare()
                 run.kind.work(run)
@@ -192,23 +169,30 @@ class Jobs:
             return  # the next start finds the job alive and fails it
         stream = f"{run.name}/algo-1-{int(run.request['CreationTime'])}"
         self.logs.keep(run.kind.log_group, stream, run.log, self.cloud.clock.time())
-        self._end(run.kind, run.name, run, status, why)
+        self.end(run, status, why)
 
-    def _end(self, kind: Kind, name: str, run: Run | None, status: str, why: str | None) -> None:
+    def end(self, life: Life, status: str, why: str | None) -> None:
+        """The job has ended."""
+        now, kind = self.cloud.clock.time(), life.kind
+        if self._closing:
+            return
+        record = self._found(kind, life.name)
+        fields = kind.ending(life, record, status, now)
+        life.close()
+        del self._alive[kind.resource, life.name]
+        # before the event, so that who is woken by it finds the instance free
+        self.quotas.give(*kind.instances(record), kind.use(record))
+        last = life.stopped_by if status == "Stopped" and life.stopped_by not in (None, STOP) else status
+        self._close(kind, record, status, last, why, fields)
+
+    def _close(
+        self, kind: Kind, record: dict[str, Any], status: str, secondary: str, why: str | None, fields: dict[str, Any]
+    ) -> None:
         now = self.cloud.clock.time()
-        record = self._found(kind, name)
-        fields: dict[str, Any] = {f"{kind.noun}Status": status, f"{kind.verb}EndTime": now, "LastModifiedTime": now}
+        fields |= {f"{kind.noun}Status": status, f"{kind.verb}EndTime": now, "LastModifiedTime": now}
         fields |= {"FailureReason": why} if why else {}
-        last = status
-        if run is not None:
-            fields |= kind.ending(run, record, status, now)
-            last = run.stopped_by if status == "Stopped" and run.stopped_by not in (None, STOP) else status
-            run.close()
-            del self._alive[kind.resource, name]
-            # before the event, so that who is woken by it finds the instance free
-            self.quotas.give(*kind.instances(record), kind.quota)
-        fields |= kind.phase(record, last, now)
-        self._announce(kind, self._store.change(kind.resource, name, fields))
+        fields |= kind.phase(record, secondary, now)
+        self._announce(kind, self._store.change(kind.resource, record[f"{kind.noun}Name"], fields))
 
     def _announce(self, kind: Kind, record: dict[str, Any]) -> None:
         self._events.job(kind.noun, visible(record), self._tags.get(record[f"{kind.noun}Arn"]))
@@ -223,8 +207,8 @@ class Jobs:
         """Kill what runs. The records stay as they are: the next start fails what did not end."""
         self._closing = True
         self.containers.close()
-        for run in list(self._alive.values()):
-            run.stopped_by = run.stopped_by or STOP
+        for life in list(self._alive.values()):
+            life.stopped_by = life.stopped_by or STOP
         self.slots.wake()
         for thread in list(self._threads):
             thread.join(timeout=5)

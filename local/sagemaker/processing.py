@@ -5,7 +5,8 @@ from typing import Any
 
 from local.sagemaker import toolkit
 from local.sagemaker.failures import JobFailure, Stopped
-from local.sagemaker.jobs import Kind
+from local.sagemaker.kind import Kind
+from local.sagemaker.life import Life
 from local.sagemaker.requests import refuse
 from local.sagemaker.run import Run
 from local.service import ApiError
@@ -66,12 +67,14 @@ class Processing(Kind):
         cluster = record["ProcessingResources"]["ClusterConfig"]
         return cluster["InstanceType"], cluster.get("InstanceCount", 1)
 
-    def ending(self, run: Run, record: dict[str, Any], status: str, at: float) -> dict[str, Any]:
+    def container(self, record: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        """ImageUri and the environment."""
+        return record["AppSpecification"]["ImageUri"], record.get("Environment", {})
+
+    def ending(self, life: Life, record: dict[str, Any], status: str, at: float) -> dict[str, Any]:
         """What the container left as its last words."""
-        message = run.base / "output/message"
-        if not message.is_file():
-            return {}
-        return {"ExitMessage": message.read_text(errors="replace")[:MESSAGE_LIMIT]}
+        message = life.last_words()
+        return {"ExitMessage": message[:MESSAGE_LIMIT]} if message else {}
 
     def work(self, run: Run) -> None:
         """Download the inputs, run the container, upload the outputs."""

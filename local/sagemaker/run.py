@@ -1,7 +1,6 @@
 """One live job: its folders, its process, and how it is stopped."""
 
 import signal
-import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,49 +8,44 @@ from typing import TYPE_CHECKING, Any
 from local.sagemaker.capacity import Place
 from local.sagemaker.containers import Image, PullError
 from local.sagemaker.data import Bucket
-from local.sagemaker.failures import JobFailure, Stopped
+from local.sagemaker.failures import JobFailure
 from local.sagemaker.launcher import Process
+from local.sagemaker.life import TIME_LIMIT, Life
 from local.sagemaker.timers import Timer
 
 if TYPE_CHECKING:
-    from local.sagemaker.jobs import Jobs, Kind
+    from local.sagemaker.jobs import Jobs
+    from local.sagemaker.kind import Kind
 
 # "SageMaker sends the job the SIGTERM signal, which delays job termination for 120 seconds" (API_StopTrainingJob)
 GRACE = 120.0
 
-STOP, TIME_LIMIT = "Stop", "MaxRuntimeExceeded"
 
-
-class Run:
+class Run(Life):
     """What a kind of job works with while one of its jobs is alive."""
 
     def __init__(self, jobs: "Jobs", kind: "Kind", record: dict[str, Any]) -> None:
-        self.jobs = jobs
-        self.kind = kind
-        self.name: str = record[f"{kind.noun}Name"]
-        self.request = record
+        super().__init__(jobs, kind, record)
         self.root = jobs.containers.path(kind.resource, self.name)
         self.base = self.root / "opt/ml"
         self.log = self.root / "log"
         self.role_arn = kind.role(record)
         self.place: Place | None = None
-        self.stopped_by: str | None = None
         self._process: Process | None = None
         self._timers: list[Timer] = []
-        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Run, in a thread of its own, when it is this job's turn."""
+        self.jobs.live(self)
+
+    def last_words(self) -> str:
+        """What the container left in /opt/ml/output/message."""
+        message = self.base / "output/message"
+        return message.read_text(errors="replace") if message.is_file() else ""
 
     def prepare(self) -> None:
         """Make the container's folders."""
         self.jobs.containers.make(self.root)
-
-    def stopping(self) -> bool:
-        """Whether somebody asked for its end, or its time is over."""
-        return self.stopped_by is not None
-
-    def check(self) -> None:
-        """Raise Stopped when it is to stop."""
-        if self.stopping():
-            raise Stopped
 
     def bucket(self) -> Bucket:
         """S3 as the job's role may use it."""

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from local.faults import Faults
 from local.sagemaker.containers import IMAGES, Containers, Image
 from local.sagemaker.data import Roles
 from local.sagemaker.events import Announcer
-from local.sagemaker.jobs import Jobs, Kind
+from local.sagemaker.jobs import Jobs
+from local.sagemaker.kind import Kind
 from local.sagemaker.models import Models
 from local.sagemaker.processing import Processing
 from local.sagemaker.registry import Registry
@@ -22,9 +24,13 @@ from local.service import ApiError, Cloud
 
 
 class SageMaker:
-    """Jobs, models and the model registry. State lies in `sagemaker/` of the cloud's state folder."""
+    """Jobs, models and the model registry. State lies in `sagemaker/` of the cloud's state folder.
 
-    def __init__(self, cloud: Cloud, images: dict[str, Image] | None = None) -> None:
+    `faults` says which jobs meet a misfortune (`{"job": …}` in local/faults.py).
+    """
+
+    def __init__(self, cloud: Cloud, images: dict[str, Image] | None = None, faults: Faults | None = None) -> None:
+        self._clock = cloud.clock
         folder = cloud.state / "sagemaker"
         places = os.cpu_count() or 1
         self._store = Store(folder / "sagemaker.sqlite")
@@ -35,7 +41,8 @@ class SageMaker:
         roles = Roles(cloud)
         models = Models(cloud, self._store, tags, self._events, roles, self._containers)
         registry = Registry(cloud, self._store, tags, self._events)
-        self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, roles, places)
+        misfortune = (faults or Faults()).on_job
+        self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, roles, places, misfortune)
         kinds: list[Kind] = [Training(), Processing(), Transform(models.found)]
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": models.create,
@@ -80,10 +87,11 @@ class SageMaker:
                 else "is not an action of SageMaker"
             )
             raise ApiError("UnknownOperationException", f"{action} {what}; it has: {known}", 404)
-        validate(action, request)
-        if action in self._signed:
-            return self._signed[action](request, caller_arn)
-        return self._actions[action](request)
+        with self._clock.hold():
+            validate(action, request)
+            if action in self._signed:
+                return self._signed[action](request, caller_arn)
+            return self._actions[action](request)
 
     def set_limit(self, name: str, count: int | None) -> None:
         """Set how many instances may be in use: of a type for each kind of job, or of one of AWS's quota names.

@@ -8,7 +8,8 @@ from local.sagemaker import toolkit
 from local.sagemaker.containers import Image
 from local.sagemaker.data import extract
 from local.sagemaker.failures import JobFailure
-from local.sagemaker.jobs import Kind
+from local.sagemaker.kind import Kind
+from local.sagemaker.life import Life
 from local.sagemaker.requests import refuse
 from local.sagemaker.run import Run
 from local.service import ApiError
@@ -22,6 +23,8 @@ MESSAGES = {
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "Stopped": "Training job stopped",
+    "Interrupted": "Training job interrupted",
+    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
 DEFAULT_RUNTIME = 86_400  # seconds: "default value is 1 day" (API_StoppingCondition)
@@ -94,19 +97,27 @@ class Training(Kind):
         """As in ResourceConfig."""
         return record["ResourceConfig"]["InstanceType"], record["ResourceConfig"].get("InstanceCount", 1)
 
+    def container(self, record: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        """TrainingImage and the hyperparameters."""
+        return record["AlgorithmSpecification"]["TrainingImage"], record.get("HyperParameters", {})
+
+    def use(self, record: dict[str, Any]) -> str:
+        """Spot instances have a quota of their own."""
+        return "spot training job" if record["EnableManagedSpotTraining"] else "training job"
+
     def phase(self, record: dict[str, Any], secondary: str, at: float, message: str = "") -> dict[str, Any]:
         """SecondaryStatus and its history."""
         history = [dict(entry) for entry in record["SecondaryStatusTransitions"]]
         if history:
             history[-1].setdefault("EndTime", at)
         history.append({"Status": secondary, "StartTime": at, "StatusMessage": message or MESSAGES[secondary]})
-        if secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded"):
+        if secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
             history[-1]["EndTime"] = at
         return {"SecondaryStatus": secondary, "SecondaryStatusTransitions": history}
 
-    def ending(self, run: Run, record: dict[str, Any], status: str, at: float) -> dict[str, Any]:
+    def ending(self, life: Life, record: dict[str, Any], status: str, at: float) -> dict[str, Any]:
         """Seconds of training, which are the billed ones."""
-        seconds = max(0, round(at - record.get("TrainingStartTime", at)))
+        seconds = round(life.ran(at))
         return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
 
     def work(self, run: Run) -> None:
@@ -114,7 +125,9 @@ class Training(Kind):
         request, base = run.request, run.base
         algorithm = request["AlgorithmSpecification"]
         image = run.image(algorithm["TrainingImage"])
-        run.jobs.enter(run, "Downloading", TrainingStartTime=run.jobs.cloud.clock.time())
+        now = run.jobs.cloud.clock.time()
+        run.got_instances(now)
+        run.jobs.enter(run, "Downloading", TrainingStartTime=now)
         run.limit(request["StoppingCondition"]["MaxRuntimeInSeconds"])
         channels = request.get("InputDataConfig", [])
         bucket = run.bucket()

@@ -12,7 +12,7 @@ from typing import Any
 from local.sagemaker import records
 from local.sagemaker.data import extract, split
 from local.sagemaker.failures import JobFailure, Stopped
-from local.sagemaker.jobs import Kind
+from local.sagemaker.kind import Kind
 from local.sagemaker.records import Format, RecordError
 from local.sagemaker.requests import refuse
 from local.sagemaker.run import Run
@@ -64,6 +64,10 @@ class Transform(Kind):
     def instances(self, record: dict[str, Any]) -> tuple[str, int]:
         """As in TransformResources."""
         return record["TransformResources"]["InstanceType"], record["TransformResources"].get("InstanceCount", 1)
+
+    def container(self, record: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        """The model's image, and the job's environment."""
+        return record["_model"]["PrimaryContainer"]["Image"], record.get("Environment", {})
 
     def work(self, run: Run) -> None:
         """Serve the model, send every file through it, upload what comes back."""
