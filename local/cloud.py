@@ -52,9 +52,14 @@ def _step_functions(module: Any, cloud: "EmbeddedCloud") -> Service:
     return made
 
 
+def _sagemaker(module: Any, cloud: "EmbeddedCloud") -> Service:
+    made: Service = module.SageMaker(cloud, faults=cloud.faults)
+    return made
+
+
 OWN_SERVICES = (
     Own("states", "AWSStepFunctions.", "local.stepfunctions.service", _step_functions),
-    Own("sagemaker", "SageMaker.", "local.sagemaker.service", lambda module, cloud: module.SageMaker(cloud)),
+    Own("sagemaker", "SageMaker.", "local.sagemaker.service", _sagemaker),
     Own("redshift-data", "RedshiftData.", "local.redshift.service", lambda module, cloud: module.RedshiftData(cloud)),
 )
 
