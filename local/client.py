@@ -85,6 +85,11 @@ class CloudClient:
         execution: str = self._ask("POST", f"schedules/{quote(name)}/fire")["execution"]
         return execution
 
+    def expire(self, table: str, at: float | None = None) -> int:
+        """Remove what has expired in a table now, or would have at `at` (seconds since the epoch); return how many."""
+        expired: int = self._ask("POST", f"tables/{quote(table)}/expire", {} if at is None else {"at": at})["expired"]
+        return expired
+
     def emit(self, source: str, detail_type: str, detail: dict[str, Any], resources: list[str] | None = None) -> None:
         """Put an event of an AWS service on the default bus, as that service would."""
         body = {"source": source, "detail-type": detail_type, "detail": detail, "resources": resources or []}

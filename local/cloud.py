@@ -28,6 +28,7 @@ from local.mailbox import Mailbox
 from local.schedules import Schedules
 from local.service import ApiError, Service
 from local.stacks import Stacks
+from local.streams import Streams
 
 logger = logging.getLogger("boxcar.cloud")
 
@@ -61,6 +62,8 @@ OWN_SERVICES = (
     Own("states", "AWSStepFunctions.", "local.stepfunctions.service", _step_functions),
     Own("sagemaker", "SageMaker.", "local.sagemaker.service", _sagemaker),
     Own("redshift-data", "RedshiftData.", "local.redshift.service", lambda module, cloud: module.RedshiftData(cloud)),
+    Own("batch", "AWSBatch.", "local.batch.service", lambda module, cloud: module.Batch(cloud, seam.may_not)),
+    Own("glue", "AWSGlue.", "local.glue.service", lambda module, cloud: module.Glue(cloud)),
 )
 
 
@@ -105,10 +108,12 @@ class EmbeddedCloud:
         )
         self._deliverer = Deliverer(self)
         self.schedules = Schedules(seam.take_schedules(), self._deliverer.submit, self.clock)
+        expire = seam.take_expiry(self.account, self.region)
+        self.streams = Streams(self, seam.TableStreams(self.account, self.region), expire)
         self._patch()
         for own in services:
             self._mount(own)
-        self._stacks = Stacks(self.services.get("states"), self.account)
+        self._stacks = Stacks(self.services, self.account)
         self.control = Control(self)
 
     # -- what services use (local.service.Cloud) --
@@ -174,6 +179,7 @@ class EmbeddedCloud:
             break
         if not serving.done():
             self.schedules.start()
+            self.streams.start()
             for work in (self._stacks.prepare, self._runtime.warm):
                 threading.Thread(target=work, name=work.__name__, daemon=True).start()
             ready()
@@ -185,6 +191,7 @@ class EmbeddedCloud:
     def close(self) -> None:
         """End the functions and the services; they save what must outlive the process."""
         self.schedules.close()
+        self.streams.close()
         self._deliverer.close()
         for name, service in self.services.items():
             try:
@@ -215,7 +222,9 @@ class EmbeddedCloud:
             return
         service = own.make(module, self)
         self.services[own.name] = service
-        seam.mount(own.name, own.target_prefix, json_handler(own.name, service))
+        # a service that says which actions it has leaves the others to MiniStack
+        actions = getattr(service, "actions", None)
+        seam.mount(own.name, own.target_prefix, json_handler(own.name, service), actions)
 
     def _token_machine(self, token: str) -> str | None:
         find = getattr(self.services.get("states"), "token_machine", None)

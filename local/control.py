@@ -7,6 +7,7 @@ GET    /_boxcar/faults                   rules and what fired
 POST   /_boxcar/faults                   add a fault (local/faults.py says what one looks like)
 DELETE /_boxcar/faults[/<id>]            remove all, or one
 POST   /_boxcar/schedules/<name>/fire    fire a schedule now
+POST   /_boxcar/tables/<name>/expire     remove expired items now; {"at": <epoch>} as if it were that time
 GET    /_boxcar/mail[?to=<address>]      mails, oldest first
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
+from local import ministack_seam as seam
 from local.service import ApiError
 
 if TYPE_CHECKING:
@@ -89,6 +91,10 @@ class Control:
                 return {}
             case ("POST", "schedules", *name, "fire"):
                 return {"execution": cloud.schedules.fire("/".join(name))}
+            case ("POST", "tables", name, "expire"):
+                if not seam.table_with_expiry(name):
+                    raise ApiError("ResourceNotFoundException", f"table {name!r}: none has a time to live", 404)
+                return {"expired": cloud.streams.expire(name, body.get("at"))}
             case ("POST", "events"):
                 _require(body, "source", "detail-type", "detail")
                 cloud.emit(body["source"], body["detail-type"], body["detail"], body.get("resources", []))

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from local.ministack_seam import apis, events, functions, requests, stacks
+from local.ministack_seam import apis, events, functions, requests, stacks, tables
 from local.ministack_seam.apis import name_denied_methods
 from local.ministack_seam.events import (
     deliver_events,
@@ -53,6 +53,7 @@ from local.ministack_seam.stacks import (
     renamed,
     stack_is_changing,
 )
+from local.ministack_seam.tables import TableStreams, table_with_expiry, take_expiry
 
 __all__ = [
     "VERSION",
@@ -60,6 +61,7 @@ __all__ = [
     "Request",
     "Response",
     "SeamError",
+    "TableStreams",
     "asgi",
     "caller_arn",
     "check",
@@ -89,6 +91,8 @@ __all__ = [
     "run_functions",
     "service_may",
     "stack_is_changing",
+    "table_with_expiry",
+    "take_expiry",
     "take_schedules",
     "watch_requests",
 ]
@@ -138,7 +142,7 @@ def check() -> None:
     Raises:
         SeamError: with every difference on a line of its own.
     """
-    _compare(requests, functions, events, apis)
+    _compare(requests, functions, events, tables, apis)
 
 
 def check_stacks() -> None:
