@@ -9,11 +9,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from boxcar.aws import client
-from boxcar.jobs.launch import SOON_S, Launcher
+from boxcar.jobs.launch import Launcher
 from boxcar.jobs.table import JobsTable
-from boxcar.jobs.wakes import wake_launcher, wake_launcher_at
+from boxcar.jobs.wakes import Work, wake_launcher, wake_launcher_at
 from boxcar.settings import settings
 
+_fallbacks: dict[str, set[str]] = {}  # what a pass learned; a function that starts cold learns it again
 logger = Logger(service="launch_jobs")
 copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain says
 
@@ -26,13 +27,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         settings=settings(),
         now=time.time,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        fallbacks=_fallbacks,
     )
     wakes = [json.loads(record["body"]) for record in event.get("Records", [])]
-    launcher.run(just_ready=list(dict.fromkeys(job for wake in wakes for job in wake.get("jobs", []))))
-    now = time.time()
+    launcher.run(Work.of(wakes))
     if launcher.out_of_time:
-        wake_launcher(client("sqs"), settings().launch_queue_url, reason="the last pass ran out of time")
-    elif launcher.again_at - now < SOON_S:
-        wake_launcher_at(client("sqs"), settings().events_queue_url, launcher.again_at, now)
+        wake_launcher(client("sqs"), settings().launch_queue_url, "the last pass ran out of time", everything=True)
+    for at, work in launcher.later:
+        wake_launcher_at(client("sqs"), settings().events_queue_url, at, time.time(), **work)
     logger.info("pass", wakes=len(wakes), launched=launcher.launched)
     return {"batchItemFailures": [], "launched": launcher.launched}

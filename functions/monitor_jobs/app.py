@@ -10,8 +10,11 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from boxcar.aws import client
 from boxcar.jobs.monitor import Monitor
 from boxcar.jobs.table import JobsTable
-from boxcar.jobs.wakes import wake_launcher
+from boxcar.jobs.wakes import wake_launcher, wake_launcher_at
 from boxcar.settings import settings
+
+FULL_PASS_MINUTES = 10  # every line is looked at so often, whatever wakes were lost
+OLD_MINUTES = 60  # … and those who wait too long are looked for
 
 logger = Logger(service="monitor_jobs")
 copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain says
@@ -19,9 +22,8 @@ copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take in a batch of messages; those that fail come again, and at last go to the dead-letter queue."""
-    table = JobsTable(client("dynamodb"), settings().jobs_table)
     monitor = Monitor(
-        table=table,
+        table=JobsTable(client("dynamodb"), settings().jobs_table),
         clients=client,
         settings=settings(),
         now=time.time,
@@ -34,21 +36,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except Exception:
             logger.exception("message failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
-    if monitor.ready_again or (monitor.freed and table.any_new()):
-        wake_launcher(client("sqs"), settings().launch_queue_url, "jobs ended", jobs=monitor.ready_again)
+    if monitor.freed or monitor.ready:
+        _wake_launcher("jobs ended", pools=dict(monitor.freed), jobs=monitor.ready)
+    for at, job in monitor.resting:
+        wake_launcher_at(client("sqs"), settings().events_queue_url, at, time.time(), jobs=[job])
     return {"batchItemFailures": failed}
 
 
 def _take_in(monitor: Monitor, message: dict[str, Any]) -> None:
     if message.get("sweep"):
+        minute = int(time.time() // 60)
+        if minute % FULL_PASS_MINUTES == 0:  # once: the schedule may fire twice
+            _wake_launcher("schedule", once=f"minute-{minute}", everything=True, old=minute % OLD_MINUTES == 0)
         monitor.sweep()
-        # once: the schedule may fire twice, and its minute is the launcher's too
-        _wake_launcher("schedule", f"sweep-{int(time.time()) // 30}")
     elif "wake" in message:
-        _wake_launcher(message["wake"], message.get("once", ""))
+        work = {name: message[name] for name in ("pools", "jobs", "everything") if name in message}
+        _wake_launcher(message["wake"], message.get("once", ""), **work)
+    elif "stop" in message:
+        monitor.stop(message["stop"])
+    elif message.get("detail-type") == "Step Functions Execution Status Change":
+        detail = message["detail"]
+        monitor.stop_run(detail["name"], f"the end of run {detail['name']} ({detail['status']})")
     else:
         monitor.hear(message)
 
 
-def _wake_launcher(reason: str, once: str) -> None:
-    wake_launcher(client("sqs"), settings().launch_queue_url, reason, once=once)
+def _wake_launcher(reason: str, once: str = "", **work: Any) -> None:
+    wake_launcher(client("sqs"), settings().launch_queue_url, reason, once, **work)

@@ -1,4 +1,4 @@
-"""Submit: store a job, wake the launcher, return at once. The Task that waits is answered when the job has ended."""
+"""Submit a step of a run: store its job, wake the launcher, return at once. The Task is answered when it has ended."""
 
 import time
 from typing import Any
@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from boxcar.aws import client
 from boxcar.errors import StepError, named_errors
-from boxcar.jobs.record import NEW
 from boxcar.jobs.references import approved_from
-from boxcar.jobs.submit import JobRequest, StepRequest, Submitter
+from boxcar.jobs.submit import StepRequest, Submitter, wakes
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import wake_launcher
 from boxcar.plans import read_plan
@@ -23,9 +22,9 @@ copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer the id and status of the job for a step of a run (StepRequest) or for a job of one's own (JobRequest)."""
+    """Answer the id and status of the job."""
     try:
-        request: JobRequest | StepRequest = (JobRequest if "job" in event else StepRequest).model_validate(event)
+        request = StepRequest.model_validate(event)
     except ValidationError as error:
         raise StepError(f"submission: {error}") from None
     dynamodb = client("dynamodb")
@@ -36,11 +35,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         approved_outputs=approved_from(dynamodb, settings().models_table),
         now=time.time,
     )
-    if isinstance(request, JobRequest):
-        job = submitter.submit_job(request)
-    else:
-        job = submitter.submit_step(request, read_plan(client("s3"), settings().bucket, request.run))
-    if job.status == NEW:
-        wake_launcher(client("sqs"), settings().launch_queue_url, reason="submitted", jobs=[job.id])
+    job = submitter.submit_step(request, read_plan(client("s3"), settings().bucket, request.run))
+    for work in wakes(submitter.startable):
+        wake_launcher(client("sqs"), settings().launch_queue_url, "submitted", **work)
     logger.info("submitted", job=job.id, status=job.status)
     return {"job": job.id, "status": job.status}

@@ -14,11 +14,12 @@ from boxcar.jobs.record import Job
 from boxcar.jobs.references import approved_from
 from boxcar.jobs.submit import JobRequest, StepRequest, Submitter
 from boxcar.jobs.table import JobsTable
+from boxcar.jobs.wakes import Work
 from boxcar.plans import ModelPlan, Plan
 from boxcar.settings import Settings
 from boxcar.steps import Step
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
-from tests.unit.jobs.fakes import Calls, Clock, FakeRedshift, FakeS3, FakeSageMaker, FakeStates, Post
+from tests.unit.jobs.fakes import Calls, Clock, FakeQueue, FakeRedshift, FakeS3, FakeSageMaker, FakeStates, Post
 
 CODE = {"digest": "d" * 16, "archive": "s3://data/code/trees-d.tar.gz", "prefix": "s3://data/code/trees-d/"}
 SETTINGS = Settings(
@@ -27,6 +28,8 @@ SETTINGS = Settings(
     jobs_table="jobs",
     models_table="models",
     launch_queue_url="launch",
+    events_queue_url="events",
+    alarm_queue_url="alarms",
     job_role_arn="arn:aws:iam::123456789012:role/boxcar-job",
     warehouse_role_arn="arn:aws:iam::123456789012:role/boxcar-warehouse",
     redshift_workgroup="warehouse",
@@ -72,10 +75,11 @@ class World:
         self.sagemaker = FakeSageMaker(self.clock)
         self.redshift = FakeRedshift(self.clock)
         self.states = FakeStates(self.clock)
+        self.queue = FakeQueue()
         self.post = Post()
         self.calls = Calls(
             {"dynamodb": self.dynamodb, "s3": self.s3, "sagemaker": self.sagemaker, "redshift-data": self.redshift,
-             "stepfunctions": self.states}
+             "stepfunctions": self.states, "sqs": self.queue}
         )  # fmt: skip
         self.table = JobsTable(self.calls.client("dynamodb"), "jobs", pause=lambda _: None)
         self.pass_seconds = 1000.0
@@ -92,15 +96,16 @@ class World:
         request = StepRequest(run=plan.run, model=model, step=step.name, task_token=token)
         return self.submitter().submit_step(request, plan)
 
-    def submit_own(self, name: str, step: Step, owner: str = "ann") -> Job:
-        return self.submitter().submit_job(JobRequest(job=name, step=step, owner=owner))
+    def submit_own(self, name: str, step: Step, owner: str = "ann", **fields: Any) -> Job:
+        request = JobRequest(job=name, step=step, owner=owner, **fields)
+        return self.submitter().submit_jobs([request])[0].job
 
-    def launch(self, just_ready: list[str] | None = None) -> Launcher:
+    def launch(self, **work: Any) -> Launcher:
         launcher = Launcher(
             table=self.table, clients=self.calls.client, settings=self.settings, now=self.clock,
             seconds_left=lambda: self.pass_seconds, jitter=lambda low, high: high,
         )  # fmt: skip
-        launcher.run(just_ready)
+        launcher.run(Work(**(work or {"everything": True})))
         return launcher
 
     def monitor(self) -> Monitor:
@@ -119,8 +124,14 @@ class World:
         """Time passes: events arrive, the schedule fires, whoever is woken runs."""
         self.clock.time += seconds
         self.deliver()
-        self.monitor().sweep()
+        self.sweep()
         self.launch()
+
+    def sweep(self) -> None:
+        """What the schedule does each minute."""
+        monitor = self.monitor()
+        monitor.sweep()
+        self.launch(jobs=monitor.ready)
 
     def run(self, hours: float = 6.0, seconds: float = 30.0) -> None:
         """Until nothing is left to do."""
@@ -135,8 +146,14 @@ class World:
     def open_items(self) -> list[dict[str, Any]]:
         return [item for item in self.items() if "queue" in item]
 
-    def held(self) -> list[str]:
-        return sorted(holder for item in self.items("lease#") for holder in item.get("holders", {}).get("SS", []))
+    def held(self) -> dict[str, int]:
+        """Units by pool, of those that are in use."""
+        leases = {item["pk"]["S"][6:]: int(item.get("held", {"N": "0"})["N"]) for item in self.items("lease#")}
+        return {pool: units for pool, units in leases.items() if units}
+
+    def digests(self) -> list[dict[str, Any]]:
+        """What went to the alarm queue."""
+        return [message for message in self.queue.messages if message["kind"] == "jobs_digest"]
 
     def answer(self, token: str = "token") -> dict[str, Any]:
         answer = dict(self.states.answers[token])
@@ -152,8 +169,11 @@ def make_tables(dynamodb: Any) -> None:
         keys = [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
         return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
 
-    indexes = [index("by_queue", "queue", "due"), index("by_run", "run", "pk"), index("by_day", "day", "created")]
-    attributes = ("pk", "queue", "due", "run", "day", "created")
+    indexes = [
+        index("by_queue", "queue", "due"), index("by_run", "run", "pk"), index("by_day", "day", "created"),
+        index("by_owner", "owner", "created"),
+    ]  # fmt: skip
+    attributes = ("pk", "queue", "due", "run", "day", "created", "owner")
     dynamodb.create_table(
         TableName="jobs",
         BillingMode="PAY_PER_REQUEST",

@@ -11,6 +11,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 
+LAST = "\U0010ffff"
+
+
 class ConditionalCheckFailedException(ClientError):  # noqa: N818
     pass
 
@@ -35,23 +38,34 @@ class FakeDynamoDB:
         item = self.tables[request["TableName"]].get(_pk(request["Key"]))
         return {"Item": copy.deepcopy(item)} if item else {}
 
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
+        answers = {}
+        for table, request in RequestItems.items():
+            found = [self.tables[table].get(_pk(key)) for key in request["Keys"]]
+            answers[table] = [copy.deepcopy(item) for item in found if item]
+        return {"Responses": answers}
+
     def put_item(self, **request: Any) -> None:
-        if not self._holds(request, _pk(request["Item"])):
-            raise ConditionalCheckFailedException({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
+        self._check(request, _pk(request["Item"]), "PutItem")
         self._put(request["TableName"], request["Item"])
 
-    def update_item(self, **request: Any) -> None:
-        if not self._holds(request, _pk(request["Key"])):
-            raise ConditionalCheckFailedException({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        self._check(request, _pk(request["Key"]), "UpdateItem")
         self._update(request)
+        return {"Attributes": copy.deepcopy(self.tables[request["TableName"]][_pk(request["Key"])])}
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803
-        checks = []
+        reasons: list[dict[str, Any]] = []
         for write in TransactItems:
             (request,) = write.values()
-            checks.append(self._holds(request, _pk(request.get("Item") or request["Key"])))
-        reasons = [{"Code": "None" if check else "ConditionalCheckFailed"} for check in checks]
-        if self.conflicts and all(checks):
+            pk = _pk(request.get("Item") or request["Key"])
+            if self._holds(request, pk):
+                reasons.append({"Code": "None"})
+            else:
+                old = copy.deepcopy(self.tables[request["TableName"]].get(pk, {}))
+                asked = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+                reasons.append({"Code": "ConditionalCheckFailed"} | ({"Item": old} if asked and old else {}))
+        if self.conflicts and all(reason["Code"] == "None" for reason in reasons):
             self.conflicts -= 1
             reasons[-1] = {"Code": "TransactionConflict"}
         if any(reason["Code"] != "None" for reason in reasons):
@@ -66,41 +80,70 @@ class FakeDynamoDB:
 
     def query(self, **request: Any) -> dict[str, Any]:
         values = request["ExpressionAttributeValues"]
+        if request["IndexName"] == "by_run":
+            items = [
+                item for item in self.tables["jobs"].values()
+                if item.get("run") == values[":run"] and self._true(request["FilterExpression"], request, item)
+            ]  # fmt: skip
+            return {"Items": copy.deepcopy(items)}
         entries = self.index.get(values[":queue"]["S"], [])
         bound = values[":bound"]["S"]
-        condition = request["KeyConditionExpression"]
-        if condition == "queue = :queue AND due >= :bound":
-            entries = entries[bisect.bisect_left(entries, (bound, "")) :]
-        elif condition == "queue = :queue AND due <= :bound":
-            entries = entries[: bisect.bisect_right(entries, (bound, "\U0010ffff"))]
-        else:
-            raise NotImplementedError(condition)
+        conditions = {
+            "queue = :queue AND due >= :bound": slice(bisect.bisect_left(entries, (bound, "")), None),
+            "queue = :queue AND due > :bound": slice(bisect.bisect_right(entries, (bound, LAST)), None),
+            "queue = :queue AND due <= :bound": slice(None, bisect.bisect_right(entries, (bound, LAST))),
+            "queue = :queue AND due < :bound": slice(None, bisect.bisect_left(entries, (bound, ""))),
+        }
+        entries = entries[conditions[request["KeyConditionExpression"]]]
         if start := request.get("ExclusiveStartKey"):
             entries = entries[bisect.bisect_right(entries, (start["due"]["S"], _pk(start))) :]
         page = entries[: request.get("Limit", 1000)]
         self.items_read += len(page)
         items = [copy.deepcopy(self.tables["jobs"][pk]) for _, pk in page]
+        if condition := request.get("FilterExpression"):
+            items = [item for item in items if self._true(condition, request, item)]
         more = len(page) < len(entries)
-        return {"Items": items} | (
+        return {"Items": items, "Count": len(items)} | (
             {"LastEvaluatedKey": {"due": {"S": page[-1][0]}, "pk": {"S": page[-1][1]}}} if more else {}
         )
 
     def scan(self, **request: Any) -> dict[str, Any]:
         return {"Items": copy.deepcopy(list(self.tables[request["TableName"]].values()))}
 
+    def _check(self, request: dict[str, Any], pk: str, operation: str) -> None:
+        if not self._holds(request, pk):
+            response: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+            if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
+                response["Item"] = copy.deepcopy(self.tables[request["TableName"]].get(pk))
+            raise ConditionalCheckFailedException(response, operation)
+
     def _holds(self, request: dict[str, Any], pk: str) -> bool:
-        item = self.tables[request["TableName"]].get(pk)
-        condition, values = request.get("ConditionExpression"), request.get("ExpressionAttributeValues", {})
-        if condition is None:
-            return True
-        if condition == "attribute_not_exists(pk)":
-            return item is None
-        if condition == "version = :version":
-            return item is not None and item.get("version") == values[":version"]
-        if condition == "attribute_not_exists(holders) OR size(holders) <= :most":
-            holders = (item or {}).get("holders", {}).get("SS", [])
-            return not holders or len(holders) <= int(values[":most"]["N"])
-        raise NotImplementedError(condition)
+        condition = request.get("ConditionExpression")
+        return condition is None or self._true(condition, request, self.tables[request["TableName"]].get(pk) or {})
+
+    def _true(self, condition: str, request: dict[str, Any], item: dict[str, Any]) -> bool:
+        """Comparisons, IN, attribute_(not_)exists, AND, OR and brackets: by Python, once it reads as Python."""
+
+        def value(word: str) -> Any:
+            attribute = _operand(word, request, item)
+            if attribute is None:
+                return None
+            ((kind, content),) = attribute.items()
+            return float(content) if kind == "N" else content
+
+        def compare(left: str, sign: str, right: str) -> bool:
+            one, other = value(left), value(right)
+            compared = {"=": lambda: one == other, "<": lambda: one < other, "<=": lambda: one <= other}
+            return one is not None and other is not None and compared[sign]()
+
+        text = re.sub(r"attribute_not_exists\((\S+?)\)", r"(value('\1') is None)", condition)
+        text = re.sub(r"attribute_exists\((\S+?)\)", r"(value('\1') is not None)", text)
+        text = re.sub(
+            r"([#:\w]+) IN \(([^)]*)\)", r"(value('\1') in [value(w.strip()) for w in '\2'.split(',')])", text
+        )
+        text = re.sub(r"([#:\w]+) (=|<=|<) ([#:\w]+)", r"compare('\1', '\2', '\3')", text)
+        text = text.replace(" AND ", " and ").replace(" OR ", " or ")
+        return bool(eval(text, {"value": value, "compare": compare}))  # noqa: S307 - of expressions in this repository
 
     def _put(self, table: str, item: dict[str, Any]) -> None:
         self._unlist(table, _pk(item))
@@ -114,23 +157,46 @@ class FakeDynamoDB:
             self.index[old["queue"]["S"]].remove((old["due"]["S"], pk))
 
     def _update(self, request: dict[str, Any]) -> None:
-        item = self.tables[request["TableName"]].setdefault(_pk(request["Key"]), dict(request["Key"]))
-        values, names = request.get("ExpressionAttributeValues", {}), request.get("ExpressionAttributeNames", {})
-        parts = re.split(r"\b(SET|REMOVE|ADD|DELETE)\b", request["UpdateExpression"])[1:]
+        table = request["TableName"]
+        item = copy.deepcopy(self.tables[table].get(_pk(request["Key"])) or dict(request["Key"]))
+        old = copy.deepcopy(item)
+        names = request.get("ExpressionAttributeNames", {})
+        parts = re.split(r"\b(SET|REMOVE|ADD)\b", request["UpdateExpression"])[1:]
         for verb, clause in zip(parts[::2], parts[1::2], strict=True):
-            for part in clause.split(","):
-                words = part.replace("=", " ").split()
+            for part in re.split(r",(?![^(]*\))", clause):
+                words = part.split()
                 name = names.get(words[0], words[0])
                 if verb == "REMOVE":
                     item.pop(name, None)
                 elif verb == "SET":
-                    item[name] = values[words[1]]
+                    item[name] = self._value(part.split("=", 1)[1].strip(), request, old)
                 else:
-                    old, change = set(item.get(name, {}).get("SS", [])), set(values[words[1]]["SS"])
-                    new = old | change if verb == "ADD" else old - change
-                    item.pop(name, None)
-                    if new:
-                        item[name] = {"SS": sorted(new)}
+                    item[name] = _sum(item.get(name), request["ExpressionAttributeValues"][words[1]])
+        self._put(table, item)
+
+    def _value(self, text: str, request: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+        if " + " in text:
+            one, other = text.rsplit(" + ", 1)
+            return _sum(self._value(one, request, item), self._value(other, request, item))
+        if default := re.fullmatch(r"if_not_exists\((\S+), (\S+)\)", text):
+            return _operand(default[1], request, item) or self._value(default[2], request, item)
+        found = _operand(text, request, item)
+        assert found is not None, f"{text} is not there"
+        return found
+
+
+def _operand(word: str, request: dict[str, Any], item: dict[str, Any]) -> dict[str, Any] | None:
+    if word.startswith(":"):
+        given: dict[str, Any] = request["ExpressionAttributeValues"][word]
+        return given
+    return item.get(request.get("ExpressionAttributeNames", {}).get(word, word))
+
+
+def _sum(old: dict[str, Any] | None, change: dict[str, Any]) -> dict[str, Any]:
+    if "SS" in change:
+        return {"SS": sorted(set((old or {"SS": []})["SS"]) | set(change["SS"]))}
+    total = float((old or {"N": "0"})["N"]) + float(change["N"])
+    return {"N": repr(int(total) if total.is_integer() else total)}
 
 
 def _pk(key: dict[str, Any]) -> str:

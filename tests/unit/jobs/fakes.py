@@ -6,6 +6,7 @@ caller before or after it, as a Lambda function can be killed.
 
 import io
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -316,6 +317,19 @@ class FakeStates(FaultyService):
     def send_task_failure(self, **request: Any) -> None:
         self.fault("send_task_failure")
         self._answer(request["taskToken"], {"error": request["error"], "cause": request["cause"]})
+
+
+class FakeQueue:
+    """Every queue of SQS in one: what was sent, oldest first."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.faults: list[Exception] = []
+
+    def send_message(self, **request: Any) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.messages.append(json.loads(request["MessageBody"]))
 
 
 class FakeS3:

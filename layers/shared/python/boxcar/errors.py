@@ -36,6 +36,23 @@ class StepError(BoxcarError):
     """A step cannot be submitted: a reference leads nowhere, or a field is not valid for its kind."""
 
 
+class UnknownJob(BoxcarError):  # noqa: N818 - a state
+    """There is no job of that id."""
+
+
+class NotPossible(BoxcarError):  # noqa: N818 - a state
+    """What is asked for does not fit the status of what it is asked of."""
+
+
+class DifferentJob(BoxcarError):  # noqa: N818 - a state
+    """The name of a job is taken by one with other contents."""
+
+    def __init__(self, index: int, field: str, message: str) -> None:
+        super().__init__(message)
+        self.index = index  # in the request
+        self.field = field  # the first that differs
+
+
 class AccessDenied(BoxcarError):  # noqa: N818 - AWS's own name for it
     """A role lacks a permission. The message is AWS's own: it names the principal, the action and the resource."""
 

@@ -26,10 +26,17 @@ class Settings:
     redshift_database: str = ""
     images: dict[str, str] = field(default_factory=dict)  # name in an architecture -> image URI
     instance_limits: dict[str, int] = field(default_factory=dict)  # pool, as training/ml.m5.large -> units at most
+    owner_shares: dict[str, float] = field(default_factory=dict)  # owner -> weight; who is not named has 1
+    history_days: float = 90.0  # after its end, a job stays in the table so long
     first_look_s: float = 180.0  # after launch, if no event has come; later looks are twice as far each time
     retry_s: float = 10.0  # ceiling of the first backoff; it doubles
     region: str = ""
     console_url: str = ""  # where links in mails lead, without a trailing slash
+
+    @property
+    def history_s(self) -> float:
+        """`history_days` in seconds."""
+        return self.history_days * 86400
 
 
 @cache
@@ -37,7 +44,7 @@ def settings() -> Settings:
     """Read the environment once per process.
 
     Raises:
-        ValueError: BOXCAR_TOPICS, BOXCAR_IMAGES or BOXCAR_INSTANCE_LIMITS is not JSON, or a number is none.
+        ValueError: a variable that holds JSON does not, or one that holds a number.
     """
     env = os.environ
     return Settings(
@@ -57,6 +64,8 @@ def settings() -> Settings:
         redshift_database=env.get("BOXCAR_REDSHIFT_DATABASE", ""),
         images=json.loads(env.get("BOXCAR_IMAGES", "{}")),
         instance_limits=json.loads(env.get("BOXCAR_INSTANCE_LIMITS", "{}")),
+        owner_shares=json.loads(env.get("BOXCAR_OWNER_SHARES", "{}")),
+        history_days=float(env.get("BOXCAR_JOB_RETENTION_DAYS", "90")),
         first_look_s=float(env.get("BOXCAR_FIRST_LOOK_S", "180")),
         retry_s=float(env.get("BOXCAR_RETRY_S", "10")),
         region=env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "")),

@@ -7,7 +7,7 @@ References in `inputs` are names, resolved when the step is submitted, to where 
 - `s3://…`: itself.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,6 +32,10 @@ class Resources(Document):
     instance_types: list[str] = Field(default=["ml.m5.large"], min_length=1)
     instance_count: int = Field(default=1, ge=1)
     volume_gb: int = Field(default=30, ge=1)
+    # training only: machines that AWS may take away, for less; `prefer` goes on with others when there are none
+    spot: Literal["never", "prefer", "only"] = "never"
+    checkpoints: bool = False  # training only: /opt/ml/checkpoints is kept for the next attempt; always with spot
+    keep_alive_s: int = Field(default=0, ge=0, le=3600)  # training only: machines wait so long for the next like job
 
 
 class Step(Document):

@@ -1,15 +1,11 @@
-"""Answer the Task that waits for a job. The job remembers that it owes an answer until Step Functions has it."""
+"""What the Task that waits for a job is answered."""
 
 import json
-import logging
 from typing import Any
 
 from boxcar.jobs.record import COMPLETED, Job
-from boxcar.jobs.table import Conflict, JobsTable
 
 GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")  # nobody waits: as good as answered
-
-log = logging.getLogger("boxcar")
 
 
 def send_answer(states: Any, job: Job, token: str) -> None:
@@ -26,20 +22,6 @@ def send_answer(states: Any, job: Job, token: str) -> None:
     except states.exceptions.ClientError as error:
         if error.response.get("Error", {}).get("Code") not in GONE:
             raise
-
-
-def answer(table: JobsTable, states: Any, job: Job, now: float) -> bool:
-    """Send what a finished job owes and note that it was sent. False if it did not get through and stays owed."""
-    if not (job.finished and job.token):
-        return True
-    try:
-        send_answer(states, job, job.token)
-    except Exception:
-        log.exception("answer stays owed", extra={"job": job.id})
-        _save(table, job, job.unanswered(now))
-        return False
-    _save(table, job, job.answered())
-    return True
 
 
 def result(job: Job) -> dict[str, Any]:
@@ -59,10 +41,3 @@ def cause(job: Job) -> str:
     made = job.attempts_made
     tries = f"after {made} attempt{'s' if made > 1 else ''}" if made else "before it was started"
     return f"Step {job.step}{model} failed {tries}: {job.failure}: {job.reason or 'no reason was given'} (job {job.id})"
-
-
-def _save(table: JobsTable, before: Job, after: Job) -> None:
-    try:
-        table.save(before, after)
-    except Conflict:
-        return  # whoever changed it (another answer, a new token) goes on from there

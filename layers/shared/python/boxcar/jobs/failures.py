@@ -29,6 +29,7 @@ class Failure(StrEnum):
     TIME_LIMIT = "TimeLimitExceeded"  # not retried
     NO_ROWS = "NoRows"  # not retried
     STOPPED = "Stopped"  # somebody stopped it
+    QUARANTINED = "Quarantined"  # it, or its launcher, died again and again: not tried any more, and an alarm
 
 
 class Refusal(StrEnum):
@@ -101,6 +102,8 @@ def ending(status: str, reason: str, message: str = "", secondary: str = "") -> 
         message: what the job itself left (ExitMessage).
         secondary: SecondaryStatus of a training job.
     """
+    if secondary == "MaxWaitTimeExceeded":
+        return Failure.CAPACITY  # of spot
     if _TIME.search(secondary) or (not reason.startswith("AlgorithmError") and _TIME.search(reason)):
         return Failure.TIME_LIMIT
     if status == "Stopped":

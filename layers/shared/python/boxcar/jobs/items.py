@@ -3,10 +3,10 @@
 A small codec instead of boto3's TypeSerializer: that one refuses floats and gives Decimals back.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
-from boxcar.jobs.record import Attempt, Job, iso
+from boxcar.jobs.record import IN_PROGRESS, LAUNCHED, NEW, Attempt, Job, iso
 
 Item = dict[str, Any]
 
@@ -42,21 +42,24 @@ def decode(attribute: dict[str, Any]) -> Any:
     return None if kind == "NULL" else value
 
 
-_KEYS = {"run"}  # keys of indexes may not be empty: then they are left out
-_NAMED = {"id"}
-
-
 def to_item(job: Job) -> Item:
     """The item of a job. What is empty is left out; `queue` and `due` only while there is something to do."""
-    values = {name: value for name, value in asdict(job).items() if value not in (None, "", (), {})}
-    values = {name: value for name, value in values.items() if name not in _NAMED}
-    values |= {"pk": f"job#{job.id}", "job": job.id, "created_at": job.created, "expires": int(job.expires)}
-    values |= {"created": iso(job.created), "day": iso(job.created)[:10]}
+    values = {name: value for name, value in asdict(job).items() if name != "id" and value not in (None, "", (), {})}
+    values |= {"pk": f"job#{job.id}", "job": job.id, "created": iso(job.created), "created_at": job.created}
+    values["day"] = values["created"][:10]
+    if job.finished:
+        values["expires"] = int(job.expires)
+    else:
+        del values["expires"]  # time must not take what is not finished
     if job.attempts:
         latest = job.attempts[-1]
-        values["instance_type"] = latest.pool.rpartition("/")[2]
+        values["instance_type"] = latest.instance_type
         if latest.arn:
             values["arn"] = latest.arn
+    if job.status == NEW:
+        values["patience_ends"] = job.too_old_to_wait
+    if job.status == LAUNCHED:
+        values["running_due"] = iso(job.running_look)
     if job.queue:
         values |= {"queue": job.queue, "due": job.due}
     return {name: encode(value) for name, value in values.items()}
@@ -69,9 +72,12 @@ def from_item(item: Item) -> Job:
         TypeError, KeyError: the item is not one of a job, or of one that this version cannot read.
     """
     values = {name: decode(value) for name, value in item.items()}
-    values["created"] = values.pop("created_at")
-    values["attempts"] = tuple(Attempt(**attempt) for attempt in values.get("attempts", ()))
-    values["pools"] = tuple(values["pools"])
+    attempts = tuple(Attempt(**attempt) for attempt in values.get("attempts", ()))
+    if attempts and values["status"] == IN_PROGRESS:  # what was heard of it was written beside the attempts
+        latest = attempts[-1]
+        heard = replace(latest, arn=latest.arn or values.get("arn", ""), started=latest.started or values["started"])
+        attempts = (*attempts[:-1], heard)
+    values |= {"created": values["created_at"], "attempts": attempts, "pools": tuple(values["pools"])}
     known = {field.name for field in fields(Job)}
     defaults = {"id": values["job"], "run": "", "model": "", "family": "", "owner": "", "inputs": {}}
     return Job(**(defaults | {name: value for name, value in values.items() if name in known}))

@@ -22,8 +22,10 @@ class Launch:
     run: str
     model: str
     step: "Step"
+    pool: str  # whose lease it holds
     instance_type: str
     place: str  # s3://…/<attempt>/
+    checkpoints: str  # s3://…/checkpoints/, the same for every attempt
     outputs: dict[str, str]
 
 
@@ -40,8 +42,10 @@ class Observation:
     reason: str = ""  # begins with a failure's class, such as AlgorithmError
     message: str = ""  # what the job itself left to be read
     secondary: str = ""
+    billable_seconds: float | None = None  # of one machine, if the service says it
     rows: int = -1  # of a statement; -1 is unknown
     partial: bool = False  # the event leaves out why it failed: Describe knows
+    running: bool = True  # with InProgress: this is when it began to, not one of the steps around it
     unknown: bool = False  # the service says that it knows no such thing, or does not show it to whoever asks
 
 
@@ -52,7 +56,7 @@ class AlreadyStarted(Exception):  # noqa: N818
 class Kind(ABC):
     """One kind of job. A file in `boxcar/kinds/` has one of these as `KIND`, and nothing else needs to know of it."""
 
-    detail_type: str  # of the EventBridge events about it
+    detail_types: tuple[str, ...]  # of the EventBridge events about it
     service: str  # its client
     stops_itself = True  # AWS ends it after max_runtime_s; else Boxcar does
 
@@ -88,6 +92,18 @@ class Kind(ABC):
     @abstractmethod
     def observe(self, detail: dict[str, Any]) -> Observation:
         """Read the detail of an event."""
+
+    def attempt_name(self, seen: Observation, clients: Clients) -> str:
+        """The name of the attempt that was seen, for a service whose events leave it out."""
+        return seen.name
+
+    @abstractmethod
+    def logs(self, name: str, arn: str) -> tuple[str, str]:
+        """The log group of an attempt, and what the names of its streams begin with."""
+
+    def longest_s(self, step: "Step") -> float:
+        """Seconds after which an attempt has ended, counted from when it runs, or was asked for if AWS counts so."""
+        return step.max_runtime_s
 
     @abstractmethod
     def describe(self, name: str, arn: str, clients: Clients) -> Observation:

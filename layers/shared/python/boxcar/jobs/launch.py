@@ -1,29 +1,35 @@
 """Start what there is capacity for.
 
 A pass may die between any two of its calls. What it leaves is always one of two things: a job that is still New, or one
-that is written down as Launched under a name and holds its lease. The next pass creates the latter again under the same
-name; AWS refuses a second one of that name (SageMaker) or answers the first (a statement's client token).
+that is written down as Launched under a name and holds its lease. The sweep finds the latter a minute later, and a pass
+creates it again under the same name; AWS refuses a second one of that name (SageMaker) or answers the first (a
+statement's client token).
 """
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from typing import Any
 
 from boxcar import kinds
-from boxcar.jobs.answers import answer
+from boxcar.jobs.debts import settle
 from boxcar.jobs.failures import Failure, Jitter, Refusal, backoff, refusal
 from boxcar.jobs.kind import AlreadyStarted, Clients, Launch
-from boxcar.jobs.names import place
-from boxcar.jobs.record import LAUNCHED, NEW, Job
-from boxcar.jobs.table import Conflict, Entry, JobsTable, Lease, NoRoom
+from boxcar.jobs.leases import Lease, NoRoom, Room, forget_turns, return_turn
+from boxcar.jobs.names import checkpoints, place
+from boxcar.jobs.record import GRACE_S, NEW, PROVISIONING_S, Job
+from boxcar.jobs.table import Conflict, JobsTable
+from boxcar.jobs.wakes import Work, tell_monitor
 from boxcar.settings import Settings
 from boxcar.steps import Step
 
 MOST_DEATHS = 5  # launches of one job that nobody came back from
 MARGIN_S = 15.0  # a pass ends so long before its function would be killed
-SOON_S = 60.0  # what becomes possible later than this is found by the schedule
+CLOCKS_DIFFER_S = 60.0
+PAGE = 25
+LONGEST_LIMIT_S = 1800.0  # a learned limit is tried again so often at least
+FORGIVEN_S = 86400.0  # refusals longer ago than this do not make the next one last longer
 
 log = logging.getLogger("boxcar")
 
@@ -38,138 +44,210 @@ class Launcher:
     now: Callable[[], float]
     seconds_left: Callable[[], float]
     jitter: Jitter = random.uniform
+    # pool -> lines whose jobs may use it as well; outlives a pass, where its owner lets it
+    fallbacks: dict[str, set[str]] = field(default_factory=dict)
     launched: int = 0
     out_of_time: bool = False
-    again_at: float = float("inf")  # when a job that had to wait may go on
-    _leases: dict[str, Lease] = field(default_factory=dict)
+    later: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # work, and when it can be done
+    _full: dict[str, int] = field(default_factory=dict)  # pool -> the fewest units there is no room for
+    _seen: set[str] = field(default_factory=set)
     _resting: set[str] = field(default_factory=set)  # services that throttle us
 
-    def run(self, just_ready: list[str] | None = None) -> None:
-        """Go on with what was left over, then start what is ready, by priority, then the longest waiting.
+    def run(self, work: Work) -> None:
+        """Do what there is to do, by priority, then by turn."""
+        for job_id in work.jobs:
+            self._guarded(self._take_up, job_id)
+        if work.everything or (work.pools and not self.fallbacks):
+            leases = {lease.pool: lease for lease in self.table.leases()}
+            self._learn_fallbacks(leases)
+            if work.everything:
+                self._all_lines(leases, work.old)
+        if not work.everything:
+            for pool, units in work.pools.items():
+                left = self._line(pool, units)
+                for line in sorted(self.fallbacks.get(pool, ())):
+                    left = self._line(line, left) if left > 0 else 0
+        for job_id in work.new:
+            self._guarded(self._take_up, job_id)
 
-        Args:
-            just_ready: ids of jobs that the index may not list yet, for it lags behind the table.
-        """
-        listed: set[str] = set()
-        for entry in self._in_time(self.table.left_over(self.now())):
-            self._guarded(self._resume, entry)
-        for entry in self._in_time(chain(self.table.ready(self.now()), self._unlisted(just_ready or [], listed))):
-            listed.add(entry.id)
-            if entry.not_before > self.now():
-                self._wait_until(entry.not_before)
-            elif kinds.find(entry.kind).service not in self._resting:
-                self._guarded(self._consider, entry)
+    # ── which jobs
 
-    def _unlisted(self, ids: list[str], listed: set[str]) -> Iterator[Entry]:
-        for key in ids:
-            if key not in listed and (entry := self.table.entry(key)):
-                yield entry
+    def _all_lines(self, leases: dict[str, Lease], old: bool) -> None:
+        for pool, lease in leases.items():
+            if old:
+                for job in self.table.outwaited(pool, self.now()):
+                    self._guarded(self._give_up, job.id, job)
+                forget_turns(self.table, lease)
+            if self._may_have_room(lease, leases):
+                self._line(pool, None)
 
-    def _in_time(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        for entry in entries:
-            if self.seconds_left() < MARGIN_S:
-                self.out_of_time = True
-                return
-            yield entry
+    def _may_have_room(self, lease: Lease, leases: dict[str, Lease]) -> bool:
+        known = [leases.get(pool, Lease(pool)) for pool in (lease.pool, *lease.falls_to)]
+        return any(one.has_room(1, self._configured(one.pool), self.now()) for one in known)
 
-    def _guarded(self, act: Callable[[Entry], None], entry: Entry) -> None:
+    def _learn_fallbacks(self, leases: dict[str, Lease]) -> None:
+        self.fallbacks.clear()
+        for pool, lease in leases.items():
+            self.fallbacks.setdefault(pool, set())
+            for other in lease.falls_to:
+                self.fallbacks.setdefault(other, set()).add(pool)
+
+    def _line(self, pool: str, units: int | None) -> int:
+        """Launch from a line, in order, until its first has no room or so many units are used. Answers what is left."""
+        left, behind = units if units is not None else 0, " "
+        while True:
+            page = min(PAGE, left + 1) if units is not None else PAGE
+            jobs = self.table.waiting(pool, page, behind)
+            for job in jobs:
+                if self.seconds_left() < MARGIN_S:
+                    self.out_of_time = True
+                if self.out_of_time or kinds.find(job.kind).service in self._resting:
+                    return 0
+                if job.id in self._seen:
+                    continue
+                if not self._guarded(self._consider, job.id, job):
+                    # Whoever stands behind a job that needs more room waits too, or small jobs would starve it. One
+                    # behind may have another pool to go to.
+                    if len(job.pools) == 1:
+                        return left
+                    continue
+                left -= job.units
+                if units is not None and left <= 0:
+                    return 0
+            if len(jobs) < page:
+                return left
+            behind = jobs[-1].due
+
+    def _take_up(self, job_id: str) -> bool:
+        """One that was named: left over, at the end of its backoff, or new and not listed yet."""
+        if job_id in self._seen:
+            return True
+        if self.seconds_left() < MARGIN_S:
+            self.out_of_time = True
+            return False
+        job = self.table.get(job_id)
+        if job is None or kinds.find(job.kind).service in self._resting:
+            return False
+        if job.unheard and job.look <= self.now():
+            self._resume(job)
+        elif job.status == NEW and job.not_before <= self.now() and not self._consider(job) and job.resting:
+            self.table.save(job, job.ready())
+        return True
+
+    def _guarded(self, act: Callable[..., bool], job_id: str, *arguments: Any) -> bool:
         """One job's trouble is not another's."""
         try:
-            act(entry)
+            return act(*(arguments or (job_id,)))
         except Conflict:
-            log.info("job changed meanwhile", extra={"job": entry.id})
+            log.info("job changed meanwhile", extra={"job": job_id})
         except Exception:
-            log.exception("launch failed unexpectedly", extra={"job": entry.id})
+            log.exception("launch failed unexpectedly", extra={"job": job_id})
+        finally:
+            self._seen.add(job_id)
+        return True
 
     # ── a job that was left Launched without an answer of AWS
 
-    def _resume(self, entry: Entry) -> None:
-        job = self.table.get(entry.id)
-        if job is None or job.status != LAUNCHED or job.attempts[-1].arn or job.look > self.now():
-            return
+    def _resume(self, job: Job) -> None:
         if job.tries >= MOST_DEATHS:
             reason = f"the launcher died {job.tries} times while starting it as {job.name}"
-            self._fail(job, Failure.SERVICE, reason)
+            self._fail(job, Failure.QUARANTINED, reason)
             return
-        self._create(self.table.save(job, job.claimed(self.now())))
+        claimed = self.table.save(job, job.claimed(self.now()))
+        self._create(claimed, claimed)
 
     # ── a job that is New
 
-    def _consider(self, entry: Entry) -> None:
-        """Launch it, on the first of its pools that has room; else leave it where it is, unwritten, unless too old."""
-        if self._pool(entry.pools, entry.units) is None and self.now() < entry.patience_ends:
-            self._wait_for_room(entry.pools)
-            return
-        job: Job | None = entry.job()
-        tried: set[str] = set()
-        while job is not None and job.status == NEW and job.not_before <= self.now():
-            pool = self._pool(tuple(pool for pool in _preferred(job) if pool not in tried), job.units)
-            if pool is None:
-                if self.now() >= job.too_old_to_wait:
-                    self._fail(job, Failure.CAPACITY_TIMEOUT, _waited(job, "no pool had room"))
-                else:
-                    self._wait_for_room(job.pools)
-                return
-            tried.add(pool)
-            job = self._launch(job, pool)
+    def _consider(self, job: Job) -> bool:
+        """Launch it, on the first of its pools that has room. False if none has, and it waits."""
+        before: Job | None = job
+        for pool in job.preferred:
+            if before is None:
+                return True
+            if before.status != NEW:
+                return True
+            if self._full.get(pool, job.units + 1) > job.units:
+                before = self._launch(before, pool)
+        if before is None or before.status != NEW:
+            return True
+        if self.now() >= before.too_old_to_wait:
+            return self._give_up(before)
+        return False
+
+    def _give_up(self, job: Job) -> bool:
+        self._fail(job, Failure.CAPACITY_TIMEOUT, _waited(job))
+        return True
 
     def _launch(self, job: Job, pool: str) -> Job | None:
         """Write down that it is launched, then launch it. Answers the job again if another pool may be tried."""
-        lease, now = self._lease(pool), self.now()
         try:
             kind, step = kinds.find(job.kind), Step.model_validate_json(job.document)
             name, where = f"{job.id}-{job.attempt + 1}", self._place(job, job.attempt + 1)
-            launched = job.launched(pool, kind.outputs(step, where, name), now)
+            longest = kind.longest_s(step) + PROVISIONING_S + GRACE_S
+            outputs = kind.outputs(step, where, name)
         except Exception as error:  # the document cannot be read by this version: nobody can launch it
             self._fail(job, Failure.CLIENT, str(error))
             return None
+        room = Room(self._configured(pool), None, self.now())
+        if job.units > 1:  # the condition of the write can only tell whether there is room for one
+            lease = self.table.lease(pool)
+            room = replace(room, learned=lease.limit if self.now() < lease.until else None)
+        launched = job.launched(pool, outputs, self.now(), self.settings.first_look_s, longest)
         try:
-            saved = self.table.save(job, launched, lease.most_held(job.units, self._configured(pool), now))
-        except NoRoom:
-            self._leases[pool] = self.table.lease(pool)
+            saved = self.table.save(job, launched, room)
+        except NoRoom as full:
+            log.info("no room", extra={"job": job.id, "pool": pool, "held": full.lease.held})
+            self._full[pool] = min(job.units, self._full.get(pool, job.units))
             return job
-        self._leases[pool] = replace(lease, held=lease.held + job.units)
-        return self._create(saved)
+        return self._create(saved, job)
 
     # ── the call to AWS
 
-    def _create(self, job: Job) -> Job | None:
+    def _create(self, job: Job, before: Job) -> Job | None:
         kind = kinds.find(job.kind)
         try:
-            step = Step.model_validate_json(job.document)
-            pool = job.attempts[-1].pool
+            step, latest = Step.model_validate_json(job.document), job.attempts[-1]
             launch = Launch(
                 job=job.id, name=job.name, run=job.run, model=job.model, step=step, outputs=job.destination,
-                instance_type=pool.rpartition("/")[2], place=self._place(job, job.attempt),
+                pool=latest.pool, instance_type=latest.instance_type, place=self._place(job, job.attempt),
+                checkpoints=checkpoints(self.settings.bucket, job.run, job.model, job.step),
             )  # fmt: skip
             arn = kind.start(launch, self.settings, self.clients)
         except AlreadyStarted:
             return self._adopt(job)
         except Exception as error:
-            return self._refused(job, error)
+            return self._refused(job, before, error)
         self._acknowledge(job, arn)
         return None
 
     def _adopt(self, job: Job) -> Job | None:
         """The name is taken: by an earlier try of this attempt, unless it is older than the job."""
         found = kinds.find(job.kind).describe(job.name, "", self.clients)
-        if found.created is not None and found.created < job.created - SOON_S:  # clocks may differ a little
+        if found.created is not None and found.created < job.created - CLOCKS_DIFFER_S:
+            self.later.append((self.now() + 1, {"jobs": [job.id]}))
             return self.table.save(job, job.skipped_name())
         self._acknowledge(job, found.arn)
         return None
 
     def _acknowledge(self, job: Job, arn: str) -> None:
         self.launched += 1
-        lease = self._lease(job.holding)
+        look = job.attempts[-1].launched + self.settings.first_look_s
         try:
-            self.table.save(job, job.acknowledged(arn, job.attempts[-1].launched + self.settings.first_look_s))
+            self.table.save(job, job.acknowledged(arn, look))
         except Conflict:
-            log.info("an event was faster", extra={"job": job.id})
-        if lease.refusals and self.now() >= lease.until:
-            self.table.forget_limit(lease.pool)
-            self._leases[lease.pool] = replace(lease, limit=None, until=0.0, refusals=0)
+            self._overtaken(job, arn, look)
 
-    def _refused(self, job: Job, error: Exception) -> Job | None:
+    def _overtaken(self, job: Job, arn: str, look: float) -> None:
+        """While AWS answered, an event was heard, or somebody stopped the job."""
+        found = self.table.get(job.id)
+        if found is None or found.attempt != job.attempt:
+            return
+        if found.unheard:
+            found = self.table.save(found, found.acknowledged(arn, look))
+        if found.stopping and not found.finished:  # it could not be stopped before AWS had it
+            tell_monitor(self.clients("sqs"), self.settings.events_queue_url, {"stop": job.id})
+
+    def _refused(self, job: Job, before: Job, error: Exception) -> Job | None:
         verdict, failure = refusal(error)
         now, base, why = self.now(), self.settings.retry_s, str(error)
         log.warning("create refused", extra={"job": job.id, "attempt": job.name, "verdict": verdict, "why": why})
@@ -178,80 +256,50 @@ class Launcher:
         elif verdict is Refusal.UNCERTAIN and now < job.too_old_to_wait + job.max_runtime_s:
             rounds = int((now - job.attempts[-1].launched) / base).bit_length()
             saved = self.table.save(job, job.uncertain(now + backoff(base, rounds, self.jitter), why))
-            self._wait_until(saved.look)
+            self.later.append((saved.look, {"jobs": [job.id]}))
         elif verdict is Refusal.UNCERTAIN:
             self._fail(job, failure, why)
         elif verdict is Refusal.THROTTLED:
             self._resting.add(kinds.find(job.kind).service)
-            at = now + backoff(min(base, 10.0), 0, self.jitter)
-            self._give_back(job, job.refused(at, why))
-            self._wait_until(at)
+            self.table.save(job, job.refused(before, None, why))
+            self.later.append((now + backoff(min(base, 10.0), 0, self.jitter), {"everything": True}))
         else:
-            lease = self._lease(job.holding)
-            learned = replace(
-                lease,
-                held=lease.held - job.units,
-                limit=max(0, lease.held - job.units),
-                until=now + backoff(base, lease.refusals, self.jitter),
-                refusals=lease.refusals + 1,
-            )
-            # It keeps its place among the ready: the pool holds it back, until one ends or the limit is forgotten.
-            return self._give_back(job, job.refused(job.not_before, why), learned)
+            return self._learn(job, before, why)
         return None
 
-    def _give_back(self, job: Job, refused: Job, learned: Lease | None = None) -> Job:
-        lease = self._lease(job.holding)
-        saved = self.table.save(job, refused, learned=learned)
-        self._leases[lease.pool] = learned or replace(lease, held=lease.held - job.units)
+    def _learn(self, job: Job, before: Job, why: str) -> Job:
+        """AWS has no more of these machines: what runs now is the limit, for a while.
+
+        The job keeps its place: the pool holds it back, until one ends or the limit is forgotten.
+        """
+        pool, now = job.holding, self.now()
+        lease = self.table.lease(pool)
+        refusals = lease.refusals if now - lease.until < FORGIVEN_S else 0
+        ceiling = min(LONGEST_LIMIT_S, self.settings.retry_s * 2 ** min(refusals, 20))
+        until = now + max(1.0, ceiling / 2 + self.jitter(0.0, ceiling / 2))
+        limit = max(0, lease.held - job.units)
+        learned = replace(lease, limit=limit, until=until, refusals=refusals + 1)
+        saved = self.table.save(job, job.refused(before, None, why), learned=learned)
+        self._full[pool] = min(job.units, self._full.get(pool, job.units))
+        self.later.append((until, {"pools": {before.preferred[0]: job.units}}))
         return saved
 
     def _fail(self, job: Job, failure: Failure, reason: str) -> None:
-        held = self._lease(job.holding) if job.holding else None
-        failed = self.table.save(job, job.failed(failure, reason, self.now()))
-        if held:
-            self._leases[held.pool] = replace(held, held=held.held - job.units)
+        return_turn(self.table, job)
+        failed = self.table.save(job, job.failed(failure, reason, self.now(), self.settings.history_s))
         log.warning("job failed at launch", extra={"job": job.id, "failure": failure, "reason": reason})
-        answer(self.table, self.clients("stepfunctions"), failed, self.now())
-
-    # ── leases
-
-    def _pool(self, pools: tuple[str, ...], units: int) -> str | None:
-        for pool in pools:
-            lease = self._lease(pool)
-            most = lease.most_held(units, self._configured(pool), self.now())
-            if most is None or lease.held <= most:
-                return pool
-        return None
-
-    def _lease(self, pool: str) -> Lease:
-        if pool not in self._leases:
-            self._leases[pool] = self.table.lease(pool)
-        return self._leases[pool]
+        settle(self.table, self.clients, self.settings, failed, self.now())
 
     def _configured(self, pool: str) -> int | None:
         return self.settings.instance_limits.get(pool)
-
-    def _wait_for_room(self, pools: tuple[str, ...]) -> None:
-        for pool in pools:
-            if self.now() < self._lease(pool).until:
-                self._wait_until(self._lease(pool).until)
-
-    def _wait_until(self, at: float) -> None:
-        self.again_at = min(self.again_at, at)
 
     def _place(self, job: Job, attempt: int) -> str:
         return place(self.settings.bucket, job.run, job.model, job.step, attempt)
 
 
-def _preferred(job: Job) -> tuple[str, ...]:
-    """Its pools, beginning behind the one that had no capacity last time."""
-    start = job.pool_offset % len(job.pools)
-    return job.pools[start:] + job.pools[:start]
-
-
-def _waited(job: Job, why: str) -> str:
+def _waited(job: Job) -> str:
     pools = ", ".join(job.pools)
     return (
-        f"waited {job.max_wait_s} s for {pools}: {job.waiting_for or why}. "
+        f"waited {job.max_wait_s} s for {pools}: {job.waiting_for or 'no pool had room'}. "
         "Raise max_wait_s, add instance types to resources, or ask AWS for a higher quota"
     )

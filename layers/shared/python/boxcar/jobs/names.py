@@ -36,5 +36,10 @@ def place(bucket: str, run: str, model: str, step: str, attempt: int) -> str:
     return f"s3://{bucket}/runs/{run}/{model or '_run'}/{step}/{attempt}/"
 
 
+def checkpoints(bucket: str, run: str, model: str, step: str) -> str:
+    """Where every attempt of a step keeps its checkpoints: `…/<step>/checkpoints/`."""
+    return f"s3://{bucket}/runs/{run}/{model or '_run'}/{step}/checkpoints/"
+
+
 def _slug(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-")

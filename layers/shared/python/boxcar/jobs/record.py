@@ -14,14 +14,13 @@ from typing import Any
 NEW, LAUNCHED, IN_PROGRESS = "New", "Launched", "InProgress"
 COMPLETED, FAILED, STOPPED = "Completed", "Failed", "Stopped"
 
-# Partitions of `by_queue`. A finished job is in none of them: nothing grows with history.
-SHARDS = 2  # New is spread over so many, for the write rate of one partition
-LAUNCHING = "Launching"  # written down as Launched, not yet known to AWS; due when its launcher must be dead
-OPEN = "Open"  # known to AWS; due when somebody should look, if no event has come by then
-ANSWER = "Answer"  # finished, its task token not answered yet
+# Partitions of `by_queue`. A finished job that owes nothing is in none of them: nothing grows with history.
+LINE = "New#"  # + pool: who waits for it, by priority and turn
+DUE = "Due"  # what time wakes: ends of backoffs, launches left over, jobs overdue for a look, debts
 
 LAUNCHER_TIMEOUT_S = 60  # of the function launch_jobs; after it a launch that says nothing is left over
-HISTORY_S = 90 * 86400
+GRACE_S = 60.0  # after the time a job may take, for AWS's own events
+PROVISIONING_S = 1800.0  # between Create and the start of the clock that max_runtime_s is measured by
 KEPT_ATTEMPTS = 50  # of a job that waits long for capacity
 
 
@@ -43,11 +42,18 @@ class Attempt:
     name: str  # <job id>-<number>
     pool: str  # whose lease it holds, such as training/ml.m5.large
     launched: float
+    units: int = 1  # instances, or whatever the pool counts
     arn: str = ""  # of a statement: its id
     started: float | None = None
     ended: float | None = None
     failure: str = ""  # name of a boxcar.jobs.failures.Failure
     reason: str = ""
+    billable_seconds: float = 0.0  # of one machine
+
+    @property
+    def instance_type(self) -> str:
+        """Such as ml.m5.large; of a pool without machines the pool."""
+        return self.pool.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Job:
     owner: str
     priority: int
     document: str  # the Step as JSON, references resolved
-    pools: tuple[str, ...]  # a lease of one of them is needed, in order of preference
+    pools: tuple[str, ...]  # a lease of one of them is needed, in order of preference; it waits in line for the first
     units: int  # how many of it
     inputs: dict[str, str]
     max_runtime_s: int
@@ -72,7 +78,11 @@ class Job:
     created: float
     not_before: float
     waiting_since: float  # capacity is waited for until `waiting_since + max_wait_s`
-    expires: float
+    sweep: str = ""  # what it was submitted as a part of
+    tags: dict[str, str] = field(default_factory=dict)
+    turn: float = 0.0  # its place in the line of its first pool; 0 goes before all others of its priority
+    turn_given_by: str = ""  # the pool whose line `turn` counts in; "" when it has been used
+    turn_cost: float = 0.0  # how far its owner's next turn was put behind it
     token: str = ""  # of the Task that waits; dropped when answered
     token_digest: str = ""
     status: str = NEW
@@ -81,6 +91,7 @@ class Job:
     attempts: tuple[Attempt, ...] = ()
     first_attempt: int = 1  # since it was submitted or restarted
     pool_offset: int = 0  # which pool to try first: moves on when one has no capacity
+    resting: bool = False  # New, and not in line before `not_before`
     failures: int = 0  # of its own code, since it was submitted or restarted
     faults: int = 0  # of the service
     shortages: int = 0  # of capacity
@@ -94,22 +105,44 @@ class Job:
     started: float | None = None
     ended: float | None = None
     seconds: float = 0.0  # of the latest attempt
-    look: float = 0.0  # when to look, launch again, or answer again; meaning depends on the queue
+    billable_seconds: float = 0.0  # of one machine, over all attempts
+    look: float = 0.0  # when to look, launch again, or pay a debt again
+    running_look: float = 0.0  # what `look` becomes when the latest attempt is heard to run
+    alarm_owed: bool = False
     answer_tries: int = 0
+    expires: float = 0.0  # set when it has ended
 
     @property
     def queue(self) -> str:
         """Partition of `by_queue`, "" when there is nothing left to do."""
         if self.status == NEW:
-            return f"New#{int(self.id[-1], 16) % SHARDS}"
+            return DUE if self.resting else f"{LINE}{self.preferred[0]}"
         if self.finished:
-            return ANSWER if self.token else ""
-        return OPEN if self.attempts[-1].arn or self.status == IN_PROGRESS else LAUNCHING
+            return DUE if self.owes else ""
+        return DUE
 
     @property
     def due(self) -> str:
-        """Sort key of `by_queue`."""
-        return f"{self.priority:02d}#{iso(self.not_before)}" if self.status == NEW else iso(self.look)
+        """Sort key of `by_queue`: a place in line, or a time."""
+        if self.status != NEW:
+            return iso(self.look)
+        return iso(self.not_before) if self.resting else f"{self.priority:02d}#{self.turn:016.3f}"
+
+    @property
+    def preferred(self) -> tuple[str, ...]:
+        """Its pools, beginning behind the one that had no capacity last time."""
+        start = self.pool_offset % len(self.pools)
+        return self.pools[start:] + self.pools[:start]
+
+    @property
+    def owes(self) -> bool:
+        """Somebody waits to be told that it is finished."""
+        return bool(self.token) or self.alarm_owed
+
+    @property
+    def unheard(self) -> bool:
+        """A launch was written down, and AWS has not said yet that it has it."""
+        return self.status == LAUNCHED and not self.attempts[-1].arn
 
     @property
     def finished(self) -> bool:
@@ -120,11 +153,6 @@ class Job:
     def holding(self) -> str:
         """The pool whose lease it holds, or ""."""
         return self.attempts[-1].pool if self.status in (LAUNCHED, IN_PROGRESS) else ""
-
-    @property
-    def holders(self) -> set[str]:
-        """What stands in the lease while it holds one: as many members as it takes units."""
-        return {f"{self.id}#{unit}" for unit in range(self.units)}
 
     @property
     def name(self) -> str:
@@ -150,24 +178,44 @@ class Job:
     def restarted(self, fresh: "Job", now: float) -> "Job":
         """Start afresh what had failed. Attempts go on counting: their names are taken for ever."""
         history = {"version": self.version, "attempt": self.attempt, "attempts": self.attempts}
-        return replace(fresh, **history, first_attempt=self.attempt + 1, created=self.created, not_before=now)  # type: ignore[arg-type]
+        history |= {"billable_seconds": self.billable_seconds, "created": self.created}
+        return replace(fresh, **history, first_attempt=self.attempt + 1, not_before=now)  # type: ignore[arg-type]
+
+    def in_turn(self, pool: str, turn: float, cost: float) -> "Job":
+        """It has its place in the line of a pool."""
+        return replace(self, turn=turn, turn_given_by=pool, turn_cost=cost)
 
     # ── by launch_jobs
 
-    def launched(self, pool: str, destination: dict[str, str], now: float) -> "Job":
-        """It is about to be created on AWS under its next name."""
+    def launched(self, pool: str, destination: dict[str, str], now: float, first_look_s: float, most_s: float) -> "Job":
+        """It is about to be created on AWS under its next name.
+
+        Args:
+            pool: whose lease it takes.
+            destination: where its outputs will lie.
+            now: seconds since the epoch.
+            first_look_s: seconds until somebody looks, if nothing is heard of it.
+            most_s: seconds after which it must have ended by itself, whatever AWS took to find machines.
+        """
         number = self.attempt + 1
-        attempt = Attempt(number=number, name=f"{self.id}-{number}", pool=pool, launched=now)
+        attempt = Attempt(number=number, name=f"{self.id}-{number}", pool=pool, launched=now, units=self.units)
         return replace(
             self,
             status=LAUNCHED,
             attempt=number,
             attempts=(*self.attempts, attempt)[-KEPT_ATTEMPTS:],
             destination=destination,
+            resting=False,
+            turn=0.0,
+            turn_given_by="",
             tries=1,
             look=now + LAUNCHER_TIMEOUT_S,
+            # Somebody waits for the answer of a step, so a lost event is looked for early. A job that nobody waits for
+            # is looked at when its time must be over: its calls do not grow with its time.
+            running_look=now + (first_look_s if self.token else most_s),
             waiting_for="",
             stopping="",
+            started=None,
         )
 
     def claimed(self, now: float) -> "Job":
@@ -178,17 +226,27 @@ class Job:
         """AWS answered neither yes nor no: it is created again at `at`, under the same name."""
         return replace(self, tries=0, look=at, waiting_for=why)
 
-    def refused(self, not_before: float, why: str) -> "Job":
-        """AWS said no: nothing was created, and the name stays free for the next try."""
+    def refused(self, before: "Job", not_before: float | None, why: str) -> "Job":
+        """AWS said no: nothing was created, and the name stays free for the next try.
+
+        It keeps the place in line that it had `before`, unless it is to rest.
+        """
         return replace(
             self,
             status=NEW,
             attempt=self.attempt - 1,
             attempts=self.attempts[:-1],
             tries=0,
-            not_before=not_before,
+            resting=not_before is not None,
+            not_before=not_before if not_before is not None else self.not_before,
+            turn=before.turn,
+            turn_given_by=before.turn_given_by,
             waiting_for=why,
         )
+
+    def ready(self) -> "Job":
+        """Its backoff is over, and no pool has room: it stands in line."""
+        return replace(self, resting=False)
 
     def skipped_name(self) -> "Job":
         """The name belongs to something older than this job: leave it alone and go on with the next number."""
@@ -206,26 +264,30 @@ class Job:
         return replace(job, status=IN_PROGRESS, tries=0, look=look, started=started)
 
     def stopping_for(self, failure: str, look: float) -> "Job":
-        """Boxcar asks AWS to stop it."""
-        return replace(self, stopping=failure, look=look)
+        """AWS is asked to stop it."""
+        return replace(self, stopping=failure, look=look, running_look=look)
 
     def retried(self, ending: Attempt, not_before: float, **counters: Any) -> "Job":
         """The attempt failed in a way that another one may mend."""
         why = f"attempt {ending.number} ended with {ending.failure}: {ending.reason}"
-        return replace(self._ended(ending), status=NEW, not_before=not_before, waiting_for=why, **counters)
+        return replace(
+            self._ended(ending), status=NEW, resting=True, not_before=not_before, waiting_for=why, **counters
+        )
 
-    def completed(self, ending: Attempt, now: float) -> "Job":
-        """It has done what it was asked for."""
-        return self._finished(self._ended(ending), COMPLETED, now, outputs=self.destination, failure="", reason="")
+    def completed(self, ending: Attempt, now: float, kept_s: float) -> "Job":
+        """It has done what it was asked for. The record is kept for `kept_s` seconds."""
+        ended = replace(self._ended(ending), outputs=self.destination)
+        return ended._finished(COMPLETED, "", "", now, kept_s)
 
-    def failed(self, failure: str, reason: str, now: float, ending: Attempt | None = None) -> "Job":
-        """It will not be tried again."""
+    def failed(self, failure: str, reason: str, now: float, kept_s: float, ending: Attempt | None = None) -> "Job":
+        """It will not be tried again. A quarantined one is an alarm, unless a run waits for it and gives its own."""
         job = self._ended(ending) if ending else self
-        return self._finished(job, STOPPED if failure == "Stopped" else FAILED, now, failure=failure, reason=reason)
+        job = replace(job, alarm_owed=failure == "Quarantined" and not job.token)
+        return job._finished(STOPPED if failure == "Stopped" else FAILED, failure, reason, now, kept_s)
 
-    def answered(self) -> "Job":
-        """The task token was answered, or nobody waits for it any more."""
-        return replace(self, token="", answer_tries=0)
+    def settled(self) -> "Job":
+        """Whoever waited has been told, or nobody waits any more."""
+        return replace(self, token="", alarm_owed=False, answer_tries=0)
 
     def unanswered(self, now: float) -> "Job":
         """The answer did not get through: again after 1, 2, 4 … 60 minutes."""
@@ -237,12 +299,25 @@ class Job:
 
     def _ended(self, ending: Attempt) -> "Job":
         seconds = max(0.0, (ending.ended or 0.0) - (ending.started or ending.ended or 0.0))
-        attempts = (*self.attempts[:-1], ending)
-        return replace(self, attempts=attempts, seconds=seconds, started=ending.started, ended=ending.ended, tries=0)
-
-    @staticmethod
-    def _finished(job: "Job", status: str, now: float, **changes: Any) -> "Job":
-        ended = job.ended if job.ended is not None else now
         return replace(
-            job, status=status, ended=ended, look=now + 60, expires=now + HISTORY_S, waiting_for="", **changes
+            self,
+            attempts=(*self.attempts[:-1], ending),
+            seconds=seconds,
+            billable_seconds=self.billable_seconds + ending.billable_seconds,
+            started=ending.started,
+            ended=ending.ended,
+            tries=0,
+        )
+
+    def _finished(self, status: str, failure: str, reason: str, now: float, kept_s: float) -> "Job":
+        return replace(
+            self,
+            status=status,
+            failure=failure,
+            reason=reason,
+            ended=self.ended if self.ended is not None else now,
+            look=now + 60,
+            expires=now + kept_s,
+            resting=False,
+            waiting_for="",
         )

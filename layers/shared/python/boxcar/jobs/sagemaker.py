@@ -20,9 +20,9 @@ class SageMakerJob(Kind):
     tells_why: tuple[str, ...] = ("FailureReason",)  # an event of a failure that lacks one of these is not believed
 
     @property
-    def detail_type(self) -> str:  # type: ignore[override]
+    def detail_types(self) -> tuple[str, ...]:  # type: ignore[override]
         """Of the events."""
-        return f"SageMaker {self.noun} Job State Change"
+        return (f"SageMaker {self.noun} Job State Change",)
 
     def check(self, step: "Step", settings: "Settings") -> None:
         """An image that the stack knows, a script, and the code it is in."""
@@ -31,6 +31,12 @@ class SageMakerJob(Kind):
             raise StepError(f"step {step.name}: image: {step.image!r} is not known; write one of {known}")
         if not step.script or step.code is None:
             raise StepError(f"step {step.name}: script: a {self.name} step needs a script and the code it is in")
+        resources = step.resources
+        if self.name != "training" and (resources.spot != "never" or resources.checkpoints or resources.keep_alive_s):
+            raise StepError(
+                f"step {step.name}: resources: spot, checkpoints and keep_alive_s are for training; a {self.name} "
+                "step cannot have them"
+            )
         for index, uri in step.inputs.items():
             if not uri.startswith("s3://"):
                 raise StepError(f"step {step.name}: inputs.{index}: {uri!r} is not an s3:// URI or an @ reference")
@@ -59,11 +65,18 @@ class SageMakerJob(Kind):
             created=seconds(detail.get("CreationTime")),
             started=started,
             ended=seconds(detail.get(f"{self.noun}EndTime")),
+            billable_seconds=detail.get("BillableTimeInSeconds"),
             reason=detail.get("FailureReason") or "",
             message=detail.get("ExitMessage") or "",
             secondary=detail.get("SecondaryStatus") or "",
+            # A training job says so once, among what goes before and after; the others have no secondary status.
+            running=detail.get("SecondaryStatus") in (None, "", "Training"),
             partial=status == "Failed" and not all(detail.get(field) for field in self.tells_why),
         )
+
+    def logs(self, name: str, arn: str) -> tuple[str, str]:
+        """One group for all jobs of a kind, one stream a machine."""
+        return f"/aws/sagemaker/{self.noun}Jobs", f"{name}/"
 
     def describe(self, name: str, arn: str, clients: Clients) -> Observation:
         """One Describe call."""

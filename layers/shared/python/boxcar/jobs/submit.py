@@ -1,16 +1,20 @@
-"""Store a job and return at once. The same submission again finds the job it made the first time."""
+"""Store jobs and return at once. The same submission again finds the job it made the first time."""
 
+import json
+import re
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import Field
 
 from boxcar import kinds
-from boxcar.errors import StepError
+from boxcar.errors import DifferentJob, NotPossible, StepError, UnknownJob
 from boxcar.jobs.answers import send_answer
+from boxcar.jobs.leases import Lease, next_turns, return_turn
 from boxcar.jobs.names import job_id
-from boxcar.jobs.record import COMPLETED, FAILED, HISTORY_S, STOPPED, Job, digest
+from boxcar.jobs.record import COMPLETED, FAILED, NEW, STOPPED, Job, digest
 from boxcar.jobs.references import Surroundings, resolve
 from boxcar.jobs.table import Conflict, JobsTable
 from boxcar.plans import Plan
@@ -18,6 +22,9 @@ from boxcar.settings import Settings
 from boxcar.steps import Document, Step
 
 MOST_CONFLICTS = 6
+MOST_JOBS = 100  # in one request
+# What an IAM name may hold that a path in S3 had better not (Amazon S3 User Guide, "Naming Amazon S3 objects").
+_IN_PATHS = {"@": "(at)", "+": "(plus)", ",": "(comma)"}
 
 
 class StepRequest(Document):
@@ -34,8 +41,23 @@ class JobRequest(Document):
 
     job: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")  # the caller's name for it: repeats are the same job
     step: Step
-    owner: str = Field(min_length=1)
+    owner: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=@+,-]{0,63}$")  # who shares fairly with other owners
     family: str = ""  # whose approved versions `@<model>/approved.<output>` means
+    sweep: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|^$")  # digests and lists go by it
+    tags: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+    @property
+    def run(self) -> str:
+        """Where its outputs lie under `runs/`: `<owner>/<job>`."""
+        return f"{re.sub('[@+,]', lambda found: _IN_PATHS[found[0]], self.owner)}/{self.job}"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of one request."""
+
+    job: Job
+    created: bool  # False: it was known already
 
 
 @dataclass
@@ -47,6 +69,7 @@ class Submitter:
     states: Callable[[], Any]  # the client is made only if there is something to answer
     approved_outputs: Callable[[str, str], dict[str, str] | None]
     now: Callable[[], float]
+    startable: list[Job] = field(default_factory=list)  # new ones for which there may be room: worth a wake
 
     def submit_step(self, request: StepRequest, plan: Plan) -> Job:
         """Submit one step of a run.
@@ -55,26 +78,59 @@ class Submitter:
             StepError: the plan has no such model or step, or the step is not valid.
         """
         step, around = find_step(request, plan, self.settings.stack)
-        return self._submit(step, around, plan.requested_by, request.task_token)
-
-    def submit_job(self, request: JobRequest) -> Job:
-        """Submit a job without a run. Its outputs lie where those of a run named `<owner>-<job>` would.
-
-        Raises:
-            StepError: the step is not valid.
-        """
-        run = f"{request.owner}-{request.job}"
-        around = Surroundings(self.settings.stack, run, "", request.family, (), ())
-        return self._submit(request.step, around, request.owner, "")
-
-    def _submit(self, step: Step, around: Surroundings, owner: str, token: str) -> Job:
         key = job_id(around.stack, around.run, around.model, step.name)
         for _ in range(MOST_CONFLICTS):
             existing = self.table.get(key)
             try:
                 if existing is not None:
-                    return self._again(existing, step, around, owner, token)
-                return self.table.create(self._new(key, step, around, owner, token))
+                    return self._again(existing, step, around, plan.requested_by, request.task_token)
+                job = self._new(key, step, around, plan.requested_by, request.task_token)
+                return self._create([job])[0].job
+            except Conflict:
+                continue
+        raise Conflict(key)
+
+    def submit_jobs(self, requests: list[JobRequest]) -> list[Submitted]:
+        """Submit jobs without a run, all or, if one of them is not valid, none. Those that are known are left alone.
+
+        Raises:
+            StepError: one is not valid: `jobs[<index>]: …`.
+            DifferentJob: one is known with other contents; those before it may have been stored.
+        """
+        jobs = []
+        for index, request in enumerate(requests):
+            around = Surroundings(self.settings.stack, request.run, "", request.family, (), ())
+            try:
+                # by owner and name alone: another step under the same name is a mistake, not another job
+                key = job_id(around.stack, f"{request.owner}/{request.job}", "", "")
+                job = self._new(key, request.step, around, request.owner, "")
+            except StepError as error:
+                raise StepError(f"jobs[{index}]: {error}" if len(requests) > 1 else str(error)) from None
+            jobs.append(replace(job, sweep=request.sweep, tags=request.tags))
+        submitted = self._create(jobs)
+        for index, (request, result) in enumerate(zip(requests, submitted, strict=True)):
+            if not result.created and (what := _difference(request, result.job)):
+                raise DifferentJob(index, what, f"job {request.job!r} of {request.owner} is known with another {what}")
+        return submitted
+
+    def retry(self, key: str) -> Job:
+        """Start afresh a job that Failed or was Stopped. Its attempts go on counting.
+
+        Raises:
+            UnknownJob: there is none of that id.
+            NotPossible: it is in another status.
+        """
+        for _ in range(MOST_CONFLICTS):
+            job = self.table.get(key)
+            if job is None:
+                raise UnknownJob(f"there is no job {key!r}")
+            if job.status not in (FAILED, STOPPED):
+                raise NotPossible(f"job {key} is {job.status}; only one that Failed or was Stopped can be tried again")
+            try:
+                step = Step.model_validate_json(job.document)
+                around = Surroundings(self.settings.stack, job.run, job.model, job.family, (), ())
+                fresh = replace(self._new(key, step, around, job.owner, ""), sweep=job.sweep, tags=job.tags)
+                return self._restart(job, fresh)
             except Conflict:
                 continue
         raise Conflict(key)
@@ -85,14 +141,50 @@ class Submitter:
         if job.status == COMPLETED:
             if token and not (repeated and not job.token):  # else it was answered already
                 send_answer(self.states(), job, token)
-                return self.table.save(job, job.with_token(token).answered())
+                return self.table.save(job, job.with_token(token).settled())
             return job
         if repeated:
             return job
         if job.status in (FAILED, STOPPED):
-            fresh = self._new(job.id, step, around, owner, token)
-            return self.table.save(job, job.restarted(fresh, self.now()))
+            return self._restart(job, self._new(job.id, step, around, owner, token))
         return self.table.save(job, job.with_token(token))
+
+    def _restart(self, job: Job, fresh: Job) -> Job:
+        restarted = job.restarted(fresh, self.now())
+        turn, lease = self._turns(restarted, restarted.turn_cost)
+        saved = self.table.save(job, restarted.in_turn(lease.pool, turn, restarted.turn_cost))
+        self._note(saved, lease)
+        return saved
+
+    def _create(self, jobs: list[Job]) -> list[Submitted]:
+        """Store jobs, each owner's next to each other in line: one call for all their turns, one for each job."""
+        groups: dict[tuple[str, int, str], list[int]] = defaultdict(list)
+        for index, job in enumerate(jobs):
+            groups[job.preferred[0], job.priority, job.owner].append(index)
+        submitted: dict[int, Submitted] = {}
+        for indexes in groups.values():
+            turn, lease = self._turns(jobs[indexes[0]], sum(jobs[index].turn_cost for index in indexes))
+            for index in indexes:
+                job = jobs[index].in_turn(lease.pool, turn, jobs[index].turn_cost)
+                turn += job.turn_cost
+                existing = self.table.create(job)
+                submitted[index] = Submitted(existing or job, existing is None)
+                if existing is None:
+                    self._note(job, lease)
+            known = [jobs[index] for index in indexes if not submitted[index].created]
+            if known:  # their turns come again
+                unused = replace(known[0], turn_given_by=lease.pool, turn_cost=sum(job.turn_cost for job in known))
+                return_turn(self.table, unused)
+        return [submitted[index] for index in range(len(jobs))]
+
+    def _turns(self, job: Job, cost: float) -> tuple[float, Lease]:
+        pool, *others = job.preferred
+        return next_turns(self.table, pool, job.priority, job.owner, cost, frozenset(others))
+
+    def _note(self, job: Job, lease: Lease) -> None:
+        configured = self.settings.instance_limits.get(lease.pool)
+        if len(job.pools) > 1 or lease.has_room(job.units, configured, self.now()):
+            self.startable.append(job)
 
     def _new(self, key: str, step: Step, around: Surroundings, owner: str, token: str) -> Job:
         kind = kinds.find(step.kind)
@@ -119,9 +211,38 @@ class Submitter:
             created=now,
             not_before=now,
             waiting_since=now,
-            expires=now + HISTORY_S,
+            turn_cost=kind.units(step) / self.settings.owner_shares.get(owner, 1.0),
         )
         return job.with_token(token) if token else job
+
+
+def wakes(startable: list[Job]) -> list[dict[str, Any]]:
+    """What to tell the launcher of jobs that may have room: which lines to look at, and who may be listed late."""
+    told = []
+    new = [job for job in startable if job.status == NEW]
+    for start in range(0, len(new), MOST_JOBS):
+        some = new[start : start + MOST_JOBS]
+        pools: dict[str, int] = defaultdict(int)
+        for job in some:
+            pools[job.preferred[0]] += job.units
+        told.append({"pools": dict(pools), "new": [job.id for job in some]})
+    return told
+
+
+def _difference(request: JobRequest, job: Job) -> str:
+    """The field in which a request differs from the job of its name, "" if in none. References may lead elsewhere."""
+    asked, known = request.step.model_dump(mode="json"), json.loads(job.document)
+    for name, value in asked.items():
+        if name == "inputs":
+            plain = {key: uri for key, uri in value.items() if not uri.startswith("@")}
+            if set(value) != set(known[name]) or any(known[name][key] != uri for key, uri in plain.items()):
+                return "step.inputs"
+        elif value != known.get(name, value):
+            return f"step.{name}"
+    for name in ("family", "sweep", "tags"):
+        if getattr(request, name) != getattr(job, name):
+            return name
+    return ""
 
 
 def find_step(request: StepRequest, plan: Plan, stack: str) -> tuple[Step, Surroundings]:

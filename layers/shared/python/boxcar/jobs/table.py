@@ -1,21 +1,22 @@
-"""The jobs table, as jobs need it: no scan, and no read that grows with what is finished.
+"""The jobs table, as jobs need it: no scan, and no read that grows with what is finished or with who waits behind.
 
-A job and the lease it holds change in one transaction, so that no death between two calls leaves one without the other.
+A job, the lease it holds and its owner's digest change in one transaction, so that no death between two calls leaves
+one without the others.
 """
 
-import heapq
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from boxcar.jobs import digests
 from boxcar.jobs.items import Item, decode, encode, from_item, to_item
-from boxcar.jobs.record import ANSWER, LAUNCHING, NEW, OPEN, SHARDS, Job, iso
+from boxcar.jobs.leases import Lease, NoRoom, Room, give_back, take, to_lease
+from boxcar.jobs.record import DUE, IN_PROGRESS, LAUNCHED, LINE, Job, iso
 
 CONFLICTS = {"TransactionConflict", "TransactionConflictException"}
-PAGE = 100
-_LIMIT_NAMES = {"#limit": "limit", "#until": "until"}  # both are reserved words
+OPEN_STATUSES = ("New", LAUNCHED, IN_PROGRESS)
 
 log = logging.getLogger("boxcar")
 
@@ -24,220 +25,209 @@ class Conflict(Exception):  # noqa: N818
     """Somebody else changed the job since it was read: read it again and decide again."""
 
 
-class NoRoom(Exception):  # noqa: N818
-    """The lease of the pool was taken in the meantime."""
-
-
-@dataclass(frozen=True)
-class Lease:
-    """Who holds how much of one pool. Limits are in units (instances, statements)."""
-
-    pool: str
-    held: int = 0
-    limit: int | None = None  # learned when AWS refused: so many ran at that time
-    until: float = 0.0  # when the learned limit is forgotten
-    refusals: int = 0  # one after another
-
-    def most_held(self, units: int, configured: int | None, now: float) -> int | None:
-        """How many units may be held already for `units` more to be asked for; None when nobody knows a limit."""
-        limits = [limit for limit in (configured, self.limit if now < self.until else None) if limit is not None]
-        return min(limits) - units if limits else None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A job as the index lists it: enough to pass it over without reading it."""
-
-    id: str
-    due: str
-    kind: str
-    pools: tuple[str, ...]
-    units: int
-    not_before: float
-    patience_ends: float  # when capacity is not waited for any more
-    item: Item  # as the index has it: maybe a moment old, which a conditional write finds out
-
-    def job(self) -> Job:
-        """The whole job."""
-        return from_item(self.item)
-
-
 class JobsTable:
-    """Reads and writes of jobs and leases."""
+    """Reads and writes of jobs, and of the leases they hold."""
 
     def __init__(self, client: Any, name: str, pause: Callable[[float], None] = time.sleep) -> None:
-        self._client = client
-        self._name = name
+        self.client = client
+        self.name = name
         self._pause = pause
+
+    # ── one job
 
     def get(self, job_id: str) -> Job | None:
         """One job, as it is now."""
-        answer = self._client.get_item(TableName=self._name, Key=_key(f"job#{job_id}"), ConsistentRead=True)
+        answer = self.client.get_item(TableName=self.name, Key=_key(f"job#{job_id}"), ConsistentRead=True)
         return from_item(answer["Item"]) if "Item" in answer else None
 
-    def create(self, job: Job) -> Job:
-        """Store a new job.
-
-        Raises:
-            Conflict: there is one of that id.
-        """
+    def create(self, job: Job) -> Job | None:
+        """Store a new job. Answers the one that is there already, if there is one, and None if not."""
         try:
-            self._client.put_item(
-                TableName=self._name, Item=to_item(job), ConditionExpression="attribute_not_exists(pk)"
+            self.client.put_item(
+                TableName=self.name,
+                Item=to_item(job),
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            raise Conflict(job.id) from None
-        return job
+        except self.client.exceptions.ConditionalCheckFailedException as error:
+            item = error.response.get("Item")
+            return from_item(item) if item else self.get(job.id)
+        return None
 
-    def save(self, before: Job, after: Job, most_held: int | None = None, learned: Lease | None = None) -> Job:
-        """Write a change, and in the same moment take or give back the lease it needs or frees.
+    def save(self, before: Job, after: Job, room: Room | None = None, learned: Lease | None = None) -> Job:
+        """Write a change, and in the same moment take or give back the lease it needs or frees, and count its end.
 
         Args:
             before: as it was read.
             after: as it shall be.
-            most_held: units that others may hold of the pool for the lease to be granted; None without a known limit.
+            room: what is known of the room in the pool whose lease is taken.
             learned: what a refusal taught about the pool that is given back.
 
         Raises:
             Conflict: the job is not as it was read.
-            NoRoom: others hold more than that by now.
+            NoRoom: others hold all of the pool.
         """
         after = replace(after, version=before.version + 1)
         put: dict[str, Any] = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Item": to_item(after),
             "ConditionExpression": "version = :version",
             "ExpressionAttributeValues": {":version": encode(before.version)},
         }
-        leases = []
-        if before.holding != after.holding and before.holding:
-            leases.append(self._give_back(before, learned))
-        if before.holding != after.holding and after.holding:
-            leases.append(self._take(after, most_held))
-        if leases:
-            self._transact([{"Put": put}, *({"Update": lease} for lease in leases)], after)
+        others = []
+        if before.holding != after.holding:
+            if before.holding:
+                others.append(give_back(before, learned))
+            if after.holding:
+                others += take(before, after, room or Room())
+        if after.finished and not before.finished and not after.token:
+            others.append(digests.count_end(after))
+        if others:
+            updates = ({"Update": {"TableName": self.name, **other}} for other in others)
+            self._transact([{"Put": put}, *updates], after)
             return after
         try:
-            self._client.put_item(**put)
-        except self._client.exceptions.ConditionalCheckFailedException:
+            self.client.put_item(**put)
+        except self.client.exceptions.ConditionalCheckFailedException:
             raise Conflict(after.id) from None
         return after
 
+    def heard_running(self, job_id: str, attempt: int, arn: str, started: float) -> bool:
+        """Note that an attempt runs, without reading it first. False if that was known, or the attempt is over."""
+        values = {
+            ":running": IN_PROGRESS, ":launched": LAUNCHED, ":attempt": attempt, ":arn": arn, ":started": started,
+            ":one": 1, ":none": 0,
+        }  # fmt: skip
+        try:
+            self.client.update_item(
+                TableName=self.name,
+                Key=_key(f"job#{job_id}"),
+                UpdateExpression=(
+                    "SET #status = :running, arn = :arn, started = :started, tries = :none, "
+                    "look = running_look, due = running_due ADD version :one"
+                ),
+                ConditionExpression="attempt = :attempt AND #status = :launched AND attribute_exists(running_due)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={name: encode(value) for name, value in values.items()},
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    # ── who waits
+
+    def waiting(self, pool: str, most: int, behind: str = " ") -> list[Job]:
+        """The first in line of a pool, by priority, then by turn; those behind a place (`Job.due`) if one is given."""
+        query = self._query(f"{LINE}{pool}", "due > :bound", behind) | {"Limit": most}
+        return _jobs(self.client.query(**query)["Items"])
+
+    def ahead(self, job: Job, most: int = 1000) -> int:
+        """How many stand before a job in its line, at most `most`."""
+        query = self._query(job.queue, "due < :bound", job.due) | {"Limit": most, "Select": "COUNT"}
+        count: int = self.client.query(**query)["Count"]
+        return count
+
+    def outwaited(self, pool: str, now: float) -> Iterator[Job]:
+        """Those in line who wait for capacity longer than they want to. Reads the whole line: not for every pass."""
+        query = self._query(f"{LINE}{pool}", "due >= :bound", " ")
+        query["FilterExpression"] = "patience_ends <= :now"
+        query["ExpressionAttributeValues"][":now"] = encode(now)
+        yield from _jobs(self._pages(query))
+
+    def due(self, now: float) -> Iterator[Item]:
+        """Items that time has woken: jobs (`pk` is job#…) and digests (digest#…), the longest due first."""
+        return self._pages(self._query(DUE, "due <= :bound", iso(now)))
+
+    def of_run(self, run: str) -> list[Job]:
+        """The unfinished jobs of a run."""
+        names = {"#run": "run", "#status": "status"}
+        values = {f":{status}": encode(status) for status in OPEN_STATUSES}
+        query = {
+            "TableName": self.name,
+            "IndexName": "by_run",
+            "KeyConditionExpression": "#run = :run",
+            "FilterExpression": f"#status IN ({', '.join(values)})",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {":run": encode(run), **values},
+        }
+        return list(_jobs(self._pages(query)))
+
+    # ── pools
+
     def lease(self, pool: str) -> Lease:
         """The lease of a pool, as it is now."""
-        answer = self._client.get_item(TableName=self._name, Key=_key(f"lease#{pool}"), ConsistentRead=True)
-        item = {name: decode(value) for name, value in answer.get("Item", {}).items()}
-        return Lease(
-            pool, len(item.get("holders", ())), item.get("limit"), item.get("until", 0.0), item.get("refusals", 0)
-        )
+        answer = self.client.get_item(TableName=self.name, Key=_key(f"lease#{pool}"), ConsistentRead=True)
+        return to_lease(pool, answer.get("Item", {}))
 
-    def forget_limit(self, pool: str) -> None:
-        """AWS gave more than the learned limit: there is none any more."""
-        self._client.update_item(
-            TableName=self._name, Key=_key(f"lease#{pool}"), UpdateExpression="REMOVE #limit, #until, refusals",
-            ExpressionAttributeNames=_LIMIT_NAMES,
+    def leases(self) -> list[Lease]:
+        """Those of every pool that a job ever asked for."""
+        answer = self.client.get_item(TableName=self.name, Key=_key("pools"), ConsistentRead=True)
+        pools = sorted(decode(answer["Item"]["names"])) if "Item" in answer else []
+        found: list[Lease] = []
+        for start in range(0, len(pools), 100):  # the most that BatchGetItem takes
+            keys = [_key(f"lease#{pool}") for pool in pools[start : start + 100]]
+            while keys:
+                request = {self.name: {"Keys": keys, "ConsistentRead": True}}
+                answer = self.client.batch_get_item(RequestItems=request)
+                items = answer["Responses"].get(self.name, [])
+                found += [to_lease(item["pk"]["S"].removeprefix("lease#"), item) for item in items]
+                keys = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+        return found
+
+    def update_lease(self, pool: str, expression: str, names: dict[str, str], **request: Any) -> Lease:
+        """One change of a lease, by whoever knows what it means; answers it as it is then."""
+        values = request.pop("values", {})
+        if values:
+            request["ExpressionAttributeValues"] = {f":{name}": encode(value) for name, value in values.items()}
+        if names:
+            request["ExpressionAttributeNames"] = names
+        answer = self.client.update_item(
+            TableName=self.name, Key=_key(f"lease#{pool}"), UpdateExpression=expression, ReturnValues="ALL_NEW",
+            **request,
         )  # fmt: skip
+        return to_lease(pool, answer["Attributes"])
 
-    def ready(self, now: float) -> Iterator[Entry]:
-        """New jobs whose time has come, by priority, then the longest waiting; and the first of each not ready yet.
+    def register_pool(self, pool: str) -> None:
+        """Have `leases` list it. A second time changes nothing."""
+        self.client.update_item(
+            TableName=self.name, Key=_key("pools"), UpdateExpression="ADD #names :pool",
+            ExpressionAttributeNames={"#names": "names"}, ExpressionAttributeValues={":pool": encode({pool})},
+        )  # fmt: skip
+        self.update_lease(pool, "SET listed = :yes", {}, values={"yes": True})
 
-        The index sorts by priority and then not-before. What is not ready yet hides nothing: the rest of its priority
-        is jumped over, so the reads grow with the ready jobs and the priorities in use only.
-        """
-        return heapq.merge(*(self._shard(f"New#{shard}", now) for shard in range(SHARDS)), key=lambda entry: entry.due)
-
-    def entry(self, job_id: str) -> Entry | None:
-        """A job as the index will list it; None if it is not there or not New."""
-        job = self.get(job_id)
-        return _entry(to_item(job)) if job is not None and job.status == NEW else None
-
-    def any_new(self) -> bool:
-        """Somebody waits to be launched."""
-        queries = (self._query(f"New#{shard}", "due >= :bound", " ") | {"Limit": 1} for shard in range(SHARDS))
-        return any(self._client.query(**query)["Items"] for query in queries)
-
-    def overdue(self, now: float) -> Iterator[Entry]:
-        """Jobs that AWS has and nobody has heard of in time."""
-        return self._due(OPEN, now)
-
-    def left_over(self, now: float) -> Iterator[Entry]:
-        """Launches that were begun and not reported back."""
-        return self._due(LAUNCHING, now)
-
-    def unanswered(self, now: float) -> Iterator[Entry]:
-        """Finished jobs whose token waits for its answer."""
-        return self._due(ANSWER, now)
-
-    def _shard(self, queue: str, now: float) -> Iterator[Entry]:
-        query = self._query(queue, "due >= :bound", " ") | {"Limit": PAGE}
-        while True:
-            page = self._client.query(**query)
-            entries = _entries(page)
-            early = next((index for index, entry in enumerate(entries) if entry.not_before > now), None)
-            if early is not None:
-                yield from entries[: early + 1]
-                behind = entries[early].due[:2] + "#~"  # the last of its priority
-                query = self._query(queue, "due >= :bound", behind) | {"Limit": PAGE}
-                continue
-            yield from entries
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def _due(self, queue: str, now: float) -> Iterator[Entry]:
-        query = self._query(queue, "due <= :bound", iso(now))
-        while True:
-            page = self._client.query(**query)
-            yield from _entries(page)
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    # ── calls
 
     def _query(self, queue: str, condition: str, bound: str) -> dict[str, Any]:
         return {
-            "TableName": self._name,
+            "TableName": self.name,
             "IndexName": "by_queue",
             "KeyConditionExpression": f"queue = :queue AND {condition}",
             "ExpressionAttributeValues": {":queue": encode(queue), ":bound": encode(bound)},
         }
 
-    def _take(self, job: Job, most_held: int | None) -> dict[str, Any]:
-        lease = self._update(job.holding, "ADD holders :units", units=job.holders)
-        if most_held is not None:
-            lease["ConditionExpression"] = "attribute_not_exists(holders) OR size(holders) <= :most"
-            lease["ExpressionAttributeValues"][":most"] = encode(most_held)
-        return lease
-
-    def _give_back(self, job: Job, learned: Lease | None) -> dict[str, Any]:
-        if learned is None or learned.limit is None:
-            return self._update(job.holding, "DELETE holders :units", units=job.holders)
-        lease = self._update(
-            job.holding,
-            "SET #limit = :limit, #until = :until, refusals = :refusals DELETE holders :units",
-            units=job.holders, limit=learned.limit, until=learned.until, refusals=learned.refusals,
-        )  # fmt: skip
-        return lease | {"ExpressionAttributeNames": _LIMIT_NAMES}
-
-    def _update(self, pool: str, expression: str, **values: Any) -> dict[str, Any]:
-        return {
-            "TableName": self._name,
-            "Key": _key(f"lease#{pool}"),
-            "UpdateExpression": expression,
-            "ExpressionAttributeValues": {f":{name}": encode(value) for name, value in values.items()},
-        }
+    def _pages(self, query: dict[str, Any]) -> Iterator[Item]:
+        query = dict(query)
+        while True:
+            page = self.client.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _transact(self, writes: list[dict[str, Any]], job: Job) -> None:
         for pause in (0.05, 0.2, 0.8, None):
             try:
-                self._client.transact_write_items(TransactItems=writes)
+                self.client.transact_write_items(TransactItems=writes)
                 return
-            except self._client.exceptions.TransactionCanceledException as error:
-                reasons = [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
-                if reasons and reasons[0] == "ConditionalCheckFailed":
+            except self.client.exceptions.TransactionCanceledException as error:
+                reasons = error.response.get("CancellationReasons", [])
+                codes = [reason.get("Code", "None") for reason in reasons]
+                if codes and codes[0] == "ConditionalCheckFailed":
                     raise Conflict(job.id) from None
-                if "ConditionalCheckFailed" in reasons:
-                    raise NoRoom(job.holding) from None
-                if pause is None or not CONFLICTS & set(reasons):
+                if "ConditionalCheckFailed" in codes:
+                    item = reasons[codes.index("ConditionalCheckFailed")].get("Item")
+                    raise NoRoom(to_lease(job.holding, item) if item else self.lease(job.holding)) from None
+                if pause is None or not CONFLICTS & set(codes):
                     raise
                 self._pause(pause)
 
@@ -246,26 +236,15 @@ def _key(pk: str) -> Item:
     return {"pk": {"S": pk}}
 
 
-def _entries(page: dict[str, Any]) -> list[Entry]:
+def _jobs(items: Any) -> Any:
     """What can be read: an item that cannot must not hide those behind it."""
-    entries = []
-    for item in page["Items"]:
-        try:
-            entries.append(_entry(item))
-        except (KeyError, TypeError, ValueError):
-            log.exception("item cannot be read", extra={"item": item.get("pk")})
-    return entries
+    return [job for item in items if (job := readable(item)) is not None]
 
 
-def _entry(item: Item) -> Entry:
-    value = {name: decode(item[name]) for name in item if name != "document"}
-    return Entry(
-        id=value["job"],
-        due=value["due"],
-        kind=value["kind"],
-        pools=tuple(value["pools"]),
-        units=value["units"],
-        not_before=value["not_before"],
-        patience_ends=value["waiting_since"] + value["max_wait_s"],
-        item=item,
-    )
+def readable(item: Item) -> Job | None:
+    """The job of an item, or None, and a line in the log, if this version cannot read it."""
+    try:
+        return from_item(item)
+    except (KeyError, TypeError, ValueError):
+        log.exception("item cannot be read", extra={"item": item.get("pk")})
+        return None

@@ -30,4 +30,4 @@ def find(name: str) -> Kind:
 @cache
 def by_detail_type(detail_type: str) -> Kind | None:
     """The kind whose events these are."""
-    return next((kind for name in names() if (kind := find(name)).detail_type == detail_type), None)
+    return next((kind for name in names() if detail_type in (kind := find(name)).detail_types), None)

@@ -23,7 +23,7 @@ class Statement(Kind):
     """The attempt's ARN is the statement's id. The Data API sets no time limit below 24 hours, so Boxcar does."""
 
     service = "redshift-data"
-    detail_type = "Redshift Data Statement Status Change"
+    detail_types = ("Redshift Data Statement Status Change",)
     stops_itself = False
 
     def check(self, step: "Step", settings: "Settings") -> None:
@@ -100,6 +100,10 @@ class Statement(Kind):
         detail = {"rows": found.get("ResultRows", -1), "error": found.get("Error") or "(no error was given)"}
         times = {"created": seconds(found.get("CreatedAt")), "ended": seconds(found.get("UpdatedAt"))}
         return self._observation(name, arn, found["Status"], detail, **times)
+
+    def logs(self, name: str, arn: str) -> tuple[str, str]:
+        """Redshift logs nothing of a statement."""
+        return "", ""
 
     def stop(self, name: str, arn: str, clients: Clients) -> None:
         """One CancelStatement call; ValidationException says that it has ended."""
