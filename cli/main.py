@@ -8,6 +8,7 @@ from boxcar.errors import BoxcarError
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families
+from cli.jobs import jobs
 from cli.local_cloud import local_cloud, mails
 from cli.models import models
 from cli.runs import runs
@@ -33,7 +34,7 @@ def boxcar(context: click.Context, stack: str, local: bool, state: Path) -> None
     context.obj = Session(stack=stack, local=local, state=state)
 
 
-for command in (local_cloud, deploy_command, outputs, families, runs, models, mails, demo):
+for command in (local_cloud, deploy_command, outputs, families, runs, models, jobs, mails, demo):
     boxcar.add_command(command)
 
 

@@ -1,0 +1,72 @@
+"""`boxcar jobs stop` and `retry`: of one job, of several, of a whole sweep."""
+
+import json
+
+import click
+
+from cli.api import told
+from cli.jobs.calls import ENDED, OPEN, WINDOW_DAYS, Wanted, each, find, listed, owner_of
+from cli.session import Session
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--sweep", default="", help="Every open job of this sweep.")
+@click.option("--owner", help="Whose jobs, if names or a sweep are given; otherwise yours.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document for each job.")
+@click.pass_obj
+def stop(session: Session, ids: tuple[str, ...], sweep: str, owner: str | None, as_json: bool) -> None:
+    """Stop jobs. What waits ends at once; what runs gets time to save its work, and then ends."""
+    jobs = _chosen(session, ids, sweep, owner, OPEN)
+    _change(session, jobs, "DELETE", "/jobs/{job}", "is being stopped", as_json)
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--sweep", default="", help="Every job of this sweep that failed or was stopped.")
+@click.option("--failed", is_flag=True, help="With --sweep: those that failed, not those that were stopped.")
+@click.option("--owner", help="Whose jobs, if names or a sweep are given; otherwise yours.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document for each job.")
+@click.pass_obj
+def retry(session: Session, ids: tuple[str, ...], sweep: str, failed: bool, owner: str | None, as_json: bool) -> None:
+    """Try jobs again that failed or were stopped: the same work, with attempts anew."""
+    if failed and not sweep:
+        raise click.UsageError("--failed chooses jobs of a sweep; write --sweep NAME too")
+    statuses = ("Failed",) if failed else tuple(status for status in ENDED if status != "Completed")
+    jobs = _chosen(session, ids, sweep, owner, statuses)
+    _change(session, jobs, "POST", "/jobs/{job}/retry", "is tried again", as_json)
+
+
+def _chosen(
+    session: Session, ids: tuple[str, ...], sweep: str, owner: str | None, statuses: tuple[str, ...]
+) -> list[str]:
+    if bool(ids) == bool(sweep):
+        raise click.UsageError("write either the ids of jobs, or --sweep NAME")
+    if ids:
+        return list(dict.fromkeys(find(session, word, owner)["job"] for word in ids))
+    whose = owner or owner_of(session)
+    wanted = Wanted(days=WINDOW_DAYS, owner=whose, sweep=sweep, statuses=statuses)
+    jobs = [job["job"] for job in listed(session, wanted)]
+    if not jobs:
+        raise click.ClickException(
+            f"no job of {whose} in sweep {sweep!r} is {' or '.join(statuses)}, of the last {WINDOW_DAYS} days"
+        )
+    return jobs
+
+
+def _change(session: Session, jobs: list[str], method: str, path: str, done: str, as_json: bool) -> None:
+    """Ask for each. What could not be done is said at the end, after everything else was done."""
+    wrong = 0
+    for job, status, document in each(session, jobs, method, path):
+        ok = status < 400
+        wrong += not ok
+        if as_json:
+            click.echo(json.dumps({"job": job, "accepted": ok, "status": status, "answer": document}))
+        elif ok:
+            click.echo(f"{job} {done}")
+        else:
+            click.echo(f"{job} not: {told(status, document)}", err=True)
+    if len(jobs) > 1 and not as_json:
+        click.echo(f"{len(jobs) - wrong:,} of {len(jobs):,}")
+    if wrong:
+        raise SystemExit(1)
