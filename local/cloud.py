@@ -58,11 +58,16 @@ def _sagemaker(module: Any, cloud: "EmbeddedCloud") -> Service:
     return made
 
 
+def _batch(module: Any, cloud: "EmbeddedCloud") -> Service:
+    made: Service = module.Batch(cloud, lambda headers, action, resource: seam.denied(headers, action, resource, {}))
+    return made
+
+
 OWN_SERVICES = (
     Own("states", "AWSStepFunctions.", "local.stepfunctions.service", _step_functions),
     Own("sagemaker", "SageMaker.", "local.sagemaker.service", _sagemaker),
     Own("redshift-data", "RedshiftData.", "local.redshift.service", lambda module, cloud: module.RedshiftData(cloud)),
-    Own("batch", "AWSBatch.", "local.batch.service", lambda module, cloud: module.Batch(cloud, seam.may_not)),
+    Own("batch", "AWSBatch.", "local.batch.service", _batch),
     Own("glue", "AWSGlue.", "local.glue.service", lambda module, cloud: module.Glue(cloud)),
 )
 

@@ -1,6 +1,7 @@
 """What IAM needs to know of the services that Boxcar adds: which resource an action is about, which roles it passes.
 
-Source: the Service Authorization Reference, pages for Amazon SageMaker, Redshift Data API and Step Functions.
+Source: the Service Authorization Reference, pages for Amazon SageMaker, Redshift Data API, AWS Batch, AWS Glue and
+Step Functions.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ PRINCIPALS = {
     "sagemaker": "sagemaker.amazonaws.com",
     "states": "states.amazonaws.com",
     "redshift-data": "redshift.amazonaws.com",
+    "glue": "glue.amazonaws.com",
 }
 
 # the field of a SageMaker request that names its resource, and the resource type in the ARN
@@ -39,6 +41,8 @@ def resource_namer(
             return _sagemaker(action, request, f"arn:aws:sagemaker:{region}:{account}")
         if service == "redshift-data":
             return _redshift_data(request, region, account)
+        if service == "batch":
+            return _batch(action, request, f"arn:aws:batch:{region}:{account}")
         if service == "states":
             if action.startswith("SendTask"):
                 return token_machine(str(request.get("taskToken", ""))) or "*"
@@ -80,6 +84,15 @@ def _redshift_data(request: dict[str, Any], region: str, account: str) -> str:
     return "*"  # DescribeStatement and its like: the caller's own statements only
 
 
+def _batch(action: str, request: dict[str, Any], prefix: str) -> str:
+    """Actions are the ends of paths here. The definition of a SubmitJob is checked by the service, beside the queue."""
+    if action == "submitjob":
+        return f"{prefix}:job-queue/{str(request.get('jobQueue')).rpartition('/')[2]}"
+    if action in ("terminatejob", "canceljob"):
+        return f"{prefix}:job/{str(request.get('jobId')).rpartition('/')[2]}"
+    return "*"
+
+
 def _states(action: str, request: dict[str, Any], prefix: str) -> str:
     for field in (
         "stateMachineArn",
@@ -103,4 +116,5 @@ def passed_roles(service: str, action: str, request: dict[str, Any]) -> list[str
     if service not in PRINCIPALS or not action.startswith(("Create", "Update")):
         return []
     roles = [request.get(field) for field in ("RoleArn", "roleArn", "ExecutionRoleArn")]
+    roles += [fields.get("Role") for fields in (request, request.get("JobUpdate", {})) if service == "glue"]
     return [role for role in roles if isinstance(role, str) and role]

@@ -3,23 +3,30 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qs
 
 from local import ministack_seam as seam
+from local.batch.provisioning import provision_batch
+from local.glue.provisioning import provision_glue_jobs
 from local.provisioners import provision_state_machines
 from local.service import ApiError, Service
 
 logger = logging.getLogger("boxcar.stacks")
 
 SETTLE_SECONDS = 10.0
+# services of ours whose resources stacks may have, and how they get them
+PROVISIONED = {"states": provision_state_machines, "batch": provision_batch, "glue": provision_glue_jobs}
 
 
 class Stacks:
     """Stands before MiniStack's CloudFormation."""
 
-    def __init__(self, states: Service | None, account: str) -> None:
-        self._states = states
+    def __init__(self, services: Mapping[str, Service], account: str) -> None:
+        self._services = services
         self._root = f"arn:aws:iam::{account}:root"
         self._ready: Future[None] = Future()
 
@@ -29,14 +36,17 @@ class Stacks:
             seam.check_stacks()
             seam.complete_tables()
             seam.complete_schedules()
-            states = self._states
-            if states is not None:
-                provision_state_machines(lambda action, request: states.handle(action, request, self._root))
+            for name, provision in PROVISIONED.items():
+                if name in self._services:
+                    provision(partial(self._handle, self._services[name]))
         except Exception as error:
             logger.critical("no stack can be deployed: %s", error)
             self._ready.set_exception(ApiError("InternalFailure", str(error), 500))
         else:
             self._ready.set_result(None)
+
+    def _handle(self, service: Service, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        return service.handle(action, request, self._root)
 
     async def before(self, action: str, body: bytes) -> None:
         """Let a request wait until it can be answered well.

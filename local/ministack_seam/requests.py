@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,18 +98,35 @@ def watch_requests(
     app._dispatch_service_request = watched
 
 
-def mount(service: str, target_prefix: str, handler: Handler) -> None:
-    """Answer an API with `handler`: as a new service, or in place of MiniStack's own."""
+def mount(service: str, target_prefix: str, handler: Handler, actions: Container[str] | None = None) -> None:
+    """Answer an API with `handler`: as a new service, or in place of MiniStack's own; of `actions` alone, if given."""
     from ministack import app
     from ministack.core import iam_actions, router
 
     router.SERVICE_PATTERNS.setdefault(service, {"target_prefixes": [target_prefix]})
     iam_actions.SERVICE_TO_IAM_NAMESPACE.setdefault(service, service)
-    app.SERVICE_HANDLERS[service] = handler
+    app.SERVICE_HANDLERS[service] = (
+        handler if actions is None else _beside(app.SERVICE_HANDLERS[service], actions, handler)
+    )
+
+
+def _beside(theirs: Handler, actions: Container[str], ours: Handler) -> Handler:
+    """Let `ours` answer some actions of a JSON API, and MiniStack's own handler the others."""
+
+    async def handler(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> Response:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        return await (ours if action in actions else theirs)(method, path, headers, body, query)
+
+    return handler
 
 
 def name_resources(namer: Callable[[str, str, dict[str, Any]], str | None]) -> None:
-    """Let `namer(service, action, request)` say which resource IAM checks, for JSON services that MiniStack lacks."""
+    """Let `namer(service, action, request)` say which resource IAM checks, for JSON services that MiniStack lacks.
+
+    The action of a restJson API is the end of its path, in lower case.
+    """
     from ministack.core import iam_actions
 
     original = iam_actions.extract_resource_arn
@@ -123,10 +141,10 @@ def name_resources(namer: Callable[[str, str, dict[str, Any]], str | None]) -> N
         region: str,
         account_id: str,
     ) -> str:
-        target = headers.get("x-amz-target", "")
+        target = headers.get("x-amz-target", "") or (path if path.startswith("/v1/") else "")
         if target:
             try:
-                named = namer(service, target.rpartition(".")[2], json.loads(body or b"{}"))
+                named = namer(service, re.split(r"[./]", target)[-1], json.loads(body or b"{}"))
             except ValueError:
                 named = None  # not JSON: the service itself says so
             if named:

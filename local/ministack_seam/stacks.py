@@ -40,6 +40,14 @@ def machine_properties(properties: dict[str, Any], stack: str, logical_id: str) 
     return name, provisioners._sfn_definition(properties)
 
 
+def physical_name(stack: str, logical_id: str, longest: int) -> str:
+    """The name that CloudFormation gives to a resource without one."""
+    from ministack.services.cloudformation import provisioners
+
+    name: str = provisioners._physical_name(stack, logical_id, max_len=longest)
+    return name
+
+
 def renamed(*arguments: Any) -> tuple[str, dict[str, Any]] | None:
     """Replace a resource whose name changed (see provisioners._rename_replacement); None if it did not change."""
     from ministack.services.cloudformation import provisioners

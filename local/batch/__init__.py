@@ -1,0 +1,1 @@
+"""AWS Batch: compute environments, queues, definitions, and jobs that run as processes."""

@@ -1,0 +1,1 @@
+"""What Python shell jobs find on their path; not imported by the cloud itself."""

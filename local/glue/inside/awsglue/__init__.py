@@ -1,0 +1,1 @@
+"""As much of AWS Glue's own package as Python shell jobs use."""

@@ -1,0 +1,46 @@
+"""Events of a service, in the order of their happening, without holding up what happens."""
+
+import logging
+import queue
+import threading
+import time
+from typing import Any
+
+from local.service import Cloud
+
+logger = logging.getLogger(__name__)
+TRIES = 5
+
+
+class Announcer:
+    """Sends the events of one source to the default bus."""
+
+    def __init__(self, cloud: Cloud, source: str) -> None:
+        self._cloud = cloud
+        self._source = source
+        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], list[str]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._send, name=f"{source}-events", daemon=True)
+        self._thread.start()
+
+    def say(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+        """Send one event soon. `detail` must not change any more."""
+        self._queue.put((detail_type, detail, resources))
+
+    def _send(self) -> None:
+        while (event := self._queue.get()) is not None:
+            detail_type, detail, resources = event
+            for attempt in range(TRIES):
+                try:
+                    self._cloud.emit(self._source, detail_type, detail, resources)
+                    break
+                except Exception:
+                    # just after a start the event bus may not listen yet
+                    if attempt == TRIES - 1:
+                        logger.exception("event lost: %s %s", detail_type, resources)
+                    else:
+                        time.sleep(0.2 * 2**attempt)
+
+    def close(self) -> None:
+        """Send what waits, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout=10)
