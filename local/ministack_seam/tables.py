@@ -31,7 +31,7 @@ CALLS = {
     "ministack.services.dynamodb._emit_stream_event": "record = _build_change_record(table, event_name,",
 }
 REAPER = "dynamodb-ttl-reaper"  # MiniStack's own thread
-EXPIRED = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+EXPIRED = {"userIdentity": {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}}  # as the streams' API says it
 OLDEST_EXPIRY_S = 5 * 365 * 86400  # DynamoDB leaves items alone whose time is longer past
 
 _expiring = threading.local()
@@ -148,7 +148,7 @@ class TableStreams:
 
         account, region = self._scope
         found = dynamodb.stream_records_since(_table(stream_arn), position, limit, account_id=account, region=region)
-        return list(found)
+        return [_as_event(record) for record in found]
 
     def forget(self, stream_arn: str, position: int) -> None:
         """Let go of records before a position."""
@@ -182,6 +182,14 @@ class TableStreams:
 
         table = dynamodb._tables.get_scoped(*self._scope, _table(stream_arn))
         return bool(table) and table.get("LatestStreamArn") == stream_arn
+
+
+def _as_event(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as Lambda's events write it: all names of `userIdentity` begin in lower case there."""
+    identity = record.get("userIdentity")
+    if not identity:
+        return record
+    return {**record, "userIdentity": {"type": identity["Type"], "principalId": identity["PrincipalId"]}}
 
 
 def _table(stream_arn: str) -> str:
