@@ -62,7 +62,7 @@ def dead_letter_queues(stack: Template) -> set[str]:
     def look(value: Any) -> None:
         if isinstance(value, dict):
             for key, item in value.items():
-                if key in ("deadLetterTargetArn", "DeadLetterConfig", "DeadLetterQueue"):
+                if key in ("deadLetterTargetArn", "DeadLetterConfig", "DeadLetterQueue", "OnFailure"):
                     found.update(references(item))
                 look(item)
         elif isinstance(value, list):
@@ -92,13 +92,17 @@ def queue_times(stack: Template) -> Iterator[Fault]:
 
 
 def targets(stack: Template) -> Iterator[Fault]:
-    """What a rule or schedule cannot deliver ends in a queue for dead letters."""
+    """What a rule, a schedule or a stream cannot deliver ends in a queue for dead letters."""
     for name, rule in stack.of_type("AWS::Events::Rule").items():
         if any("DeadLetterConfig" not in target for target in rule["Properties"].get("Targets", [])):
             yield name, "each target of a rule needs a DeadLetterConfig"
     for name, schedule in stack.of_type("AWS::Scheduler::Schedule").items():
         if "DeadLetterConfig" not in schedule["Properties"]["Target"]:
             yield name, "the target of a schedule needs a DeadLetterConfig"
+    for name, mapping in stack.of_type("AWS::Lambda::EventSourceMapping").items():
+        properties = mapping["Properties"]
+        if "StartingPosition" in properties and "OnFailure" not in properties.get("DestinationConfig", {}):
+            yield name, "a stream needs DestinationConfig: {OnFailure: a queue}: what is given up must not be lost"
 
 
 def functions(stack: Template) -> Iterator[Fault]:

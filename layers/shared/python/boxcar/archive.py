@@ -71,7 +71,7 @@ COLUMNS = (
     Column("item", STRING),  # the whole item in DynamoDB's JSON, which `put-item` takes back
 )
 
-_PYTHON = {STRING: str, BIGINT: int, DOUBLES: int | float, TIMESTAMP: int | float}
+_PYTHON: dict[str, Any] = {STRING: str, BIGINT: int, DOUBLES: int | float, TIMESTAMP: int | float}
 _WORDS = {STRING: "text", BIGINT: "a whole number", DOUBLES: "a number", TIMESTAMP: "seconds since 1970"}
 
 
