@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,12 +11,16 @@ from types import TracebackType
 
 from local.service import ApiError
 
+# as Service Quotas names them: "ml.m5.large for spot training job usage"
+USES = ("training job", "spot training job", "training warm pool", "processing job", "transform job")
+NAME = re.compile(rf"ml(\.[a-z0-9-]+)+( for ({'|'.join(USES)}) usage)?")
+
 
 class Quotas:
     """Instances in use, by type and by kind of job, against the account's limits.
 
     A limit is named as AWS names the quota, `ml.m5.large for training job usage`, or by the type alone, which then
-    holds for each kind of job by itself. What has no limit is unlimited. BOXCAR_LOCAL_LIMITS gives the first ones,
+    holds for each use by itself. What has no limit is unlimited. BOXCAR_LOCAL_LIMITS gives the first ones,
     `set_limit` others, and `file`, a JSON object looked at whenever a job is created, goes before both.
     """
 
@@ -26,11 +31,29 @@ class Quotas:
         self._used: dict[str, int] = {}
 
     def set_limit(self, name: str, count: int | None) -> None:
-        """Set a limit in instances; None takes it away."""
+        """Set a limit in instances; None takes it away.
+
+        Raises:
+            ApiError: ValidationException, when it is not the name of a quota or not a number of instances.
+        """
+        if not NAME.fullmatch(name):
+            words = f"quota {name!r}: write an instance type such as ml.m5.large, or one with ' for <use> usage', where"
+            raise ApiError("ValidationException", f"{words} <use> is one of: {', '.join(USES)}")
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+            raise ApiError("ValidationException", f"quota {name!r}: {count!r} must be instances, 0 or more, or null")
         with self._lock:
             self._limits.pop(name, None)
             if count is not None:
                 self._limits[name] = count
+
+    def report(self) -> dict[str, dict[str, int | None]]:
+        """What is limited or in use, by quota: `limit` and `used`, in instances."""
+        with self._lock:
+            limits = self._all()
+            names = {name for name, used in self._used.items() if used} | limits.keys()
+            return {
+                name: {"limit": self._limit(name, limits), "used": self._used.get(name, 0)} for name in sorted(names)
+            }
 
     def take(self, instance_type: str, count: int, use: str) -> None:
         """Use `count` instances for something: "training job", "spot training job", "training warm pool", ….
@@ -41,8 +64,7 @@ class Quotas:
         quota = f"{instance_type} for {use} usage"
         with self._lock:
             used = self._used.get(quota, 0)
-            limits = self._limits | (json.loads(self._file.read_text()) if self._file.exists() else {})
-            limit = limits.get(quota, limits.get(instance_type))
+            limit = self._limit(quota, self._all())
             if limit is not None and used + count > limit:
                 raise ApiError(
                     "ResourceLimitExceeded",
@@ -52,6 +74,12 @@ class Quotas:
                     "to request an increase for this quota.",
                 )
             self._used[quota] = used + count
+
+    def _all(self) -> dict[str, int]:
+        return self._limits | (json.loads(self._file.read_text()) if self._file.exists() else {})
+
+    def _limit(self, quota: str, limits: dict[str, int]) -> int | None:
+        return limits.get(quota, limits.get(quota.partition(" ")[0]))
 
     def give(self, instance_type: str, count: int, use: str) -> None:
         """Give instances back."""
@@ -102,8 +130,12 @@ class Place:
         self._gave_up = gave_up
         self.held = False
 
+    def enter(self) -> None:
+        """Wait for a place, unless it is held already."""
+        self.held = self.held or self._slots._enter(self._gave_up)
+
     def __enter__(self) -> "Place":
-        self.held = self._slots._enter(self._gave_up)
+        self.enter()
         return self
 
     def leave(self) -> None:

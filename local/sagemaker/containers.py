@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.sagemaker.launcher import Interpreter, Process
-from local.service import Cloud
+from local.service import ApiError, Cloud
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Containers:
         return self._work / f"{kind}-{name}"
 
     def make(self, root: Path) -> None:
-        """Make a root, empty but for the folders that are always there."""
-        shutil.rmtree(root, ignore_errors=True)
+        """Make a root, empty but for the folders that are always there, and the log of an interrupted job."""
+        shutil.rmtree(root / "opt", ignore_errors=True)
         for folder in ("input/config", "input/data", "model", "output/data", "code", "config", "tmp"):
             (root / "opt/ml" / folder).mkdir(parents=True)
 
@@ -129,6 +129,18 @@ class Containers:
         """End every process."""
         for interpreter in self._interpreters.values():
             interpreter.close()
+
+
+def inside(field: str, path: str, example: str) -> str:
+    """Check that a path of a request lies in the part of a container's file system that is there; return it below that.
+
+    Raises:
+        ApiError: ValidationException.
+    """
+    if not path.startswith("/opt/ml/") or ".." in path.split("/"):
+        words = f"{field} = {path!r} is not valid; write an absolute path under /opt/ml/ such as {example}"
+        raise ApiError("ValidationException", words)
+    return path.removeprefix("/opt/ml/").strip("/")
 
 
 def rewrite(text: str, root: Path) -> str:

@@ -45,14 +45,14 @@ class Bucket:
         self._role_arn = role_arn
         self._stopping = stopping
 
-    def objects(self, uri: str, data_type: str) -> list[tuple[str, str, str]]:
+    def objects(self, uri: str, data_type: str, may_be_empty: bool = False) -> list[tuple[str, str, str]]:
         """What an S3Uri names: (bucket, key, path relative to the prefix).
 
         Raises:
             JobFailure: nothing is there, or the role may not look.
         """
         found = list(self._manifest(uri) if data_type == "ManifestFile" else self._prefix(uri))
-        if not found:
+        if not found and not may_be_empty:
             bucket = split(uri)[0]
             raise JobFailure(
                 "ClientError",
@@ -63,10 +63,10 @@ class Bucket:
             )
         return found
 
-    def download(self, uri: str, data_type: str, folder: Path) -> None:
+    def download(self, uri: str, data_type: str, folder: Path, may_be_empty: bool = False) -> None:
         """Copy everything that an S3Uri names into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        for bucket, key, path in self.objects(uri, data_type):
+        for bucket, key, path in self.objects(uri, data_type, may_be_empty):
             target = folder / path
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise JobFailure("ClientError", f"Data download failed:s3://{bucket}/{key} leaves its folder")

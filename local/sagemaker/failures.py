@@ -11,5 +11,9 @@ class JobFailure(Exception):  # noqa: N818
         super().__init__(f"{kind}: {message}"[:REASON_LIMIT])
 
 
+class Interrupted(Exception):  # noqa: N818
+    """A spot job has lost its instances; it goes on when it has others."""
+
+
 class Stopped(Exception):  # noqa: N818
     """Somebody asked the job to stop, or its time is over."""

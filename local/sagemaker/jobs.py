@@ -14,6 +14,7 @@ from local.sagemaker.kind import Kind
 from local.sagemaker.life import STOP, Life
 from local.sagemaker.listing import page
 from local.sagemaker.logs import Logs
+from local.sagemaker.pools import WarmPools, is_healthy
 from local.sagemaker.requests import output_members
 from local.sagemaker.run import Run
 from local.sagemaker.simulated import INTERRUPT, Course, Simulation, course, is_simulated
@@ -47,6 +48,7 @@ class Jobs:
         self.quotas = Quotas(cloud.state / "sagemaker" / "limits.json")
         self.slots = Slots(places)
         self.timers = Timers(cloud.clock)
+        self.pools = WarmPools(store, self.quotas, self.timers, cloud.clock.time)
         self.roles = roles
         self.logs = Logs(cloud)
         self._store = store
@@ -70,7 +72,11 @@ class Jobs:
         record |= {"CreationTime": now, "LastModifiedTime": now}
         record |= kind.phase(record, "Starting", now)
         life = self._life(kind, record)
-        self.quotas.take(*kind.instances(record), kind.use(record))
+        life.warm = kind.reuses(record) and self.pools.claim(record)
+        if not life.warm:
+            self.quotas.take(*kind.instances(record), kind.use(record))
+        if life.warm or kind.keeps(record):
+            record["WarmPoolStatus"] = {"Status": "InUse"}
         if not self._store.add(kind.resource, name, record):
             self.quotas.give(*kind.instances(record), kind.use(record))
             raise ApiError("ResourceInUse", kind.taken.format(arn=arn))
@@ -90,7 +96,12 @@ class Jobs:
         rule = self._misfortune(f"Create{kind.noun}", record[f"{kind.noun}Name"], record)
         if rule is not None and (rule["outcome"] != INTERRUPT or simulated):
             return Simulation(self, kind, record, plan.struck(rule["outcome"], rule.get("delay")))
-        return Simulation(self, kind, record, plan) if simulated else Run(self, kind, record)
+        if simulated:
+            return Simulation(self, kind, record, plan)
+        run = Run(self, kind, record)
+        if rule is not None and record.get("EnableManagedSpotTraining"):
+            run.interruptions.append(float(rule.get("delay", 0)))
+        return run
 
     def live(self, run: Run) -> None:
         """Go through the life of a job that runs here, in a thread of its own."""
@@ -129,8 +140,11 @@ class Jobs:
         return {}
 
     def recover(self, kind: Kind) -> None:
-        """Fail the jobs that were alive when the process ended without notice, and say so."""
+        """Fail the jobs that were alive when the process ended without notice, and say so; warm pools are gone, too."""
         for record in self._store.all(kind.resource):
+            if record.get("WarmPoolStatus", {}).get("Status") in ("InUse", "Available"):
+                terminated = {"WarmPoolStatus": {"Status": "Terminated"}}
+                record = self._store.change(kind.resource, record[f"{kind.noun}Name"], terminated)
             if record[f"{kind.noun}Status"] in ALIVE:
                 self._close(kind, record, "Failed", "Failed", INTERNAL, {})
 
@@ -180,10 +194,14 @@ class Jobs:
         fields = kind.ending(life, record, status, now)
         life.close()
         del self._alive[kind.resource, life.name]
-        # before the event, so that who is woken by it finds the instance free
-        self.quotas.give(*kind.instances(record), kind.use(record))
         last = life.stopped_by if status == "Stopped" and life.stopped_by not in (None, STOP) else status
-        self._close(kind, record, status, last, why, fields)
+        with self.pools.lock:
+            if "WarmPoolStatus" in record:
+                fields["WarmPoolStatus"] = self.pools.retain(record, is_healthy(status, why, life.launched))
+            if fields.get("WarmPoolStatus", {}).get("Status") != "Available":
+                # before the event, so that who is woken by it finds the instance free
+                self.quotas.give(*kind.instances(record), kind.use(record))
+            self._close(kind, record, status, last, why, fields)
 
     def _close(
         self, kind: Kind, record: dict[str, Any], status: str, secondary: str, why: str | None, fields: dict[str, Any]

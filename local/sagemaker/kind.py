@@ -47,6 +47,14 @@ class Kind(ABC):
         """What the job uses its instances for, as in the names of quotas: `<type> for <use> usage`."""
         return f"{self.quota} job"
 
+    def reuses(self, record: dict[str, Any]) -> bool:
+        """Whether the job may run on the instances of a warm pool."""
+        return False
+
+    def keeps(self, record: dict[str, Any]) -> bool:
+        """Whether the job asks to leave its instances to a warm pool."""
+        return False
+
     def phase(self, record: dict[str, Any], secondary: str, at: float, message: str = "") -> dict[str, Any]:
         """Fields that say which part of its life the job is in; nothing for kinds without secondary status."""
         return {}

@@ -24,6 +24,7 @@ class Life:
         self.warm = warm  # it has the instances of a warm pool
         self.stopped_by: str | None = None
         self._lock = threading.RLock()
+        self.launched = False  # it has had instances
         self._ran = 0.0
         self._since: float | None = None
 
@@ -53,7 +54,7 @@ class Life:
 
     def got_instances(self, at: float) -> None:
         """From now on its run time counts."""
-        self._since = at
+        self.launched, self._since = True, at
 
     def lost_instances(self, at: float) -> None:
         """From now on its run time does not count."""

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from local.sagemaker import toolkit
+from local.sagemaker.containers import inside
 from local.sagemaker.failures import JobFailure, Stopped
 from local.sagemaker.kind import Kind
 from local.sagemaker.life import Life
@@ -13,6 +14,7 @@ from local.service import ApiError
 
 DEFAULT_RUNTIME = 86_400
 MESSAGE_LIMIT = 1024
+EXAMPLE_PATH = "/opt/ml/processing/input"
 
 
 class Processing(Kind):
@@ -44,7 +46,7 @@ class Processing(Kind):
                 raise refuse(f"{field} without S3Output", sorted(item), "S3Output")
             if item["S3Output"]["S3UploadMode"] != "EndOfJob":
                 raise refuse(f"{field}.S3UploadMode", item["S3Output"]["S3UploadMode"], "EndOfJob")
-            _inside(f"{field}.LocalPath", item["S3Output"].get("LocalPath", ""))
+            inside(f"{field}.LocalPath", item["S3Output"].get("LocalPath", ""), EXAMPLE_PATH)
         return {}
 
     def _accept_input(self, item: dict[str, Any]) -> None:
@@ -56,7 +58,7 @@ class Processing(Kind):
         for name, only in expected.items():
             if source.get(name, only) != only:
                 raise refuse(f"{field}.S3Input.{name}", source[name], only)
-        _inside(f"{field}.LocalPath", source.get("LocalPath", ""))
+        inside(f"{field}.LocalPath", source.get("LocalPath", ""), EXAMPLE_PATH)
 
     def role(self, record: dict[str, Any]) -> str:
         """RoleArn of the request."""
@@ -124,10 +126,3 @@ class Processing(Kind):
         (run.base / "config/processingjobconfig.json").write_text(json.dumps(config))
         resources = toolkit.resource_config(self.instances(run.request)[0])
         (run.base / "config/resourceconfig.json").write_text(json.dumps(resources))
-
-
-def _inside(field: str, path: str) -> None:
-    if not path.startswith("/opt/ml/") or ".." in path.split("/"):
-        raise ApiError(
-            "ValidationException", f"{field} = {path!r} is not valid; write an absolute path under /opt/ml/processing/"
-        )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from local.sagemaker.capacity import Place
 from local.sagemaker.containers import Image, PullError
 from local.sagemaker.data import Bucket
-from local.sagemaker.failures import JobFailure
+from local.sagemaker.failures import Interrupted, JobFailure
 from local.sagemaker.launcher import Process
-from local.sagemaker.life import TIME_LIMIT, Life
+from local.sagemaker.life import TIME_LIMIT, WAIT_LIMIT, Life
 from local.sagemaker.timers import Timer
 
 if TYPE_CHECKING:
@@ -31,11 +31,17 @@ class Run(Life):
         self.log = self.root / "log"
         self.role_arn = kind.role(record)
         self.place: Place | None = None
+        self.interruptions: list[float] = []  # seconds of training after which it is to lose its instances
         self._process: Process | None = None
+        self._interrupted = False
         self._timers: list[Timer] = []
+        self._limit = Timer()
 
     def begin(self) -> None:
         """Run, in a thread of its own, when it is this job's turn."""
+        if self.request.get("EnableManagedSpotTraining"):
+            seconds = self.request["StoppingCondition"]["MaxWaitTimeInSeconds"]
+            self._timers.append(self.jobs.timers.after(seconds, partial(self.stop, WAIT_LIMIT)))
         self.jobs.live(self)
 
     def last_words(self) -> str:
@@ -76,19 +82,54 @@ class Run(Life):
         return image
 
     def limit(self, seconds: float) -> None:
-        """From now on, stop after so many seconds of the cloud's clock."""
-        self._timers.append(self.jobs.timers.after(seconds, partial(self.stop, TIME_LIMIT)))
+        """Stop when it has had its instances for so many seconds of the cloud's clock."""
+        left = seconds - self.ran(self.jobs.cloud.clock.time())
+        self._limit.cancel()
+        self._limit = self.jobs.timers.after(left, partial(self.stop, TIME_LIMIT))
+
+    def expect_interruption(self) -> None:
+        """From now on, if it is to lose its instances, it does so at its time."""
+        if self.interruptions:
+            self._timers.append(self.jobs.timers.after(self.interruptions.pop(0), self._interrupt))
+
+    def check_interruption(self) -> None:
+        """Raise Interrupted when it has lost its instances."""
+        if self._interrupted and not self.stopping():
+            raise Interrupted
+
+    def restart(self) -> None:
+        """Begin again on other instances, with nothing but the log, when it is this job's turn."""
+        self.lost_instances(self.jobs.cloud.clock.time())
+        self._limit.cancel()
+        self.jobs.enter(self, "Interrupted")
+        with self._lock:
+            self._interrupted, self._process = False, None
+        self.jobs.enter(self, "Starting")
+        if self.place is not None:
+            self.place.enter()
+        self.check()
+        self.prepare()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self.stopped_by is not None:
+                return
+            self._interrupted = True
+            process = self._process
+        if process is not None:
+            process.kill()
 
     def start(self, image: Image, argv: list[str], env: dict[str, str], cwd: Path) -> Process:
         """Start the container's process, as the job's role.
 
         Raises:
-            Stopped: the job was stopped before.
+            Stopped, Interrupted: the job was stopped before, or has lost its instances.
             JobFailure: the process cannot be started.
         """
         env = {**self.credentials(), **env}
         with self._lock:
             self.check()
+            self.check_interruption()
             try:
                 self._process = self.jobs.containers.start(image, self.root, argv, env, cwd, self.log)
             except OSError as error:
@@ -118,7 +159,7 @@ class Run(Life):
 
     def close(self) -> None:
         """Forget the timers, end what was left running, delete the folders."""
-        for timer in self._timers:
+        for timer in (*self._timers, self._limit):
             timer.cancel()
         if self._process is not None:
             self._process.kill()

@@ -45,6 +45,7 @@ class SageMaker:
         self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, roles, places, misfortune)
         kinds: list[Kind] = [Training(), Processing(), Transform(models.found)]
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "UpdateTrainingJob": self._jobs.pools.update,
             "CreateModel": models.create,
             "DescribeModel": models.describe,
             "ListModels": models.list,
@@ -94,11 +95,18 @@ class SageMaker:
             return self._actions[action](request)
 
     def set_limit(self, name: str, count: int | None) -> None:
-        """Set how many instances may be in use: of a type for each kind of job, or of one of AWS's quota names.
+        """Set how many instances may be in use from now on; None takes the limit away. What runs goes on running.
 
-        `ml.m5.large` or `ml.m5.large for training job usage`; None takes the limit away.
+        `ml.m5.large` (for each use by itself) or AWS's name of a quota, `ml.m5.large for spot training job usage`.
+
+        Raises:
+            ApiError: there is no such quota.
         """
         self._jobs.quotas.set_limit(name, count)
+
+    def limits(self) -> dict[str, dict[str, int | None]]:
+        """What is limited or in use, by quota: `limit` and `used`, in instances."""
+        return self._jobs.quotas.report()
 
     def warm(self) -> None:
         """Begin to import what the images' jobs import, in the background, so that the first job need not wait."""

@@ -107,7 +107,6 @@ class Simulation(Life):
         spot = bool(record.get("EnableManagedSpotTraining"))
         self._interruptions = list(course.interruptions) if spot else []  # others keep their instances
         self._worked = 0.0  # seconds of work that a checkpoint has kept
-        self._started = False
         self._uploads = False  # whether a stop would find something to upload
         self._timer: Timer | None = None
         condition = record.get("StoppingCondition", {})
@@ -165,10 +164,9 @@ class Simulation(Life):
             self._end("Failed", NO_CAPACITY)
             return
         now = self.jobs.cloud.clock.time()
-        self.got_instances(now)
         first = "Downloading" if self._trains else "InProgress"
-        fields: dict[str, Any] = {} if self._started else {f"{self.kind.verb}StartTime": now}
-        self._started = True
+        fields: dict[str, Any] = {} if self.launched else {f"{self.kind.verb}StartTime": now}
+        self.got_instances(now)
         self.jobs.enter(self, first, **fields)
         if self._course.outcome == CLIENT:
             self._end("Failed", f"ClientError: {self._course.message or NO_DATA}")

@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 class Timer:
     """One call that is due; `cancel` takes it back."""
 
-    def __init__(self, call: Callable[[], object]) -> None:
-        self._call: Callable[[], object] | None = call
+    def __init__(self, call: Callable[[], object] | None = None) -> None:
+        self._call = call
 
     def cancel(self) -> None:
         """Take the call back, if it was not made yet."""

@@ -1,13 +1,15 @@
 """Training jobs. Contract: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html"""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from local.sagemaker import toolkit
-from local.sagemaker.containers import Image
-from local.sagemaker.data import extract
-from local.sagemaker.failures import JobFailure
+from local.sagemaker.checkpoints import DEFAULT_PATH, Checkpoints
+from local.sagemaker.containers import Image, inside
+from local.sagemaker.data import Bucket, extract
+from local.sagemaker.failures import Interrupted, JobFailure
 from local.sagemaker.kind import Kind
 from local.sagemaker.life import Life
 from local.sagemaker.requests import refuse
@@ -27,6 +29,7 @@ MESSAGES = {
     "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
+SPOT_PRICE = 0.3  # of the price on demand: AWS says up to 90 % less; it changes by hour, type and zone
 DEFAULT_RUNTIME = 86_400  # seconds: "default value is 1 day" (API_StoppingCondition)
 FAILURE_LIMIT = 1024
 
@@ -55,8 +58,11 @@ class Training(Kind):
             raise refuse("ResourceConfig without InstanceType", sorted(resources), "InstanceType and InstanceCount 1")
         if resources.get("InstanceCount", 1) != 1:
             raise refuse("ResourceConfig.InstanceCount", resources["InstanceCount"], "1")
+        self._accept_spot(request)
         if "CheckpointConfig" in request:
-            raise refuse("CheckpointConfig", request["CheckpointConfig"], "nothing, and keep state in the model folder")
+            inside(
+                "CheckpointConfig.LocalPath", request["CheckpointConfig"].get("LocalPath", DEFAULT_PATH), DEFAULT_PATH
+            )
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
         if len(set(names)) != len(names):
             raise ApiError("ValidationException", f"Channel names must be unique within a training job: {names}")
@@ -73,6 +79,20 @@ class Training(Kind):
             "EnableInterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption", False),
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
         }
+
+    def _accept_spot(self, request: dict[str, Any]) -> None:
+        if not request.get("EnableManagedSpotTraining"):
+            return
+        condition = request.get("StoppingCondition", {})
+        # "It must be equal to or greater than MaxRuntimeInSeconds" (API_StoppingCondition)
+        if condition.get("MaxWaitTimeInSeconds", 0) < condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME):
+            words = (
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+            )
+            raise ApiError("ValidationException", words)
+        if request["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
+            words = "KeepAlivePeriodInSeconds is not supported with EnableManagedSpotTraining: leave one of them out"
+            raise ApiError("ValidationException", words)
 
     def _accept_channel(self, channel: dict[str, Any], mode: str) -> None:
         field = f"InputDataConfig[{channel['ChannelName']}]"
@@ -105,6 +125,14 @@ class Training(Kind):
         """Spot instances have a quota of their own."""
         return "spot training job" if record["EnableManagedSpotTraining"] else "training job"
 
+    def reuses(self, record: dict[str, Any]) -> bool:
+        """Any training job that is like the one before, but not on spot instances."""
+        return not record["EnableManagedSpotTraining"]
+
+    def keeps(self, record: dict[str, Any]) -> bool:
+        """KeepAlivePeriodInSeconds of the request."""
+        return bool(record["ResourceConfig"].get("KeepAlivePeriodInSeconds"))
+
     def phase(self, record: dict[str, Any], secondary: str, at: float, message: str = "") -> dict[str, Any]:
         """SecondaryStatus and its history."""
         history = [dict(entry) for entry in record["SecondaryStatusTransitions"]]
@@ -116,27 +144,41 @@ class Training(Kind):
         return {"SecondaryStatus": secondary, "SecondaryStatusTransitions": history}
 
     def ending(self, life: Life, record: dict[str, Any], status: str, at: float) -> dict[str, Any]:
-        """Seconds of training, which are the billed ones."""
-        seconds = round(life.ran(at))
-        return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        """Seconds on instances, and what they are billed as."""
+        seconds = life.ran(at)
+        price = SPOT_PRICE if record["EnableManagedSpotTraining"] else 1.0
+        return {"TrainingTimeInSeconds": round(seconds), "BillableTimeInSeconds": round(seconds * price)}
 
     def work(self, run: Run) -> None:
-        """Download, train, upload."""
+        """Download, train, upload; again on other instances as often as they are taken away."""
+        image = run.image(run.request["AlgorithmSpecification"]["TrainingImage"])
+        while True:
+            try:
+                self._go(run, image)
+            except Interrupted:
+                run.restart()
+            else:
+                return
+
+    def _go(self, run: Run, image: Image) -> None:
         request, base = run.request, run.base
-        algorithm = request["AlgorithmSpecification"]
-        image = run.image(algorithm["TrainingImage"])
         now = run.jobs.cloud.clock.time()
+        fields: dict[str, Any] = {} if run.launched else {"TrainingStartTime": now}
         run.got_instances(now)
-        run.jobs.enter(run, "Downloading", TrainingStartTime=now)
+        run.jobs.enter(run, "Downloading", **fields)
         run.limit(request["StoppingCondition"]["MaxRuntimeInSeconds"])
         channels = request.get("InputDataConfig", [])
         bucket = run.bucket()
+        checkpoints = self._checkpoints(run, bucket)
         for channel in channels:
             source = channel["DataSource"]["S3DataSource"]
             bucket.download(source["S3Uri"], source["S3DataType"], base / "input/data" / channel["ChannelName"])
         self._write_config(base, request, channels)
         run.jobs.enter(run, "Training")
-        code = self._train(run, image)
+        run.expect_interruption()
+        with checkpoints:
+            code = self._train(run, image)
+        run.check_interruption()
         uploading = run.stopping() or code == 0
         if uploading:
             run.jobs.enter(run, "Uploading")
@@ -149,6 +191,17 @@ class Training(Kind):
             failure = base / "output/failure"
             text = failure.read_text(errors="replace")[:FAILURE_LIMIT] if failure.is_file() else ""
             raise JobFailure("AlgorithmError", f"{text}, exit code: {code}")
+
+    def _checkpoints(self, run: Run, bucket: Bucket) -> AbstractContextManager[None]:
+        config = run.request.get("CheckpointConfig")
+        if config is None:
+            return nullcontext()
+        place = inside("CheckpointConfig.LocalPath", config.get("LocalPath", DEFAULT_PATH), DEFAULT_PATH)
+        checkpoints = Checkpoints(bucket, config["S3Uri"], run.base / place)
+        checkpoints.fetch()
+        told = {"S3Uri": config["S3Uri"], "LocalPath": str(run.base / place)}
+        (run.base / "input/config/checkpointconfig.json").write_text(json.dumps(told))
+        return checkpoints
 
     def _write_config(self, base: Path, request: dict[str, Any], channels: list[dict[str, Any]]) -> None:
         mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")

@@ -214,7 +214,10 @@ def test_an_unknown_image_cannot_be_pulled_and_says_what_there_is(api, cloud, fo
             {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
             "InstanceCount = 2",
         ),
-        ({"CheckpointConfig": {"S3Uri": "s3://b/c"}}, "CheckpointConfig"),
+        (
+            {"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/tmp/x"}},
+            r"LocalPath = '/tmp/x' is not valid; write an absolute path under /opt/ml/ such as /opt/ml/checkpoints",
+        ),
     ],
 )
 def test_what_is_not_implemented_is_refused_by_name(api, folder, change, words):
