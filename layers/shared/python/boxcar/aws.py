@@ -3,6 +3,10 @@
 from functools import cache
 from typing import Any
 
+# Services whose Create call knows neither a client token nor unique names: a client that repeats it by itself, since
+# the answer got lost, makes a second job. Whoever calls them decides what to do with an error.
+ASKED_ONCE = {"batch", "glue"}
+
 
 @cache
 def client(service: str, attempts: int = 8) -> Any:
@@ -10,4 +14,5 @@ def client(service: str, attempts: int = 8) -> Any:
     import boto3
     from botocore.config import Config
 
-    return boto3.client(service, config=Config(retries={"mode": "adaptive", "max_attempts": attempts}))
+    retries = {"total_max_attempts": 1} if service in ASKED_ONCE else {"mode": "adaptive", "max_attempts": attempts}
+    return boto3.client(service, config=Config(retries=retries))

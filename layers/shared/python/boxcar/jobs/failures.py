@@ -50,6 +50,8 @@ LIMIT_CODES = {
     "InsufficientCapacityException",
     "ActiveStatementsExceededException",
     "ActiveSessionsExceededException",
+    "ConcurrentRunsExceededException",
+    "ResourceNumberLimitExceededException",
 }
 THROTTLE_CODES = {
     "Throttling",
@@ -61,7 +63,14 @@ THROTTLE_CODES = {
     "SlowDown",
     "ProvisionedThroughputExceededException",
 }
-UNCERTAIN_CODES = {"ConflictException", "ExecuteStatementException", "RequestTimeout", "RequestTimeoutException"}
+UNCERTAIN_CODES = {
+    "ConflictException",
+    "ExecuteStatementException",
+    "OperationTimeoutException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServerException",
+}
 
 
 def refusal(error: Exception) -> tuple[Refusal, Failure]:

@@ -27,6 +27,9 @@ class Launch:
     place: str  # s3://…/<attempt>/
     checkpoints: str  # s3://…/checkpoints/, the same for every attempt
     outputs: dict[str, str]
+    # When this attempt was written down, if somebody tried to create it before; None the first time. A service without
+    # unique names and client tokens has to look for it then.
+    tried_since: float | None = None
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,7 @@ class Launcher:
                 job=job.id, name=job.name, run=job.run, model=job.model, step=step, outputs=job.destination,
                 pool=latest.pool, instance_type=latest.instance_type, place=self._place(job, job.attempt),
                 checkpoints=checkpoints(self.settings.bucket, job.run, job.model, job.step),
+                tried_since=latest.launched if before.attempt == job.attempt else None,
             )  # fmt: skip
             arn = kind.start(launch, self.settings, self.clients)
         except AlreadyStarted:
