@@ -9,7 +9,7 @@ from cli.jobs.calls import ENDED, OPEN, WINDOW_DAYS, Wanted, each, find, listed,
 from cli.session import Session
 
 
-@click.command()
+@click.command("stop", short_help="Stop jobs, or a whole sweep.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--sweep", default="", help="Every open job of this sweep.")
 @click.option("--owner", help="Whose jobs, if names or a sweep are given; otherwise yours.")
@@ -21,7 +21,7 @@ def stop(session: Session, ids: tuple[str, ...], sweep: str, owner: str | None, 
     _change(session, jobs, "DELETE", "/jobs/{job}", "is being stopped", as_json)
 
 
-@click.command()
+@click.command("retry", short_help="Try jobs again, or what failed of a sweep.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--sweep", default="", help="Every job of this sweep that failed or was stopped.")
 @click.option("--failed", is_flag=True, help="With --sweep: those that failed, not those that were stopped.")

@@ -126,6 +126,22 @@ def hours_by_day(trend: Sequence[Figures]) -> dict[str, list[float]]:
     return {name: [float(figures.hours[name]) for figures in trend] for name in names}
 
 
+def sentence(whole: Figures) -> str:
+    """What became of the jobs, in words."""
+    if not whole.jobs:
+        return "No job was submitted."
+    parts = [f"{whole.outcomes[name]:,} {name.lower()}" for name in OUTCOMES if whole.outcomes[name]]
+    what = f"{whole.jobs:,} {'job' if whole.jobs == 1 else 'jobs'}: {', '.join(parts)}."
+    ended = whole.outcomes["Completed"] + whole.outcomes["Failed"]
+    rate = f" {whole.outcomes['Completed'] / ended:.1%} of those that ran to an end completed." if ended else ""
+    return what + rate
+
+
+def hours_text(hours: float) -> str:
+    """Instance hours: three figures for few, whole ones for many."""
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.3f}"
+
+
 def quantile(values: Sequence[float], share: float) -> float | None:
     """A sample quantile, interpolated between neighbours (Hyndman and Fan 1996, type 7); None of nothing."""
     if not values:

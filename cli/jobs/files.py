@@ -24,7 +24,8 @@ class BadFilesError(click.ClickException):
     exit_code = 2
 
     def __init__(self, faults: list[Fault], files: int) -> None:
-        self.faults = faults
+        order = {file: number for number, file in enumerate(dict.fromkeys(fault.file for fault in faults))}
+        self.faults = faults = sorted(faults, key=lambda fault: (order[fault.file], fault.line or 0))
         shown = "\n".join(f"  {fault}" for fault in faults[:MOST_SHOWN])
         more = f"\n  … and {len(faults) - MOST_SHOWN} more" if len(faults) > MOST_SHOWN else ""
         things = "1 thing is" if len(faults) == 1 else f"{len(faults)} things are"

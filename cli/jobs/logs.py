@@ -58,7 +58,7 @@ class Stream:
                 return
 
 
-@click.command()
+@click.command("logs", short_help="Show what a job printed; -f follows it.")
 @click.argument("job", metavar="ID")
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on until the job ends, also over several attempts.")
 @click.option("--attempt", type=click.IntRange(1), help="Of this attempt; otherwise of the latest.")
@@ -66,7 +66,7 @@ class Stream:
 @click.option("--timestamps", is_flag=True, help="Begin each line with its time, UTC.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document for each line.")
 @click.pass_obj
-def logs(
+def logs_command(
     session: Session, job: str, follows: bool, attempt: int | None, owner: str | None, timestamps: bool, as_json: bool
 ) -> None:
     """Show what a job printed. With -f: exit code 0 when it completed, 1 when not."""

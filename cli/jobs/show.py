@@ -34,7 +34,7 @@ class Status(click.ParamType):
         return WORDS[str(value).lower()]
 
 
-@click.command("list")
+@click.command("list", short_help="List jobs by status, day, owner, tag, sweep.")
 @click.option("--status", "statuses", type=Status(), multiple=True, help="New, Failed, …, or open; may be given again.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Submitted on this day, UTC; otherwise today.")
 @click.option("--days", type=click.IntRange(1, 366), help="That day and those before it, so many. [7, or 1 with --day]")
@@ -78,12 +78,12 @@ def list_jobs(
         click.echo(f"and more; ask for them with --limit {limit * 10}")
 
 
-@click.command()
+@click.command("show", short_help="Show all about one job.")
 @click.argument("job", metavar="ID")
 @click.option("--owner", help="Whose name it is, if ID is a name; otherwise yours.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document.")
 @click.pass_obj
-def show(session: Session, job: str, owner: str | None, as_json: bool) -> None:
+def show_command(session: Session, job: str, owner: str | None, as_json: bool) -> None:
     """Show all about one job, by its id, its owner's name for it, or the beginning of its id."""
     document = find(session, job, owner)
     if as_json:
@@ -96,7 +96,7 @@ def show(session: Session, job: str, owner: str | None, as_json: bool) -> None:
         console.print(_attempts(document))
 
 
-@click.command()
+@click.command("explain", short_help="Say why a job waits or failed.")
 @click.argument("job", metavar="ID")
 @click.option("--owner", help="Whose name it is, if ID is a name; otherwise yours.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document.")

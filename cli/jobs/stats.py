@@ -15,8 +15,7 @@ from rich.text import Text
 
 from boxcar.reports.story import duration
 from cli.jobs.calls import Document, Wanted, listed, today
-from cli.jobs.figures import BY, Figures, Statistics, failures_by_day, figures_of, quantile
-from cli.jobs.stats_page import hours_text, render, sentence
+from cli.jobs.figures import BY, Figures, Statistics, failures_by_day, figures_of, hours_text, quantile, sentence
 from cli.session import Session
 
 # A record is archived 90 days after its job's end, so every job of a day that is older than this may be there.
@@ -25,7 +24,7 @@ ARCHIVED_AFTER_DAYS = 89
 RECENT_DAYS = 124
 
 
-@click.command()
+@click.command("stats", short_help="Show how jobs fared; write a page.")
 @click.option("--days", type=click.IntRange(1, 3660), default=7, show_default=True, help="Today and those before, UTC.")
 @click.option("--owner", default="", help="Only jobs of one owner.")
 @click.option("--sweep", default="", help="Only jobs of this sweep.")
@@ -38,7 +37,7 @@ RECENT_DAYS = 124
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def stats(
+def stats_command(
     session: Session, days: int, owner: str, sweep: str, by: str, page: Path | None, prices: Path | None, as_json: bool
 ) -> None:
     """Show how jobs fared: outcomes, waiting, running, instance hours, cost, failures by class and day."""
@@ -47,6 +46,8 @@ def stats(
     first = last - timedelta(days=days - 1)
     statistics = figures_of(jobs_of(session, first, last, owner, sweep), first, last, by)
     if page:
+        from cli.jobs.stats_page import render  # drawing takes a third of a second to load
+
         about = {name: value for name, value in (("Owner", owner), ("Sweep", sweep)) if value}
         page.write_text(render(statistics, priced, {"Stack": session.stack, **about}, datetime.now(UTC)), "utf-8")
     if as_json:

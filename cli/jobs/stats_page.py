@@ -12,7 +12,15 @@ from markupsafe import Markup
 import boxcar.reports
 from boxcar.reports.charts import chart_options, inline
 from boxcar.reports.story import duration
-from cli.jobs.figures import OUTCOMES, Figures, Statistics, failures_by_day, hours_by_day, quantile
+from cli.jobs.figures import (
+    OUTCOMES,
+    Statistics,
+    failures_by_day,
+    hours_by_day,
+    hours_text,
+    quantile,
+    sentence,
+)
 
 _FOLDER = Path(__file__).parent / "page"
 _STYLE = Path(boxcar.reports.__file__).parent / "page" / "style.css"
@@ -54,22 +62,6 @@ def render(statistics: Statistics, prices: dict[str, float], about: dict[str, st
         outcomes=[(name, _OUTCOME_COLOURS[name]) for name in OUTCOMES],
         style=style,
     )
-
-
-def sentence(whole: Figures) -> str:
-    """What became of the jobs, in words."""
-    if not whole.jobs:
-        return "No job was submitted."
-    parts = [f"{whole.outcomes[name]:,} {name.lower()}" for name in OUTCOMES if whole.outcomes[name]]
-    what = f"{whole.jobs:,} {'job' if whole.jobs == 1 else 'jobs'}: {', '.join(parts)}."
-    ended = whole.outcomes["Completed"] + whole.outcomes["Failed"]
-    rate = f" {whole.outcomes['Completed'] / ended:.1%} of those that ran to an end completed." if ended else ""
-    return what + rate
-
-
-def hours_text(hours: float) -> str:
-    """Instance hours: three figures for few, whole ones for many."""
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.3f}"
 
 
 def _charts(statistics: Statistics, prices: dict[str, float]) -> list[dict[str, Any]]:

@@ -12,14 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cli.api import ApiProblem
 from cli.architectures import upload_code
-from cli.jobs import watch
 from cli.jobs.calls import Document
 from cli.jobs.documents import Fault, split_field
 from cli.jobs.files import BadFilesError, Changes, Wanted, assignments, read_jobs, values
+from cli.jobs.watch import follow
 from cli.session import Session
 
 BATCH = 100  # jobs a call
-BATCH_BYTES = 3_000_000  # Lambda takes 6 MB in one request
+BATCH_BYTES = 800_000  # of one call; the API takes 1 MB
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Submission:
         return f"{new}, {len(self.known):,} {'was' if len(self.known) == 1 else 'were'} known already"
 
 
-@click.command()
+@click.command("submit", short_help="Submit job files, folders, globs; sweeps.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be submitted.")
 @click.option("--owner", envvar="BOXCAR_OWNER", help="Whose jobs they are; otherwise yours, by the credentials.")
@@ -50,7 +50,7 @@ class Submission:
 @click.option("--watch", "watches", is_flag=True, help="Follow the jobs until all have ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def submit(
+def submit_command(
     session: Session,
     paths: tuple[str, ...],
     dry_run: bool,
@@ -82,7 +82,7 @@ def submit(
             click.echo(f"  … and {len(submission.jobs) - 5:,} more; see `boxcar jobs list` or `boxcar jobs watch`")
         click.echo(submission.told())
     if watches:
-        raise SystemExit(watch.follow(session, submission.jobs, as_json=as_json))
+        raise SystemExit(follow(session, submission.jobs, as_json=as_json))
 
 
 def send(session: Session, wanted: list[Wanted], quiet: bool = False) -> Submission:

@@ -8,11 +8,11 @@ from cli.jobs.calls import owner_of
 from cli.session import Session
 
 
-@click.command()
+@click.command("subscribe", short_help="Get the mails about your jobs.")
 @click.argument("address")
 @click.option("--owner", help="Whose jobs the mails are about; otherwise yours.")
 @click.pass_obj
-def subscribe(session: Session, address: str, owner: str | None) -> None:
+def subscribe_command(session: Session, address: str, owner: str | None) -> None:
     """Have the mails about your jobs, digests of sweeps included, sent to an address.
 
     AWS asks the address first whether it agrees; until it does, nothing is sent to it. Asked again for the same
@@ -21,7 +21,8 @@ def subscribe(session: Session, address: str, owner: str | None) -> None:
     if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
         raise click.BadParameter(f"{address!r} is not an address; write name@host", param_hint="ADDRESS")
     whose = owner or owner_of(session)
-    sns, topic = session.client("sns"), topic_arn(session)
+    topic = topic_arn(session)
+    sns = session.client("sns")
     # Messages carry `owner` as an attribute where they are about somebody's jobs (boxcar.jobs.digests). A message
     # without it does not pass the filter.
     policy = json.dumps({"owner": [whose]})

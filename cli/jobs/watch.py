@@ -79,14 +79,16 @@ class Watched:
         return "   ".join(parts)
 
 
-@click.command()
+@click.command("watch", short_help="Follow open jobs until all have ended.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--owner", help="Whose open jobs; otherwise your own.")
 @click.option("--sweep", default="", help="Only jobs of this sweep.")
 @click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document for each change.")
 @click.pass_obj
-def watch(session: Session, ids: tuple[str, ...], owner: str | None, sweep: str, every: float, as_json: bool) -> None:
+def watch_command(
+    session: Session, ids: tuple[str, ...], owner: str | None, sweep: str, every: float, as_json: bool
+) -> None:
     """Follow your open jobs, or those given, until all have ended.
 
     Exit code 0 when all completed, 1 when one failed or was stopped. Ctrl-C ends the watching, not the jobs.
@@ -136,7 +138,7 @@ def _follow(
     if console.is_terminal and not as_json:
         with Live(whole.table(), console=console, refresh_per_second=4) as live:
             for _ in _looks(whole, every, sleep):
-                live.update(whole.table())
+                live.update(whole.table(), refresh=True)
     else:
         said = ""
         for changed in _looks(whole, every, sleep):
