@@ -80,6 +80,18 @@ class CloudClient:
         """Remove every fault and the list of what fired."""
         self._ask("DELETE", "faults")
 
+    def quotas(self) -> dict[str, dict[str, int | None]]:
+        """SageMaker's quotas: `limit` and `used` by name, in instances."""
+        told: dict[str, dict[str, int | None]] = self._ask("GET", "quotas")
+        return told
+
+    def set_quotas(self, limits: dict[str, int | None]) -> None:
+        """Set quotas of SageMaker from now on, by AWS's names ("ml.m5.large for training job usage") or by type alone.
+
+        None takes a limit away. What runs goes on running.
+        """
+        self._ask("POST", "quotas", limits)
+
     def fire_schedule(self, name: str) -> str:
         """Fire a schedule now and return the execution id of EventBridge Scheduler."""
         execution: str = self._ask("POST", f"schedules/{quote(name)}/fire")["execution"]

@@ -99,6 +99,7 @@ class EmbeddedCloud:
         self._session = boto3.Session(region_name=self.region)
         self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._clients_lock = threading.Lock()
+        self._doomed: dict[str, str] = {}  # calls whose caller is killed when they have taken effect, and its trace
         self.state.mkdir(parents=True, exist_ok=True)
         seam.configure(self.state, port, self.region, self.account)
         seam.check()
@@ -241,7 +242,9 @@ class EmbeddedCloud:
                 await self._stacks.before(request.action, request.body)
             except ApiError as error:
                 return error_response("cloudformation", error)
-        rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body)
+        trace = request.headers.get("x-amzn-trace-id", "")
+        killable = self._runtime.works(trace)
+        rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body, killable)
         if rule is None:
             return None
         if rule.get("delay"):
@@ -251,9 +254,16 @@ class EmbeddedCloud:
         if rule.get("error"):
             message = rule.get("message", f"{rule['error']} (a fault on purpose)")
             return error_response(request.service, ApiError(rule["error"], message, int(rule.get("status", 400))))
+        if rule.get("kill") == "before":
+            self._runtime.kill(trace)
+            return error_response(request.service, ApiError("InternalFailure", "nobody is left to read this", 500))
+        if rule.get("kill") == "after":
+            self._doomed[request.request_id] = trace
         return None
 
     def _after(self, request: seam.Request, status: int) -> None:
+        if request.request_id in self._doomed:
+            self._runtime.kill(self._doomed.pop(request.request_id))
         self.audit.call(request.service, request.action, request.caller_arn, status)
 
     def _filter_event(self, event: dict[str, Any], deliver: Callable[[], None]) -> None:

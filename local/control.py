@@ -6,6 +6,8 @@ DELETE /_boxcar/calls                    count from zero
 GET    /_boxcar/faults                   rules and what fired
 POST   /_boxcar/faults                   add a fault (local/faults.py says what one looks like)
 DELETE /_boxcar/faults[/<id>]            remove all, or one
+GET    /_boxcar/quotas                   SageMaker's quotas: limit and use, in instances
+POST   /_boxcar/quotas                   {"ml.m5.large for training job usage": 3}; null takes a limit away
 POST   /_boxcar/schedules/<name>/fire    fire a schedule now
 POST   /_boxcar/tables/<name>/expire     remove expired items now; {"at": <epoch>} as if it were that time
 GET    /_boxcar/mail[?to=<address>]      mails, oldest first
@@ -89,6 +91,13 @@ class Control:
             case ("DELETE", "faults", number):
                 cloud.faults.remove(int(number))
                 return {}
+            case ("GET", "quotas"):
+                return self._sagemaker().limits()
+            case ("POST", "quotas"):
+                _require(body)
+                for name, count in body.items():
+                    self._sagemaker().set_limit(name, count)
+                return self._sagemaker().limits()
             case ("POST", "schedules", *name, "fire"):
                 return {"execution": cloud.schedules.fire("/".join(name))}
             case ("POST", "tables", name, "expire"):
@@ -104,6 +113,9 @@ class Control:
                 return [{**vars(mail), "path": str(mail.path)} for mail in mails]
         raise ApiError("NotFound", f"{method} {PREFIX}{'/'.join(parts)}: see local/control.py for what there is", 404)
 
+    def _sagemaker(self) -> Any:
+        return self._cloud.services["sagemaker"]
+
     def _status(self) -> dict[str, Any]:
         cloud = self._cloud
         return {
@@ -118,6 +130,8 @@ class Control:
 
 
 def _require(body: Any, *fields: str) -> None:
+    if not isinstance(body, dict):
+        raise ApiError("ValidationException", "the body must be a JSON object")
     for name in fields:
-        if not isinstance(body, dict) or name not in body:
+        if name not in body:
             raise ApiError("ValidationException", f"the body lacks {name!r}; it needs {', '.join(fields)}")

@@ -5,6 +5,7 @@ A fault is a document, posted to `/_boxcar/faults`:
     {"service": "sagemaker", "action": "CreateTrainingJob", "error": "ThrottlingException", "count": 3}
     {"service": "s3", "action": "GetObject", "deny": true, "caller": "boxcar-report-run-*"}
     {"service": "dynamodb", "delay": 2.0, "count": 1}
+    {"service": "sagemaker", "action": "Create*", "kill": "after", "count": 1}
     {"event": "aws.sagemaker", "detail_type": "SageMaker * State Change", "effect": "lose", "count": 1}
     {"event": "aws.s3", "effect": "double"}            {"event": "aws.sagemaker", "effect": "late", "delay": 5}
     {"job": "*", "outcome": "CapacityError", "delay": 120, "share": 0.05, "seed": 7}
@@ -14,7 +15,9 @@ A fault is a document, posted to `/_boxcar/faults`:
 the rest it hits: by `seed` and the number of the match, or by `seed` and name for a job, so the same ones each time.
 `action`, `caller` (a role's name), `detail_type`, `job` (a SageMaker job's name) and the values of `match` are shell
 patterns; `match` looks at dotted paths into a JSON request or an event's detail. Faults fire in the order they were
-added, the first that matches wins. A job is looked at once, when it is created.
+added, the first that matches wins. A job is looked at once, when it is created. `kill` ends the process of the Lambda
+function that makes the call, `before` the call takes effect, or `after` it has and before the answer is sent; it fires
+for calls of functions only.
 """
 
 import hashlib
@@ -28,11 +31,12 @@ from typing import Any
 
 from local.service import ApiError
 
+KILLS = ("before", "after")
 EFFECTS = ("lose", "double", "late")
 # what can befall a job: it ends so, or (interrupt) it loses its spot instances and gets others
 OUTCOMES = ("AlgorithmError", "ClientError", "CapacityError", "InternalServerError", "hang", "interrupt")
 FIELDS = {
-    "service", "action", "caller", "match", "error", "message", "status", "deny", "delay",
+    "service", "action", "caller", "match", "error", "message", "status", "deny", "delay", "kill",
     "event", "detail_type", "effect", "job", "outcome", "count", "after", "share", "seed",
 }  # fmt: skip
 
@@ -83,11 +87,13 @@ class Faults:
             ]
             return {"rules": rules, "fired": list(self._audit)}
 
-    def on_call(self, service: str, action: str, caller_arn: str, body: bytes) -> dict[str, Any] | None:
-        """Return the rule that fires on an API call."""
+    def on_call(
+        self, service: str, action: str, caller_arn: str, body: bytes, killable: bool = False
+    ) -> dict[str, Any] | None:
+        """Return the rule that fires on an API call; `killable` when a function's process has made it."""
         parts = caller_arn.rpartition(":")[2].split("/")
         caller = parts[1] if len(parts) > 1 else parts[0]
-        return self._fire("service", service, {"action": action, "caller": caller}, lambda: _fields(body))
+        return self._fire("service", service, {"action": action, "caller": caller}, lambda: _fields(body), killable)
 
     def on_event(self, source: str, detail_type: str, detail: Any) -> dict[str, Any] | None:
         """Return the rule that fires on an event."""
@@ -97,7 +103,9 @@ class Faults:
         """Return the rule that befalls a new job."""
         return self._fire("job", name, {"action": action}, lambda: request)
 
-    def _fire(self, kind: str, name: str, named: dict[str, str], document: Any) -> dict[str, Any] | None:
+    def _fire(
+        self, kind: str, name: str, named: dict[str, str], document: Any, killable: bool = False
+    ) -> dict[str, Any] | None:
         if not self._rules:  # the usual case, on the path of every call
             return None
         with self._lock:
@@ -108,6 +116,8 @@ class Faults:
                 if not all(fnmatchcase(value, rule.get(field, "*")) for field, value in named.items()):
                     continue
                 if not _matches(rule.get("match", {}), document):
+                    continue
+                if "kill" in rule and not killable:
                     continue
                 if rule.get("count") is not None and fault.fired >= rule["count"]:
                     continue
@@ -142,8 +152,11 @@ def _validate(rule: dict[str, Any]) -> None:
         raise ApiError(
             "ValidationException", f"fault: effect {rule.get('effect')!r} must be one of {', '.join(EFFECTS)}"
         )
-    if "service" in rule and not any(name in rule for name in ("error", "deny", "delay")):
-        raise ApiError("ValidationException", "fault: say what happens: error (a code), deny (true) or delay (seconds)")
+    if "service" in rule and not any(name in rule for name in ("error", "deny", "delay", "kill")):
+        words = "fault: say what happens: error (a code), deny (true), delay (seconds) or kill (before, after)"
+        raise ApiError("ValidationException", words)
+    if rule.get("kill", KILLS[0]) not in KILLS:
+        raise ApiError("ValidationException", f"fault: kill {rule['kill']!r} must be one of {', '.join(KILLS)}")
 
 
 def _hit(rule: dict[str, Any], key: str) -> bool:

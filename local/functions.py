@@ -108,6 +108,7 @@ class Runtime:
         self._extracting = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._roots: dict[bool, Root] = {}
+        self._working: dict[str, Worker] = {}  # by the root of the trace of what it works on
         self._templates: dict[str, tuple[str, Template]] = {}  # key → name of the function, template
         self._idle: dict[str, list[Worker]] = {}
         self._closed = False
@@ -136,6 +137,17 @@ class Runtime:
         """Start the root process, which takes longest, before the first call."""
         self._root(preload=True)
 
+    def works(self, trace: str) -> bool:
+        """Whether an API call with this X-Amzn-Trace-Id comes from an event that is being handled here."""
+        return _root_of(trace) in self._working
+
+    def kill(self, trace: str) -> None:
+        """Kill the process that made an API call with this X-Amzn-Trace-Id; its invocation fails."""
+        with self._lock:
+            worker = self._working.get(_root_of(trace))
+        if worker is not None:
+            worker.kill()
+
     def forget(self, name: str) -> None:
         """End the processes of one function that wait: it was deleted or changed."""
         with self._lock:
@@ -161,13 +173,20 @@ class Runtime:
         cold = worker is None
         if worker is None:
             worker, log = self._fork(function, key)
-        request_id = str(uuid.uuid4())
+        request_id, trace = str(uuid.uuid4()), _trace()
+        with self._lock:
+            self._working[_root_of(trace)] = worker
         try:
-            told = worker.call(event, request_id, function.arn, function.timeout)
+            told = worker.call(event, request_id, function.arn, function.timeout, trace)
         except ProcessEndedError:
             worker.end()
-            text = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
-            return Outcome(None, _error(text, "Runtime.ExitError"), log + worker.log(), cold)
+            why = "with error: signal: killed" if worker.killed else "without providing a reason"
+            text = f"RequestId: {request_id} Error: Runtime exited {why}"
+            last = f"{text}\nRuntime.ExitError\n"  # as AWS's log ends
+            return Outcome(None, _error(text, "Runtime.ExitError"), log + worker.log() + last, cold)
+        finally:
+            with self._lock:
+                del self._working[_root_of(trace)]
         if told is None:
             worker.end()
             text = f"RequestId: {request_id} Error: Task timed out after {function.timeout:.2f} seconds"
@@ -292,6 +311,17 @@ class Runtime:
                     files.extractall(making)  # members that would leave the folder are renamed into it
                 making.rename(folder)
         return folder
+
+
+def _trace() -> str:
+    """A tracing header as Lambda makes it: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html"""
+    number = uuid.uuid4().hex
+    return f"Root=1-{int(time.time()):08x}-{number[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
+
+
+def _root_of(trace: str) -> str:
+    parts = dict(part.partition("=")[::2] for part in trace.split(";"))
+    return parts.get("Root", "")
 
 
 def _error(message: str, kind: str) -> dict[str, Any]:

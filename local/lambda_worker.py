@@ -9,9 +9,10 @@ Processes come from each other by fork, so that nothing is imported twice:
 
 Root and templates obey commands on a socket, each one JSON line with file descriptors beside it:
 {"template": {environment, path, folder, handler}} + [its socket, its log] and {"worker": {}} + [input, answers, log].
-A worker reads {"event", "request_id", "arn", "deadline"} and writes {"result": JSON text} or {"error": {errorType,
-errorMessage, stackTrace}}, a line each. What a handler prints goes into the log; a line that starts with a NUL ends the
-log of one event. Error types are those of AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+A worker reads {"event", "request_id", "arn", "deadline", "trace"} and writes {"result": JSON text} or {"error":
+{errorType, errorMessage, stackTrace}}, a line each. What a handler prints goes into the log; a line that starts with a
+NUL ends the log of one event. Error types are those of AWS:
+https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
 
 import gc
@@ -97,7 +98,9 @@ def serve(function: Handler, descriptors: list[int]) -> None:
     events, answers = os.fdopen(descriptors[0], encoding="utf-8"), os.fdopen(descriptors[1], "w", buffering=1)
     log_to(descriptors[2])
     for line in events:
-        told = answer(function, json.loads(line))
+        call = json.loads(line)
+        os.environ["_X_AMZN_TRACE_ID"] = call["trace"]  # the AWS SDK sends it as a header, so calls tell whose they are
+        told = answer(function, call)
         end_log()
         answers.write(json.dumps(told) + "\n")
 

@@ -129,6 +129,7 @@ class Worker:
         self._log = log
         self._pending = b""
         self._ended = False
+        self.killed = False  # on purpose, while it was at work
         self.used = time.monotonic()
 
     @property
@@ -136,13 +137,21 @@ class Worker:
         """Whether it can take an event. An idle worker writes nothing, so a readable pipe means it is gone."""
         return not self._ended and not _readable(self._answers, 0)
 
-    def call(self, event: Any, request_id: str, arn: str, timeout: float) -> dict[str, Any] | None:
+    def call(self, event: Any, request_id: str, arn: str, timeout: float, trace: str) -> dict[str, Any] | None:
         """Hand one event over and return {"result"} or {"error"}, None when `timeout` seconds were not enough.
+
+        `trace` is the tracing header that the AWS SDK sends with each call it makes meanwhile.
 
         Raises:
             ProcessEndedError: it ended instead of answering.
         """
-        call = {"event": event, "request_id": request_id, "arn": arn, "deadline": time.time() + timeout}
+        call = {
+            "event": event,
+            "request_id": request_id,
+            "arn": arn,
+            "deadline": time.time() + timeout,
+            "trace": trace,
+        }
         self._write(json.dumps(call).encode() + b"\n")
         deadline = time.monotonic() + timeout
         while b"\n" not in self._pending:
@@ -159,6 +168,11 @@ class Worker:
     def log(self) -> str:
         """What the last event logged."""
         return self._log.drain()
+
+    def kill(self) -> None:
+        """Kill it in the middle of an event; who waits for its answer learns that it ended."""
+        self.killed = True
+        _kill(self._pid)
 
     def end(self) -> None:
         """Kill it: AWS gives a function no last word either."""

@@ -66,6 +66,53 @@ def test_events_are_lost_doubled_or_late(faults: CloudClient, deployed: Deployed
     assert faults.calls()["functions"][deployed.outputs["Worker"]]["invocations"] == runs + 1
 
 
+@pytest.mark.parametrize(("moment", "written"), [("before", False), ("after", True)])
+def test_a_function_is_killed_around_a_call(
+    faults: CloudClient, deployed: Deployed, moment: str, written: bool
+) -> None:
+    faults.add_fault(service="dynamodb", action="PutItem", kill=moment, count=1)
+    told = deployed.call(do="put", pk=f"killed-{moment}")
+    assert told["error"] == "Runtime.ExitError"
+    assert told["payload"]["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
+    found = faults.client("dynamodb").get_item(
+        TableName=deployed.outputs["Table"], Key={"pk": {"S": f"killed-{moment}"}}
+    )
+    assert ("Item" in found) == written
+    assert deployed.call(do="put", pk=f"again-{moment}")["error"] is None
+    assert [each["action"] for each in faults.faults()["fired"]] == ["PutItem"]
+
+
+def test_what_a_killed_function_had_taken_from_a_queue_is_delivered_again(
+    faults: CloudClient, deployed: Deployed
+) -> None:
+    queue, url = faults.client("sqs"), deployed.outputs["Queue"]
+    queue.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    faults.add_fault(service="dynamodb", action="PutItem", kill="before", count=1)
+    faults.forget_calls()
+    try:
+        queue.send_message(QueueUrl=url, MessageBody=json.dumps({"do": "put", "pk": "delivered-again"}))
+        deployed.item("delivered-again")
+        told = faults.calls()["functions"][deployed.outputs["Worker"]]
+        assert (told["invocations"], told["errors"]) == (2, 1)
+    finally:
+        queue.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "60"})
+
+
+def test_a_call_of_nobodys_function_is_not_killed(faults: CloudClient, deployed: Deployed) -> None:
+    faults.add_fault(service="dynamodb", kill="before")
+    faults.client("dynamodb").describe_table(TableName=deployed.outputs["Table"])
+    assert faults.faults()["fired"] == []
+
+
+def test_quotas_are_set_while_the_cloud_runs(cloud: CloudClient) -> None:
+    cloud.set_quotas({"ml.m5.large for spot training job usage": 3})
+    assert cloud.quotas()["ml.m5.large for spot training job usage"] == {"limit": 3, "used": 0}
+    cloud.set_quotas({"ml.m5.large for spot training job usage": None})
+    assert cloud.quotas() == {}
+    with pytest.raises(ApiError, match="write an instance type such as"):
+        cloud.set_quotas({"m5.large": 1})
+
+
 def test_a_fault_that_makes_no_sense_is_refused_with_what_to_write(faults: CloudClient) -> None:
     with pytest.raises(ApiError, match="field 'actoin' is unknown; known: action,"):
         faults.add_fault(service="s3", actoin="GetObject", error="X")

@@ -37,6 +37,42 @@ def test_what_a_call_fault_matches(rule: dict, hit: bool) -> None:
     assert (faults.on_call("sagemaker", "CreateTrainingJob", ROLE, body) is not None) == hit
 
 
+def test_a_share_is_the_same_at_each_repetition() -> None:
+    def fired(seed: int) -> list[bool]:
+        faults = Faults()
+        faults.add({"service": "sagemaker", "error": "ThrottlingException", "share": 0.1, "seed": seed})
+        return [faults.on_call("sagemaker", "CreateTrainingJob", ROLE, b"{}") is not None for _ in range(1000)]
+
+    assert fired(1) == fired(1) != fired(2)
+    assert 70 < sum(fired(1)) < 130
+
+
+def test_a_kill_is_for_calls_of_functions() -> None:
+    faults = Faults()
+    faults.add({"service": "sagemaker", "kill": "before", "count": 1})
+    assert faults.on_call("sagemaker", "CreateTrainingJob", ROLE, b"{}") is None
+    told = faults.on_call("sagemaker", "CreateTrainingJob", ROLE, b"{}", killable=True)
+    assert told is not None
+    assert told["kill"] == "before"
+
+
+def test_a_job_fault_matches_by_name_action_and_request() -> None:
+    faults = Faults()
+    faults.add(
+        {
+            "job": "sweep-*",
+            "action": "CreateTrainingJob",
+            "match": {"ResourceConfig.InstanceType": "ml.m5.*"},
+            "outcome": "hang",
+        }
+    )
+    request = {"ResourceConfig": {"InstanceType": "ml.m5.large"}}
+    assert faults.on_job("CreateTrainingJob", "sweep-1", request) is not None
+    assert faults.on_job("CreateProcessingJob", "sweep-1", request) is None
+    assert faults.on_job("CreateTrainingJob", "other-1", request) is None
+    assert faults.on_job("CreateTrainingJob", "sweep-1", {}) is None
+
+
 def test_an_event_fault_looks_into_the_detail() -> None:
     faults = Faults()
     faults.add({"event": "aws.sagemaker", "match": {"TrainingJobStatus": "Completed"}, "effect": "lose"})
@@ -65,6 +101,10 @@ def test_the_first_rule_that_matches_wins_and_removal_is_by_id() -> None:
         ({"service": "s3", "event": "aws.s3", "error": "X"}, "give either service"),
         ({"service": "s3"}, "say what happens"),
         ({"event": "aws.s3", "effect": "explode"}, "must be one of lose, double, late"),
+        ({"service": "s3", "kill": "during"}, "kill 'during' must be one of before, after"),
+        ({"job": "*", "outcome": "explode"}, "outcome 'explode' must be one of AlgorithmError"),
+        ({"job": "*", "event": "aws.s3", "outcome": "hang"}, "give either service"),
+        ({"service": "s3", "error": "X", "share": 5}, "share 5 must be a number from 0 to 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(rule: dict, words: str) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -148,6 +149,51 @@ def test_processes_that_are_killed_are_replaced(runtime: Runtime) -> None:
         root._process.kill()
     runtime.forget("f")
     assert result(runtime.invoke(made, {}))
+
+
+TRACED = """
+import os, time
+from botocore.handlers import add_recursion_detection_header
+def handler(event, context):
+    params = {"headers": {}}
+    add_recursion_detection_header(params)
+    with open(event["file"], "w") as file:
+        file.write(params["headers"]["X-Amzn-Trace-Id"])
+    os.rename(event["file"], event["file"] + ".done")
+    time.sleep(event["s"])
+"""
+
+
+def test_the_process_that_made_a_call_is_killed_and_no_other(runtime: Runtime, tmp_path: Path) -> None:
+    made = function(archive(app=TRACED))
+
+    def header(name: str) -> str:
+        file = tmp_path / f"{name}.done"
+        while not file.exists():
+            time.sleep(0.01)
+        return file.read_text()
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = {
+            name: pool.submit(runtime.invoke, made, {"file": str(tmp_path / name), "s": seconds})
+            for name, seconds in (("killed", 30), ("kept", 0.5))
+        }
+        trace = header("killed")
+        assert trace.startswith("Root=1-")
+        assert runtime.works(trace)
+        header("kept")
+        runtime.kill(trace)
+        error = calls["killed"].result(5).error
+        assert calls["kept"].result(5).error is None
+    assert error is not None
+    assert error["errorType"] == "Runtime.ExitError"
+    assert re.fullmatch(
+        r"RequestId: [-0-9a-f]{36} Error: Runtime exited with error: signal: killed", error["errorMessage"]
+    )
+    assert calls["killed"].result().log.endswith(f"{error['errorMessage']}\nRuntime.ExitError\n")
+    assert not runtime.works(trace)
+    assert not runtime.works("")
+    runtime.kill(trace)  # it is gone: nothing happens
 
 
 def test_calls_beyond_the_cap_wait_their_turn(runtime: Runtime) -> None:
