@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ class Announcer:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], list[str], Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], list[str]] | None] = queue.SimpleQueue()
+        self._holds: queue.SimpleQueue[AbstractContextManager[None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._send, name="sagemaker-events", daemon=True)
         self._thread.start()
 
@@ -46,11 +48,12 @@ class Announcer:
     def _put(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         hold = self._cloud.clock.hold()
         hold.__enter__()  # until it is sent: an event is delivered at the time of its happening
-        self._queue.put((detail_type, detail, resources, hold))
+        self._holds.put(hold)
+        self._queue.put((detail_type, detail, resources))
 
     def _send(self) -> None:
         while (event := self._queue.get()) is not None:
-            detail_type, detail, resources, hold = event
+            detail_type, detail, resources = event
             for attempt in range(TRIES):
                 try:
                     self._cloud.emit("aws.sagemaker", detail_type, detail, resources)
@@ -61,7 +64,7 @@ class Announcer:
                         logger.exception("event lost: %s %s", detail_type, resources)
                     else:
                         time.sleep(0.2 * 2**attempt)
-            hold.__exit__(None, None, None)
+            self._holds.get().__exit__(None, None, None)
 
     def close(self) -> None:
         """Send what waits, then end."""
