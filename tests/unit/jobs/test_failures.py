@@ -21,7 +21,7 @@ HOUR = 3600.0
         (Ending("Failed", "AlgorithmError: InputError: labels are all 0"), 1, "InputError"),
         (Ending("Failed", "ClientError: Data download failed: NoSuchKey"), 1, "ClientError"),
         (Ending("Failed", "ClientError: Data download failed: AccessDenied (403)"), 1, "AccessDenied"),
-        (Ending("Failed", "InternalServerError: try again"), 6, "InternalServerError"),
+        (Ending("Failed", "InternalServerError: try again"), 6, "Quarantined"),
         (Ending("Stopped"), 1, "Stopped"),
         (Ending("Stopped", secondary="MaxRuntimeExceeded"), 1, "TimeLimitExceeded"),
         (Ending("Stopped", seconds=3600), 1, "TimeLimitExceeded"),
@@ -37,8 +37,12 @@ def test_how_a_failed_job_ends(world: World, given: Ending, attempts: int, error
     for word in ("train", "mailer", job.id, (given.message or given.reason)):
         assert word in answer["cause"]
     done = world.table.get(job.id)
-    assert done is not None and done.failure == error and done.attempts[-1].failure == error
-    assert done.status == ("Stopped" if error == "Stopped" else "Failed") and world.held() == []
+    assert (
+        done is not None
+        and done.failure == error
+        and done.attempts[-1].failure == error.replace("Quarantined", "InternalServerError")
+    )
+    assert done.status == ("Stopped" if error == "Stopped" else "Failed") and world.held() == {}
 
 
 def test_an_algorithm_error_that_passes(world: World) -> None:
@@ -81,7 +85,7 @@ def test_a_quota_falls_back_at_once(world: World) -> None:
     world.launch()
     (job,) = world.sagemaker.jobs.values()
     assert job.request["ResourceConfig"]["InstanceType"] == "ml.g5.xlarge"
-    assert world.held() == [f"{job.name[:-2]}#0"]
+    assert world.held() == {"training/ml.g5.xlarge": 1}
 
 
 def test_a_quota_of_none_ends_in_capacity_timeout(world: World) -> None:
@@ -115,7 +119,7 @@ def test_what_aws_will_never_create_fails_at_once(world: World, error: Exception
     world.submit(make_step("train", max_attempts=5))
     world.launch()
     assert world.answer()["error"] == name and str(error) in world.answer()["cause"]
-    assert world.held() == [] and world.open_items() == []
+    assert world.held() == {} and world.open_items() == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,8 @@ def test_throttling_stops_the_pass_for_that_service_only(world: World) -> None:
     world.submit_own("sql", make_step("unload", "statement"))
     launcher = world.launch()
     assert world.calls.count()["sagemaker.create_training_job"] == 1 and len(world.redshift.jobs) == 1
-    assert 0 < launcher.again_at - world.clock() <= 10
+    ((at, work),) = launcher.later
+    assert 0 < at - world.clock() <= 10 and work == {"everything": True}
 
 
 def test_a_statement_without_rows(world: World) -> None:
@@ -218,7 +223,7 @@ def test_an_exit_message_that_the_event_leaves_out_is_asked_for(world: World, mo
     [
         ('ERROR: relation "products" does not exist', "ClientError", 1),
         ("ERROR: permission denied for relation products", "AccessDenied", 1),
-        ("ERROR: 1023 Serializable isolation violation on table", "InternalServerError", 6),
+        ("ERROR: 1023 Serializable isolation violation on table", "Quarantined", 6),
     ],
 )
 def test_why_a_statement_failed_is_asked_for(world: World, reason: str, error: str, attempts: int) -> None:

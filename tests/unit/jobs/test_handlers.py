@@ -97,24 +97,44 @@ def test_from_submission_to_answer(functions: Functions) -> None:
     _store(functions)
     answer = functions.call("submit_job", REQUEST)
     assert answer["status"] == "New"
-    assert functions.messages("launch.fifo") == [{"wake": "submitted", "jobs": [answer["job"]]}]
+    told = {"wake": "submitted", "pools": {"training/ml.m5.large": 1}, "new": [answer["job"]]}
+    assert functions.messages("launch.fifo") == [told]
     assert functions.call("launch_jobs", _records({"wake": "x"}))["launched"] == 1
     (job,) = functions.world.sagemaker.jobs.values()
     event = functions.world.sagemaker.event(job, job.ends)
     assert functions.call("monitor_jobs", _records(event)) == {"batchItemFailures": []}
     assert functions.world.answer()["output"]["job"] == answer["job"]
-    assert functions.messages("launch.fifo") == [], "nobody waits to be launched"
+    assert functions.messages("launch.fifo") == [
+        {"wake": "jobs ended", "pools": {"training/ml.m5.large": 1}, "jobs": []}
+    ]
 
 
-def test_freed_capacity_wakes_the_launcher_if_somebody_waits(functions: Functions) -> None:
+def test_a_full_pool_is_not_worth_a_wake(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOXCAR_INSTANCE_LIMITS", json.dumps({"training/ml.m5.large": 1}))
     _store(functions)
     functions.call("submit_job", REQUEST)
-    functions.call("launch_jobs", _records())
-    functions.call("submit_job", {"job": "other", "step": make_step("train").model_dump(), "owner": "ann"})
+    functions.call("launch_jobs", _records({"wake": "x"}))
     functions.messages("launch.fifo")
+    functions.world.submit_own("other", make_step("train"))
+    body = make_plan([make_step("train")], run="run-9").model_dump_json().encode()
+    functions.world.s3.put_object(Bucket="data", Key="runs/run-9/plan.json", Body=body)
+    functions.call("submit_job", REQUEST | {"run": "run-9"})
+    assert functions.messages("launch.fifo") == [], "whoever frees the pool wakes the launcher"
+
+
+def test_the_end_of_a_run_stops_its_jobs(functions: Functions) -> None:
+    _store(functions)
+    functions.call("submit_job", REQUEST)
+    functions.call("launch_jobs", _records({"wake": "x"}))
+    detail = {"name": "run-1", "status": "ABORTED", "stateMachineArn": "arn"}
+    event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}
+    for _ in range(2):
+        assert functions.call("monitor_jobs", _records(event)) == {"batchItemFailures": []}
     (job,) = functions.world.sagemaker.jobs.values()
+    assert set(functions.world.sagemaker.stops) == {job.name}
     functions.call("monitor_jobs", _records(functions.world.sagemaker.event(job, job.ends)))
-    assert len(functions.messages("launch.fifo")) == 1
+    (item,) = functions.world.items()
+    assert (item["status"]["S"], item["failure"]["S"]) == ("Stopped", "Stopped")
 
 
 def test_a_backoff_wakes_the_launcher_through_the_monitor(functions: Functions) -> None:
@@ -122,7 +142,7 @@ def test_a_backoff_wakes_the_launcher_through_the_monitor(functions: Functions) 
     functions.call("submit_job", REQUEST)
     functions.messages("launch.fifo")
     functions.world.sagemaker.faults["create_training_job"] = [client_error("ThrottlingException")]
-    functions.call("launch_jobs", _records())
+    functions.call("launch_jobs", _records({"wake": "x"}))
     url = functions.sqs.get_queue_url(QueueName="events")["QueueUrl"]
     waiting = functions.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert waiting["ApproximateNumberOfMessagesDelayed"] == "1"
@@ -131,15 +151,22 @@ def test_a_backoff_wakes_the_launcher_through_the_monitor(functions: Functions) 
     assert len(functions.messages("launch.fifo")) == 1, "wakes for one moment are one"
 
 
-def test_the_schedule_sweeps_and_wakes_the_launcher(functions: Functions) -> None:
+def test_the_schedule_sweeps_and_now_and_then_has_every_line_looked_at(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_767_225_661.0)
     assert functions.call("monitor_jobs", _records({"sweep": True})) == {"batchItemFailures": []}
-    assert functions.messages("launch.fifo") == [{"wake": "schedule", "jobs": []}]
+    assert functions.messages("launch.fifo") == []
+    monkeypatch.setattr("time.time", lambda: 1_767_225_600.0)
+    for _ in range(2):
+        functions.call("monitor_jobs", _records({"sweep": True}))
+    assert functions.messages("launch.fifo") == [{"wake": "schedule", "everything": True, "old": True}]
 
 
 def test_one_bad_message_does_not_take_the_others_with_it(functions: Functions) -> None:
     _store(functions)
     functions.call("submit_job", REQUEST)
-    functions.call("launch_jobs", _records())
+    functions.call("launch_jobs", _records({"wake": "x"}))
     (job,) = functions.world.sagemaker.jobs.values()
     good = functions.world.sagemaker.event(job, job.ends)
     bad = {"detail-type": "SageMaker Training Job State Change", "detail": {}}
@@ -155,7 +182,6 @@ def test_one_bad_message_does_not_take_the_others_with_it(functions: Functions) 
         (REQUEST | {"step": "tran"}, "there is no 'tran'; it has train"),
         ({"run": "run-1"}, "step"),
         (REQUEST | {"tokn": "x"}, "tokn"),
-        ({"job": "a b", "step": {"name": "train", "kind": "training"}, "owner": "ann"}, "job"),
     ],
 )
 def test_a_submission_that_cannot_be_read(functions: Functions, event: dict[str, Any], words: str) -> None:
@@ -167,7 +193,7 @@ def test_a_submission_that_cannot_be_read(functions: Functions, event: dict[str,
 def test_access_denied_has_its_own_name(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     _store(functions)
     functions.call("submit_job", REQUEST)
-    functions.call("launch_jobs", _records())
+    functions.call("launch_jobs", _records({"wake": "x"}))
     (job,) = functions.world.sagemaker.jobs.values()
     functions.call("monitor_jobs", _records(functions.world.sagemaker.event(job, job.ends)))
     functions.world.states.faults["send_task_success"] = [

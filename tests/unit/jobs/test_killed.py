@@ -32,7 +32,7 @@ def _life(world: World, kind: str, token: str = "token") -> None:
             world.post.collect(service, world.clock())
         for event in world.post.due(world.clock()):
             surviving(lambda event=event: world.monitor().hear(event))
-        surviving(lambda: world.monitor().sweep())
+        surviving(world.sweep)
         surviving(world.launch)
 
 
@@ -68,7 +68,7 @@ def _check(world: World, kind: str, attempts: int, kill_at: int) -> None:
     assert started == [f"{job.id}-{number}" for number in range(1, attempts + 1)], where
     assert [attempt.number for attempt in job.attempts] == list(range(1, attempts + 1)), where
     assert world.answer()["output"]["attempts"] == attempts, where
-    assert world.held() == [], where
+    assert world.held() == {}, where
     assert world.open_items() == [], where
 
 
@@ -79,9 +79,12 @@ def test_a_job_that_kills_its_launcher_is_given_up(world: World) -> None:
     for _ in range(8):
         with contextlib.suppress(Killed):
             world.launch()
+        with contextlib.suppress(Killed):
+            world.sweep()
         world.clock.time += 130
         world.deliver()
-    assert world.answer()["error"] == "InternalServerError" and "died 5 times" in world.answer()["cause"]
+    assert world.answer()["error"] == "Quarantined" and "died 5 times" in world.answer()["cause"]
+    assert world.queue.messages == [], "the run that waits for it gives the alarm"
     world.run()
     assert "output" in world.answer("other")
-    assert world.held() == []
+    assert world.held() == {}

@@ -18,7 +18,7 @@ def test_a_job_is_started_once_and_answers(moto_world: World, kind: str) -> None
     assert world.answer()["output"] == {
         "job": job.id, "step": "work", "outputs": done.outputs, "attempts": 1, "seconds": done.seconds,
     }  # fmt: skip
-    assert world.held() == [] and world.open_items() == []
+    assert world.held() == {} and world.open_items() == []
     jobs = {**world.sagemaker.jobs, **{job.name: job for job in world.redshift.jobs.values()}}
     assert list(jobs) == [f"{job.id}-1"]
 
@@ -89,7 +89,7 @@ def test_a_job_of_ones_own_needs_no_run(world: World) -> None:
     world.run()
     done = world.table.get(job.id)
     assert done is not None and done.status == "Completed" and done.owner == "ann"
-    assert done.outputs["model"].startswith("s3://data/runs/ann-sweep-1/_run/train/1/")
+    assert done.outputs["model"].startswith("s3://data/runs/ann/sweep-1/_run/train/1/")
     assert world.states.sent == 0
 
 

@@ -94,8 +94,8 @@ class JobDocument(JobSummary):
 def summary(item: Item) -> JobSummary:
     """The summary of a job, from an item of the table or of one of its indexes."""
     value = {name: decode(attribute) for name, attribute in item.items() if name in _SUMMARY}
-    for name in ("created_at", "started", "ended"):
-        value[name] = iso_time(value.get(name))
+    value |= {"job": item["pk"]["S"].removeprefix("job#"), "created_at": item["created"]["S"]}
+    value |= {"started": iso_time(value.get("started")), "ended": iso_time(value.get("ended"))}
     value["reason"] = shortened(value.get("reason", ""))
     return JobSummary.model_construct(**{**_DEFAULTS, **value})  # not checked again: this is what Boxcar wrote
 

@@ -32,7 +32,8 @@ class Work:
                 work.pools[pool] = work.pools.get(pool, 0) + units
             work.jobs += message.get("jobs", [])
             work.new += message.get("new", [])
-            work.everything |= message.get("everything", False)
+            unnamed = not any(name in message for name in ("pools", "jobs", "new"))
+            work.everything |= unnamed or message.get("everything", False)
             work.old |= message.get("old", False)
         work.jobs, work.new = list(dict.fromkeys(work.jobs)), list(dict.fromkeys(work.new))
         return work
