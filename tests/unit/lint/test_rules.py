@@ -32,9 +32,17 @@ Resources:
         Queue:
           Type: SQS
           Properties: {Queue: !GetAtt Queue.Arn, FunctionResponseTypes: [ReportBatchItemFailures]}
+        Removed:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Jobs.StreamArn
+            StartingPosition: LATEST
+            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Given.Arn}}
   WorkLogs: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: !Ref Days}}
   Bucket: {Type: AWS::S3::Bucket}
-  Jobs: {Type: AWS::DynamoDB::Table, Properties: {TableName: jobs}}
+  Jobs:
+    Type: AWS::DynamoDB::Table
+    Properties: {TableName: jobs, StreamSpecification: {StreamViewType: OLD_IMAGE}}
   Queue:
     Type: AWS::SQS::Queue
     Properties:
@@ -46,6 +54,12 @@ Resources:
     Properties:
       MetricName: ApproximateNumberOfMessagesVisible
       Dimensions: [{Name: QueueName, Value: !GetAtt Dead.QueueName}]
+  Given: {Type: AWS::SQS::Queue}
+  GivenAlarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      MetricName: ApproximateNumberOfMessagesVisible
+      Dimensions: [{Name: QueueName, Value: !GetAtt Given.QueueName}]
   Tick:
     Type: AWS::Scheduler::Schedule
     Properties:
@@ -112,6 +126,12 @@ def test_a_good_template_passes(checkout):
             "Arn: a}]",
             "Ended",
             "DeadLetterConfig",
+        ),
+        (
+            "            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Given.Arn}}\n",
+            "",
+            "WorkRemoved",
+            "a stream needs DestinationConfig",
         ),
         (", Timeout: 30", "", "Work", "needs Timeout"),
         ("      Description: Works.\n", "", "Work", "needs Description"),
