@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from boxcar import kinds
+from boxcar.alarms.links import Links
 from boxcar.errors import StepError
 from boxcar.jobs.items import Item, decode
 from boxcar.jobs.record import Attempt, Job
@@ -134,7 +135,7 @@ def document(job: Job, settings: Settings) -> JobDocument:
         document=json.loads(job.document),
         logs=logs,
         links=LinksDocument(
-            console=console_link(latest.arn if latest else "", settings),
+            console=Links.of(settings).job(latest.arn if latest else ""),
             logs=logs_link(logs, settings),
         ),
     )
@@ -150,25 +151,6 @@ def iso_time(time: float | None) -> str | None:
 def shortened(reason: str) -> str:
     """A reason as a list shows it."""
     return reason if len(reason) <= MOST_REASON else reason[: MOST_REASON - 1] + "…"
-
-
-# Pages of the console, by the resource type in an ARN. A kind that is not here has no link, and is shown all the same.
-_PAGES = {
-    "sagemaker:training-job": "sagemaker/home?region={region}#/jobs/{name}",
-    "sagemaker:processing-job": "sagemaker/home?region={region}#/processing-jobs/{name}",
-    "sagemaker:transform-job": "sagemaker/home?region={region}#/transform-jobs/{name}",
-    "batch:job": "batch/home?region={region}#jobs/detail/{name}",
-}
-
-
-def console_link(arn: str, settings: Settings) -> str:
-    """Where an attempt can be seen, "" when nobody knows."""
-    parts = arn.split(":", 5)
-    if not settings.console_url or len(parts) < 6:
-        return ""
-    resource, _, name = parts[5].partition("/")
-    page = _PAGES.get(f"{parts[2]}:{resource}", "")
-    return f"{settings.console_url}/{page.format(region=parts[3], name=name)}" if page else ""
 
 
 def logs_link(logs: LogsDocument | None, settings: Settings) -> str:
