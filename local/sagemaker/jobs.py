@@ -168,6 +168,7 @@ class Jobs:
             with self.cloud.clock.hold(), self.slots.place(run.stopping) as run.place:
                 run.check()
                 run.prepare()
+                self.logs.follow(run.kind.log_group, run.stream, run.log)
                 run.kind.work(run)
             run.check()
         except Stopped:
@@ -181,8 +182,7 @@ class Jobs:
             self._threads.discard(threading.current_thread())
         if self._closing:
             return  # the next start finds the job alive and fails it
-        stream = f"{run.name}/algo-1-{int(run.request['CreationTime'])}"
-        self.logs.keep(run.kind.log_group, stream, run.log, self.cloud.clock.time())
+        self.logs.keep(run.kind.log_group, run.stream, run.log, self.cloud.clock.time())
         self.end(run, status, why)
 
     def end(self, life: Life, status: str, why: str | None) -> None:

@@ -1,9 +1,10 @@
-"""What jobs print, in CloudWatch Logs: a group a kind of job, a stream a job, written when the job ends."""
+"""What jobs print, in CloudWatch Logs: a group a kind of job, a stream a job, while they run."""
 
 import contextlib
 import logging
 import queue
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,39 @@ BATCH_EVENTS = 10_000
 BATCH_BYTES = 1_000_000
 EVENT_OVERHEAD = 26
 LINE_LIMIT = 250_000
-KEPT = 8 << 20  # bytes of a job's output, the last ones
+EVERY = 1.0  # seconds of wall time between two looks at what runs
+CHUNK = 1 << 20  # bytes of one job that one look takes
+KEPT = 8 << 20  # bytes of what was not yet written when a job ends, the last ones
+
+
+class Tail:
+    """A file that grows, and how far it was read."""
+
+    def __init__(self, group: str, stream: str, file: Path) -> None:
+        self.group = group
+        self.stream = stream
+        self._file = file
+        self._offset = 0
+        self._lock = threading.Lock()
+
+    def more(self) -> str:
+        """Whole lines that came since the last time."""
+        with self._lock, contextlib.suppress(OSError), self._file.open("rb") as output:
+            output.seek(self._offset)
+            found = output.read(CHUNK)
+            end = found.rfind(b"\n") + 1 or (len(found) if len(found) >= LINE_LIMIT else 0)
+            self._offset += end
+            return found[:end].decode(errors="replace")
+        return ""
+
+    def rest(self) -> str:
+        """All that is left; the file may be deleted then."""
+        with self._lock, contextlib.suppress(OSError), self._file.open("rb") as output:
+            output.seek(max(self._offset, self._file.stat().st_size - KEPT))
+            found = output.read()
+            self._offset += len(found)
+            return found.decode(errors="replace")
+        return ""
 
 
 class Logs:
@@ -24,45 +57,71 @@ class Logs:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._client: Any = None
         self._groups: set[str] = set()
+        self._streams: set[tuple[str, str]] = set()
+        self._tails: dict[tuple[str, str], Tail] = {}
         self._queue: queue.SimpleQueue[tuple[str, str, str, float] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="sagemaker-logs", daemon=True)
         self._thread.start()
 
+    def follow(self, group: str, stream: str, file: Path) -> None:
+        """Write what a job prints, a second after it does, until `keep`."""
+        self._tails[group, stream] = Tail(group, stream, file)
+        self._queue.put(("", "", "", 0.0))  # wakes who waits for nothing
+
     def keep(self, group: str, stream: str, file: Path, at: float) -> None:
-        """Take over what a job printed; `at` is when it ended, in epoch seconds."""
-        try:
-            with file.open("rb") as output:
-                output.seek(max(0, file.stat().st_size - KEPT))
-                text = output.read().decode(errors="replace")
-        except OSError:
-            return
-        if text.strip():
-            self._queue.put((group, stream, text, at))
+        """Take over the rest of what a job printed; `at` is when it ended, in epoch seconds."""
+        tail = self._tails.pop((group, stream), None) or Tail(group, stream, file)
+        self._queue.put((group, stream, tail.rest(), at))
+
+    def close(self) -> None:
+        """Write what waits, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout=10)
 
     def _write(self) -> None:
-        client: Any = None
-        while (item := self._queue.get()) is not None:
-            group, stream, text, at = item
+        looked = time.monotonic()
+        while True:
+            # with nothing to follow, wait until there is
+            left = max(0.0, looked + EVERY - time.monotonic()) if self._tails else None
             try:
-                client = client or self._cloud.client("logs")
-                self._create(client, group, stream)
-                for batch in _batches(text, int(at * 1000)):
-                    client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
-            except Exception as error:
-                logger.warning("log stream %s of %s not written: %s", stream, group, error)
+                item = self._queue.get(timeout=left)
+            except queue.Empty:
+                self._look()
+                looked = time.monotonic()
+                continue
+            if item is None:
+                return
+            group, stream, text, at = item
+            self._put(group, stream, text, at)
+            if group:
+                self._streams.discard((group, stream))  # it has ended
+
+    def _look(self) -> None:
+        for tail in list(self._tails.values()):
+            self._put(tail.group, tail.stream, tail.more(), self._cloud.clock.time())
+
+    def _put(self, group: str, stream: str, text: str, at: float) -> None:
+        if not text.strip():
+            return
+        try:
+            client = self._client = self._client or self._cloud.client("logs")
+            self._create(client, group, stream)
+            for batch in _batches(text, int(at * 1000)):
+                client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
+        except Exception as error:
+            logger.warning("log stream %s of %s not written: %s", stream, group, error)
 
     def _create(self, client: Any, group: str, stream: str) -> None:
         if group not in self._groups:
             with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
                 client.create_log_group(logGroupName=group)
             self._groups.add(group)
-        client.create_log_stream(logGroupName=group, logStreamName=stream)
-
-    def close(self) -> None:
-        """Write what waits, then end."""
-        self._queue.put(None)
-        self._thread.join(timeout=10)
+        if (group, stream) not in self._streams:
+            with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+                client.create_log_stream(logGroupName=group, logStreamName=stream)
+            self._streams.add((group, stream))
 
 
 def _batches(text: str, at: int) -> list[list[dict[str, Any]]]:

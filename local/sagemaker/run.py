@@ -29,6 +29,7 @@ class Run(Life):
         self.root = jobs.containers.path(kind.resource, self.name)
         self.base = self.root / "opt/ml"
         self.log = self.root / "log"
+        self.stream = f"{self.name}/algo-1-{int(record['CreationTime'])}"  # of its log group
         self.role_arn = kind.role(record)
         self.place: Place | None = None
         self.interruptions: list[float] = []  # seconds of training after which it is to lose its instances

@@ -70,7 +70,8 @@ class Timers:
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._run())
-        self._loop.close()
+        with self._lock:  # not while `close` wakes it
+            self._loop.close()
 
     async def _run(self) -> None:
         while not self._closed:

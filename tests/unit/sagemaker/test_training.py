@@ -110,6 +110,42 @@ def test_what_a_script_prints_is_in_its_log_stream(api, cloud, put, folder, sage
     assert [event["message"] for event in events] == ["hello", "bye"]
 
 
+def test_what_a_script_prints_can_be_read_while_it_runs_and_comes_once(api, cloud, put, folder, sagemaker, monkeypatch):
+    monkeypatch.setattr("local.sagemaker.logs.EVERY", 0.05)
+    script = (
+        "import pathlib, sys, time\n"
+        "go = pathlib.Path(sys.argv[-1])\n"
+        "print('one'); print('two')\n"
+        "print('thr', end='', flush=True)\n"
+        "while not go.exists(): time.sleep(0.01)\n"
+        "print('ee')\n"
+        "print('four', end='')\n"
+    )
+    go = cloud.state / "go"
+    code = put(f"{folder}/code.tar.gz", archive(train__py=script))
+    api.CreateTrainingJob(**training("live-log", folder, code, HyperParameters={"go": json.dumps(str(go))}))
+    group, logs = "/aws/sagemaker/TrainingJobs", cloud.client("logs")
+
+    def lines():
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="live-log/")["logStreams"]
+        if not streams:
+            return []
+        told = logs.get_log_events(logGroupName=group, logStreamName=streams[0]["logStreamName"], startFromHead=True)
+        return [event["message"] for event in told["events"]]
+
+    cloud.wait(lambda event: event["detail"].get("SecondaryStatus") == "Training")
+    deadline = time.monotonic() + 20
+    while len(lines()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    assert lines() == ["one", "two"]  # the third line is not whole yet
+    assert api.DescribeTrainingJob(TrainingJobName="live-log")["TrainingJobStatus"] == "InProgress"
+    go.touch()
+    cloud.ended("live-log")
+    sagemaker.close()
+    assert lines() == ["one", "two", "three", "four"]
+
+
 def test_a_script_that_raises_is_an_algorithm_error_in_the_toolkits_words(api, cloud, put, folder):
     code = put(f"{folder}/code.tar.gz", archive(train__py="raise ValueError('no')"))
     api.CreateTrainingJob(**training("raises", folder, code, HyperParameters={"rounds": "3", "e": "0.1"}))
