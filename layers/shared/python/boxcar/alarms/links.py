@@ -5,6 +5,14 @@ from urllib.parse import quote
 
 from boxcar.settings import Settings
 
+# Pages of the console, by the resource type in an ARN. A kind that is not here has no link, and is told all the same.
+_JOB_PAGES = {
+    "sagemaker:training-job": "sagemaker/home?region={region}#/jobs/{name}",
+    "sagemaker:processing-job": "sagemaker/home?region={region}#/processing-jobs/{name}",
+    "sagemaker:transform-job": "sagemaker/home?region={region}#/transform-jobs/{name}",
+    "batch:job": "batch/home?region={region}#jobs/detail/{name}",
+}
+
 
 @dataclass(frozen=True)
 class Links:
@@ -42,6 +50,15 @@ class Links:
         if not (self.console_url and arn):
             return ""
         return f"{self.console_url}/states/home?region={self.region}#/v2/executions/details/{arn}"
+
+    def job(self, arn: str) -> str:
+        """Where one attempt of a job can be seen."""
+        parts = arn.split(":", 5)
+        if not self.console_url or len(parts) < 6:
+            return ""
+        resource, _, name = parts[5].partition("#")[0].partition("/")  # behind #: the log stream of a Batch job
+        page = _JOB_PAGES.get(f"{parts[2]}:{resource}", "")
+        return f"{self.console_url}/{page.format(region=parts[3], name=name)}" if page else ""
 
     def file(self, address: str) -> str:
         """Where an s3:// address can be opened."""

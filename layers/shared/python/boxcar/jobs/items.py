@@ -75,7 +75,7 @@ def from_item(item: Item) -> Job:
     attempts = tuple(Attempt(**attempt) for attempt in values.get("attempts", ()))
     if attempts and values["status"] == IN_PROGRESS:  # what was heard of it was written beside the attempts
         latest = attempts[-1]
-        heard = replace(latest, arn=latest.arn or values.get("arn", ""), started=latest.started or values["started"])
+        heard = replace(latest, arn=values.get("arn") or latest.arn, started=latest.started or values["started"])
         attempts = (*attempts[:-1], heard)
     values |= {"created": values["created_at"], "attempts": attempts, "pools": tuple(values["pools"])}
     known = {field.name for field in fields(Job)}

@@ -2,7 +2,7 @@
 
 from functools import cache
 from importlib import import_module
-from pathlib import Path
+from pkgutil import iter_modules
 
 from boxcar.errors import StepError
 from boxcar.jobs.kind import Kind
@@ -11,7 +11,7 @@ from boxcar.jobs.kind import Kind
 @cache
 def names() -> list[str]:
     """Every kind there is."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__")
+    return sorted(module.name for module in iter_modules(__path__))
 
 
 @cache
