@@ -1,0 +1,385 @@
+"""Lambda and what calls it: the stack's handlers in this process, its event sources and its schedules.
+
+Each function has execution environments that keep their clients between events, as Lambda's have; an environment serves
+one event at a time. Handlers are those of `functions/`, with the variables, the role and the timeout that the deployed
+function has.
+"""
+
+import importlib.util
+import json
+import logging
+import os
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.ministack_seam import simulation
+from local.schedules import next_time
+from tests.bench.simulation.stack import STACK, Stack
+from tests.bench.simulation.wire import Killed
+from tests.bench.simulation.world import World, WorldTime, current
+
+ROOT = Path(__file__).resolve().parents[3]
+POLL_S = (0.02, 0.20)  # from a message that can be received to its function
+START_S = (0.005, 0.020)  # of a warm environment, for the runtime itself
+COLD_S = (0.8, 1.6)
+MOST_AT_ONCE = 10  # invocations of one standard queue
+SCHEDULE_S = (0.0, 1.0)  # how late Scheduler is
+
+
+@dataclass
+class Invocation:
+    """One event that a function works on (a `wire.Caller`)."""
+
+    function: str
+    deadline: float
+    environment: "Environment"
+    dead: bool = False
+
+
+@dataclass
+class Environment:
+    """One execution environment: what a process of the function keeps between events."""
+
+    settings: Any
+    clients: dict[Any, Any] = field(default_factory=dict)
+
+
+class Context:
+    """The second argument of a handler."""
+
+    def __init__(self, function: "Function", invocation: Invocation, world: World, number: int) -> None:
+        self.function_name = f"{STACK}-{function.name}"
+        self.function_version = "$LATEST"
+        self.memory_limit_in_mb = "512"
+        self.invoked_function_arn = function.arn
+        self.aws_request_id = f"{number:08d}-0000-4000-8000-000000000000"
+        self._invocation = invocation
+        self._world = world
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the timeout."""
+        return max(0, int((self._invocation.deadline - self._world.now) * 1000))
+
+
+class Function:
+    """One deployed function."""
+
+    def __init__(self, lambdas: "Lambdas", configuration: dict[str, Any]) -> None:
+        self.name = configuration["FunctionName"].removeprefix(f"{STACK}-")
+        self.arn = configuration["FunctionArn"]
+        self.timeout = float(configuration["Timeout"])
+        self.variables = dict(configuration["Environment"]["Variables"])
+        self.keys = lambdas.stack.cloud.credentials(configuration["Role"], configuration["FunctionName"])
+        self.idle: list[Environment] = []
+        self.module = lambdas.load(self)
+        self.invocations = 0
+        self.failed = 0
+
+    def environment(self, lambdas: "Lambdas") -> tuple[Environment, bool]:
+        """A warm one, or a new one (True)."""
+        return (self.idle.pop(), False) if self.idle else (Environment(lambdas.settings(self)), True)
+
+
+class Lambdas:
+    """Every function that takes part."""
+
+    def __init__(self, stack: Stack, names: tuple[str, ...], variables: dict[str, str]) -> None:
+        self.stack = stack
+        self.world = stack.world
+        self.errors: list[str] = []  # what the functions logged as errors, and what they raised
+        self._variables = variables  # beside what the template sets
+        self._by_process: dict[Any, Invocation] = {}
+        self._time = WorldTime(self.world)
+        self._settings = _settings_reader(self)
+        known = {}
+        for page in stack.root("lambda").get_paginator("list_functions").paginate():
+            known |= {each["FunctionName"]: each for each in page["Functions"]}
+        self.functions = {name: Function(self, known[f"{STACK}-{name}"]) for name in names}
+
+    # ── what functions see
+
+    def load(self, function: Function) -> types.ModuleType:
+        """Import a handler; what it imports sees the world's time."""
+        path = ROOT / "functions" / function.name.replace("-", "_") / "app.py"
+        spec = importlib.util.spec_from_file_location(f"app_{path.parent.name}", path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
+        with _instead(self._time):
+            spec.loader.exec_module(module)
+        module.logger.addHandler(_Errors(self.errors, function.name, self.world))
+        for registered in module.logger.handlers:
+            if isinstance(registered, logging.StreamHandler):
+                registered.setStream(open(os.devnull, "w"))  # noqa: SIM115
+        return module
+
+    def settings(self, function: Function) -> Any:
+        """What `boxcar.settings` makes of a function's variables."""
+        kept = dict(os.environ)
+        os.environ.update({**function.variables, **self._variables, "AWS_REGION": self.stack.cloud.region})
+        try:
+            return self._settings()
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
+
+    def invocation(self) -> Invocation | None:
+        """Of the process that asks."""
+        return self._by_process.get(current())
+
+    def client(self, service: str, attempts: int = 8) -> Any:
+        """As `boxcar.aws.client`, an environment's own."""
+        found = self.invocation()
+        assert found is not None
+        clients, key = found.environment.clients, (service, attempts)
+        if key not in clients:
+            retries = {"mode": "adaptive", "max_attempts": attempts}
+            keys = self.functions[found.function].keys
+            clients[key] = self.stack.client(service, keys, self.invocation, retries=retries)
+        return clients[key]
+
+    # ── invocations
+
+    def invoke(self, name: str, event: Any) -> Any:
+        """Run a handler on an event, in the process that asks; answer what it answers.
+
+        Raises:
+            Killed: the function's process ended.
+            Exception: what the handler raised.
+        """
+        function, process = self.functions[name], current()
+        environment, cold = function.environment(self)
+        rng = self.stack.rng
+        self.world.sleep(rng.uniform(*START_S) + (rng.uniform(*COLD_S) if cold else 0.0))
+        invocation = Invocation(name, self.world.now + function.timeout, environment)
+        function.invocations += 1
+        outer, self._by_process[process] = self._by_process.get(process), invocation
+        try:
+            answer = function.module.handler(event, Context(function, invocation, self.world, function.invocations))
+            json.dumps(answer)
+        except Killed:
+            function.failed += 1
+            raise
+        except Exception as error:
+            function.failed += 1
+            self.errors.append(f"{self.world.now:.1f} {name} raised {type(error).__name__}: {error}")
+            function.idle.append(environment)
+            raise
+        else:
+            function.idle.append(environment)
+            return answer
+        finally:
+            if outer is None:
+                del self._by_process[process]
+            else:
+                self._by_process[process] = outer
+
+
+class QueueSource:
+    """Lambda's poller of one queue: batches, visibility, partial failures; FIFO groups and redrive are the queue's own."""
+
+    def __init__(self, lambdas: Lambdas, mapping: dict[str, Any], name: str) -> None:
+        self._lambdas = lambdas
+        self._world = lambdas.world
+        self._sqs = lambdas.stack.root("sqs")
+        self._name = name
+        self._arn = mapping["EventSourceArn"]
+        self._batch = int(mapping["BatchSize"])
+        self._partial = "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or ())
+        self.queue = self._arn.rpartition(":")[2]
+        self.url = self._sqs.get_queue_url(QueueName=self.queue)["QueueUrl"]
+        self._running = 0
+        self._check_at: float | None = None
+
+    def nudge(self) -> None:
+        """Something about the queue may have changed: look when its first message can be received."""
+        visible = simulation.next_visible(self._arn)
+        if visible is None:
+            return
+        at = max(self._world.now, visible) + self._lambdas.stack.rng.uniform(*POLL_S)
+        if self._check_at is None or at < self._check_at:
+            self._check_at = at
+            self._world.at(at, lambda: self._check(at))
+
+    def _check(self, at: float) -> None:
+        if self._check_at != at:
+            return  # an earlier look was asked for later
+        self._check_at = None
+        if self._running >= MOST_AT_ONCE:
+            return  # the next one that ends looks again
+        found = self._sqs.receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=self._batch, AttributeNames=["All"], WaitTimeSeconds=0
+        ).get("Messages", [])
+        if found:
+            self._running += 1
+            self._world.spawn(lambda: self._work(found))
+            self.nudge()
+        else:  # those that can be received belong to a group that is worked on, or come later
+            self._retry()
+
+    def _retry(self) -> None:
+        visible = simulation.next_visible(self._arn)
+        if visible is not None and visible > self._world.now:
+            self.nudge()
+        elif visible is not None and not self._running:
+            self._world.after(1.0, self.nudge)
+
+    def _work(self, messages: list[dict[str, Any]]) -> None:
+        records = [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message.get("Attributes", {}),
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": self._arn,
+                "awsRegion": self._lambdas.stack.cloud.region,
+            }
+            for message in messages
+        ]
+        try:
+            answer = self._lambdas.invoke(self._name, {"Records": records}) or {}
+            failed = (
+                {each["itemIdentifier"] for each in answer.get("batchItemFailures", [])} if self._partial else set()
+            )
+        except (Killed, Exception):  # all of them come again when their visibility timeout is over
+            failed = {message["MessageId"] for message in messages}
+        for message in messages:
+            if message["MessageId"] not in failed:
+                self._delete(message)
+        self._running -= 1
+        self.nudge()
+
+    def _delete(self, message: dict[str, Any]) -> None:
+        try:
+            self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        except self._sqs.exceptions.ClientError:
+            return  # it took longer than the visibility timeout: the message is somebody else's now
+
+
+def sources(lambdas: Lambdas) -> dict[str, QueueSource]:
+    """Event sources of the functions that take part, by the URL of their queue; they hear of every message."""
+    found = {}
+    for mapping in lambdas.stack.root("lambda").list_event_source_mappings()["EventSourceMappings"]:
+        name = mapping["FunctionArn"].rpartition(":")[2].removeprefix(f"{STACK}-")
+        if name in lambdas.functions and ":sqs:" in mapping["EventSourceArn"]:
+            source = QueueSource(lambdas, mapping, name)
+            found[source.queue] = source
+
+    def sent(url: str) -> None:
+        source = found.get(url.rpartition("/")[2])
+        if source is not None:
+            source.nudge()
+
+    lambdas.stack.wire.sent = sent
+    return found
+
+
+def start_schedules(stack: Stack) -> int:
+    """Fire every enabled schedule of the stack when it is due; return how many there are."""
+    records = [record for record in stack.cloud.schedules._records() if record.get("State") == "ENABLED"]
+
+    def begin(record: dict[str, Any]) -> None:
+        last = stack.world.now
+
+        def fire() -> None:
+            nonlocal last
+            stack.cloud.schedules._fire(record, last)
+            await_next()
+
+        def await_next() -> None:
+            nonlocal last
+            due = next_time(record, last)
+            if due is not None:
+                last = due
+                stack.world.at(due + stack.rng.uniform(*SCHEDULE_S), fire)
+
+        await_next()
+
+    for record in records:
+        begin(record)
+    return len(records)
+
+
+class _Errors(logging.Handler):
+    """What a function logs as an error, its traceback's last line with it."""
+
+    def __init__(self, errors: list[str], name: str, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._errors = errors
+        self._name = name
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        why = f": {record.exc_info[1]!r}" if record.exc_info else ""
+        self._errors.append(f"{self._world.now:.1f} {self._name} logged {record.getMessage()!r}{why}")
+
+
+class _instead:  # noqa: N801 (reads as a sentence)
+    """While it lasts, `import time` gives another module."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._module = module
+        self._kept = sys.modules["time"]
+
+    def __enter__(self) -> None:
+        sys.modules["time"] = self._module
+
+    def __exit__(self, *_: object) -> None:
+        sys.modules["time"] = self._kept
+
+
+def _settings_reader(lambdas: Lambdas) -> Callable[[], Any]:
+    """Let the functions' modules find their own settings, clients and time, whatever environment runs them."""
+    loaded = [name for name in sys.modules if name == "boxcar" or name.startswith("boxcar.")]
+    if loaded:
+        raise RuntimeError(f"{loaded[0]} is imported already: a simulation needs a process of its own")
+    import aws_lambda_powertools  # noqa: F401  (what others imported keeps the real time)
+    import botocore.endpoint
+    import botocore.retries.adaptive
+    import botocore.retries.bucket
+    import botocore.retries.standard
+    import pydantic  # noqa: F401
+
+    for module in (botocore.endpoint, botocore.retries.bucket, botocore.retries.standard):
+        module.time = lambdas._time  # type: ignore[attr-defined]
+    botocore.retries.bucket.TokenBucket._acquire = _acquire(lambdas.world)  # type: ignore[method-assign]
+    with _instead(lambdas._time):
+        import boxcar.aws
+        import boxcar.settings
+
+    read = boxcar.settings.settings.__wrapped__
+    boxcar.aws.client = lambdas.client  # type: ignore[assignment]
+    boxcar.settings.settings = lambda: lambdas.invocation().environment.settings  # type: ignore[union-attr, assignment]
+    return read  # type: ignore[no-any-return]
+
+
+def _acquire(world: World) -> Any:
+    """The token bucket of botocore's adaptive retries waits for a real condition; here it sleeps in the world."""
+
+    def acquire(self: Any, amount: float, block: bool) -> bool:
+        self._refill()
+        while amount > self._current_capacity:
+            world.sleep(max(0.001, self._sleep_amount(amount)))
+            self._refill()
+        self._current_capacity -= amount
+        return True
+
+    return acquire
+
+
+def dead_letters(stack: Stack) -> dict[str, list[str]]:
+    """What lies in the dead-letter queues, by queue."""
+    found = {}
+    for url in stack.root("sqs").list_queues().get("QueueUrls", []):
+        name = url.rpartition("/")[2]
+        bodies = simulation.messages(f"arn:aws:sqs:{stack.cloud.region}:{stack.cloud.account}:{name}")
+        if "dead-letters" in name and bodies:
+            found[name] = bodies
+    return found
