@@ -8,6 +8,9 @@ from cli.api import told
 from cli.jobs.calls import ENDED, OPEN, WINDOW_DAYS, Wanted, each, find, listed, owner_of
 from cli.session import Session
 
+CONFLICT = 409
+LINES = 20  # of single jobs; more are told as a count
+
 
 @click.command("stop", short_help="Stop jobs, or a whole sweep.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
@@ -18,7 +21,7 @@ from cli.session import Session
 def stop(session: Session, ids: tuple[str, ...], sweep: str, owner: str | None, as_json: bool) -> None:
     """Stop jobs. What waits ends at once; what runs gets time to save its work, and then ends."""
     jobs = _chosen(session, ids, sweep, owner, OPEN)
-    _change(session, jobs, "DELETE", "/jobs/{job}", "is being stopped", as_json)
+    _change(session, jobs, "DELETE", "/jobs/{job}", "is being stopped", bool(sweep), as_json)
 
 
 @click.command("retry", short_help="Try jobs again, or what failed of a sweep.")
@@ -34,7 +37,7 @@ def retry(session: Session, ids: tuple[str, ...], sweep: str, failed: bool, owne
         raise click.UsageError("--failed chooses jobs of a sweep; write --sweep NAME too")
     statuses = ("Failed",) if failed else tuple(status for status in ENDED if status != "Completed")
     jobs = _chosen(session, ids, sweep, owner, statuses)
-    _change(session, jobs, "POST", "/jobs/{job}/retry", "is tried again", as_json)
+    _change(session, jobs, "POST", "/jobs/{job}/retry", "is tried again", bool(sweep), as_json)
 
 
 def _chosen(
@@ -54,19 +57,26 @@ def _chosen(
     return jobs
 
 
-def _change(session: Session, jobs: list[str], method: str, path: str, done: str, as_json: bool) -> None:
-    """Ask for each. What could not be done is said at the end, after everything else was done."""
-    wrong = 0
+def _change(
+    session: Session, jobs: list[str], method: str, path: str, done: str, of_sweep: bool, as_json: bool
+) -> None:
+    """Ask for each. What could not be done is said after everything else was done.
+
+    A job of a sweep that changed its status since the list was made is no error: it needs nothing any more.
+    """
+    changed = wrong = 0
     for job, status, document in each(session, jobs, method, path):
-        ok = status < 400
-        wrong += not ok
+        accepted, overtaken = status < 400, of_sweep and status == CONFLICT
+        changed += accepted
+        wrong += not accepted and not overtaken
         if as_json:
-            click.echo(json.dumps({"job": job, "accepted": ok, "status": status, "answer": document}))
-        elif ok:
-            click.echo(f"{job} {done}")
-        else:
+            click.echo(json.dumps({"job": job, "accepted": accepted, "status": status, "answer": document}))
+        elif not accepted and not overtaken:
             click.echo(f"{job} not: {told(status, document)}", err=True)
+        elif accepted and len(jobs) <= LINES:
+            click.echo(f"{job} {done}")
     if len(jobs) > 1 and not as_json:
-        click.echo(f"{len(jobs) - wrong:,} of {len(jobs):,}")
+        late = len(jobs) - changed - wrong
+        click.echo(f"{changed:,} of {len(jobs):,}" + (f"; {late:,} had changed meanwhile" if late else ""))
     if wrong:
         raise SystemExit(1)

@@ -123,7 +123,7 @@ def explain(session: Session, job: str, owner: str | None, as_json: bool) -> Non
 
 def _table(jobs: list[Document]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("submitted", "status", "owner", "job", "id", "waited", "ran", ""):
+    for column in ("submitted (UTC)", "status", "owner", "job", "id", "waited", "ran", ""):
         right = column in ("waited", "ran")
         table.add_column(column, justify="right" if right else "left", no_wrap=bool(column), overflow="ellipsis")
     now = time.time()

@@ -19,6 +19,7 @@ from cli.jobs.watch import follow
 from cli.session import Session
 
 BATCH = 100  # jobs a call
+CONFLICT = 409
 BATCH_BYTES = 800_000  # of one call; the API takes 1 MB
 
 
@@ -111,6 +112,8 @@ def _post(session: Session, batch: list[tuple[Wanted, dict[str, Any]]], submissi
         _, answer = session.call_api("POST", "/jobs", body={"jobs": [body for _, body in batch]})
     except ApiProblem as problem:
         faults = [_fault(error, batch) for error in problem.problem.get("errors", [])]
+        if problem.status == CONFLICT:
+            raise click.ClickException(_taken(submission, faults, len(batch))) from None
         if faults and not submission.jobs:
             raise BadFilesError(faults, 1) from None
         shown = "".join(f"\n  {fault}" for fault in faults) or f"\n  {problem.message}"
@@ -119,6 +122,13 @@ def _post(session: Session, batch: list[tuple[Wanted, dict[str, Any]]], submissi
         raise click.ClickException(_interrupted(submission, f"\n  {error.message}")) from None
     for job in answer["jobs"]:
         (submission.created if job.pop("created", True) else submission.known).append(job)
+
+
+def _taken(submission: Submission, faults: list[Fault], batch: int) -> str:
+    """A name stands for other contents already. The API looks at that after it has stored what is new."""
+    shown = "".join(f"\n  {fault}" for fault in faults)
+    others = "; others of the same call may be stored" if batch > 1 else ""
+    return f"a name is taken:{shown}\n{submission.told()}{others}. Another name for all: --set job=NAME"
 
 
 def _interrupted(submission: Submission, why: str) -> str:

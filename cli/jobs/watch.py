@@ -33,6 +33,7 @@ class Watched:
     wanted: Wanted
     ids: frozenset[str] | None = None  # None: whichever are open
     jobs: dict[str, Document] = field(default_factory=dict)
+    since: float = 0.0  # before it nothing is known of what ended: seconds since the epoch
 
     def look(self) -> list[Document]:
         """Read how the jobs stand. Returns those that changed their status, the oldest first."""
@@ -67,7 +68,7 @@ class Watched:
         """Jobs that ended an hour, by the last ten minutes, or by the time since the first began if that is shorter."""
         ends = [end for job in self.jobs.values() if job["status"] in ENDED and (end := moment(job.get("ended")))]
         begun = min((moment(job["created_at"]) or now for job in self.jobs.values()), default=now)
-        span = min(RATE_S, max(1.0, now - begun))
+        span = min(RATE_S, max(1.0, now - max(begun, self.since)))
         return sum(end > now - span for end in ends) / span * 3600
 
     def headline(self, now: float) -> str:
@@ -97,7 +98,7 @@ def watch_command(
     if ids:
         found = [find(session, word, owner) for word in ids]
         raise SystemExit(follow(session, found, every=every, as_json=as_json))
-    watched = Watched(session, Wanted(days=WINDOW_DAYS, owner=whose, sweep=sweep))
+    watched = Watched(session, Wanted(days=WINDOW_DAYS, owner=whose, sweep=sweep), since=time.time())
     watched.look()
     if not watched.jobs:
         if not as_json:

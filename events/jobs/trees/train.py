@@ -53,7 +53,7 @@ def main() -> None:
         verbose_eval=max(1, given.rounds // 5),
     )
     scores = dict(part.split(":") for part in booster.eval(held_out).split()[1:])
-    metrics = {name.removeprefix("test-"): float(score) for name, score in scores.items()}
+    metrics = {name.removeprefix("eval-"): float(score) for name, score in scores.items()}
     print(f"metrics {json.dumps(metrics)} in {time.monotonic() - began:.1f} s")
 
     folder = Path(os.environ.get("SM_MODEL_DIR", "model"))

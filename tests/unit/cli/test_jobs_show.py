@@ -163,5 +163,23 @@ def test_stop_needs_either_ids_or_a_sweep(boxcar_jobs, fake, arguments):
     assert boxcar_jobs(*arguments).exit_code == 2 and fake.calls == []
 
 
+def test_a_job_of_a_sweep_that_ends_before_its_turn_to_be_stopped_is_no_error(boxcar_jobs, fake):
+    """A list of a thousand is old when its last job is stopped."""
+    for number in range(30):
+        fake.add(f"t-{number}", status="New", sweep="s")
+
+    def end_one(method, path):
+        if method == "DELETE":
+            fake.jobs[find(fake, "t-7")["job"]]["status"] = "Completed"
+
+    def only_once(method, path):
+        fake.before = lambda method, path: None
+        end_one(method, path)
+
+    fake.before = lambda method, path: only_once(method, path) if method == "DELETE" else None
+    done = boxcar_jobs("stop", "--sweep", "s")
+    assert done.exit_code == 0 and done.output == "29 of 30; 1 had changed meanwhile\n"
+
+
 def test_an_empty_sweep_is_no_success(boxcar_jobs, fake):
     assert "no job of ann in sweep 'none' is New or Launched" in boxcar_jobs("stop", "--sweep", "none").output

@@ -103,7 +103,14 @@ def test_a_name_that_is_taken_by_other_contents_is_told(boxcar_jobs, fake, folde
 
     fake.before = refuse
     done = boxcar_jobs("submit", sweep(folder, 3))
-    assert done.exit_code == 2 and "job a-2: step.config: job 'a-2' of ann is known with another" in done.output
+    assert done.exit_code == 1 and "job a-2: step.config: job 'a-2' of ann is known with another" in done.output
+    assert "nothing was submitted" not in done.output, "the API stores what is new before it compares"
+    assert "others of the same call may be stored" in done.output and "--set job=NAME" in done.output
+
+
+def test_another_name_may_be_given_on_the_command_line(boxcar_jobs, fake, folder):
+    assert boxcar_jobs("submit", sweep(folder, 2), "--set", "job=second").exit_code == 0
+    assert [job["run"] for job in fake.jobs.values()] == ["ann/second-1", "ann/second-2"]
 
 
 def test_large_jobs_go_in_smaller_batches(boxcar_jobs, fake, folder):
