@@ -215,7 +215,8 @@ class EmbeddedCloud:
         seam.deliver_events(self._deliver_event)
         seam.name_denied_resources()
         seam.name_denied_methods()
-        seam.name_resources(iam.resource_namer(self.region, self.account, self._token_machine))
+        namer = iam.resource_namer(self.region, self.account, self._token_machine, seam.iterator_stream)
+        seam.name_resources(namer)
         seam.watch_requests(self._before, self._after)
 
     def _mount(self, own: Own) -> None:

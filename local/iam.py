@@ -29,11 +29,15 @@ SAGEMAKER_ARNS = ("ModelPackageName", "ModelPackageArn", "ResourceArn")
 
 
 def resource_namer(
-    region: str, account: str, token_machine: Callable[[str], str | None]
+    region: str,
+    account: str,
+    token_machine: Callable[[str], str | None],
+    iterator_stream: Callable[[str], str | None] = lambda iterator: None,
 ) -> Callable[[str, str, dict[str, Any]], str | None]:
     """Return the function that names the resource of one request, None where the service has its own rule.
 
-    `token_machine` tells which state machine waits for a task token.
+    `token_machine` tells which state machine waits for a task token, `iterator_stream` which stream a shard iterator
+    belongs to.
     """
 
     def name(service: str, action: str, request: dict[str, Any]) -> str | None:
@@ -47,6 +51,8 @@ def resource_namer(
             if action.startswith("SendTask"):
                 return token_machine(str(request.get("taskToken", ""))) or "*"
             return _states(action, request, f"arn:aws:states:{region}:{account}")
+        if service == "dynamodbstreams":
+            return request.get("StreamArn") or iterator_stream(str(request.get("ShardIterator", "")))
         return None
 
     return name

@@ -54,7 +54,7 @@ from local.ministack_seam.stacks import (
     renamed,
     stack_is_changing,
 )
-from local.ministack_seam.tables import TableStreams, table_with_expiry, take_expiry
+from local.ministack_seam.tables import TableStreams, iterator_stream, table_with_expiry, take_expiry
 
 __all__ = [
     "VERSION",
@@ -77,6 +77,7 @@ __all__ = [
     "filter_events",
     "forget_schedule",
     "in_thread",
+    "iterator_stream",
     "machine_properties",
     "mount",
     "name_denied_methods",

@@ -17,6 +17,9 @@ EXPECTED = {
         "stream_end_position": "table_name account_id region",
         "stream_records_since": "table_name position limit account_id region",
     },
+    "ministack.services.dynamodb_streams": {
+        "_decode_iterator": "token",
+    },
     "ministack.services.lambda_svc": {
         "_poll_dynamodb_streams": "",
         "_iter_all_esms": "",
@@ -93,6 +96,14 @@ def table_with_expiry(name: str) -> bool:
     from ministack.services import dynamodb
 
     return any(key[-1] == name for key, _ in dynamodb._ttl_settings.all_items())
+
+
+def iterator_stream(iterator: str) -> str | None:
+    """ARN of the stream that a shard iterator belongs to, None for one that is not valid."""
+    from ministack.services import dynamodb_streams
+
+    told = dynamodb_streams._decode_iterator(iterator) or {}
+    return str(told["arn"]) if told.get("arn") else None
 
 
 class TableStreams:

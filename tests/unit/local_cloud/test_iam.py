@@ -5,7 +5,8 @@ import pytest
 from local.iam import passed_roles, resource_namer
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:boxcar-training"
-name = resource_namer("us-east-1", "000000000000", {"token": MACHINE}.get)
+STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/boxcar-jobs/stream/2026-01-01T00:00:00.000"
+name = resource_namer("us-east-1", "000000000000", {"token": MACHINE}.get, {"iterator": STREAM}.get)
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000:"
 
 
@@ -30,6 +31,9 @@ SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000:"
             {"WorkgroupName": "w"},
             "arn:aws:redshift-serverless:us-east-1:000000000000:workgroup/w",
         ),
+        ("dynamodbstreams", "DescribeStream", {"StreamArn": STREAM}, STREAM),
+        ("dynamodbstreams", "GetRecords", {"ShardIterator": "iterator"}, STREAM),
+        ("dynamodbstreams", "GetRecords", {"ShardIterator": "unknown"}, None),
         ("sqs", "SendMessage", {"QueueUrl": "x"}, None),
     ],
 )
