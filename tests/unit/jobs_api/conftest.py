@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import boto3
@@ -20,9 +20,8 @@ from boxcar.jobs.references import approved_from
 from boxcar.jobs.submit import Submitter
 from boxcar.jobs.table import JobsTable
 from boxcar.settings import Settings
-from lint import template
+from tests.unit.jobs_api.indexes import IndexedDynamoDB, resources
 
-ROOT = Path(__file__).resolve().parents[3]
 ANN = "arn:aws:iam::123456789012:user/team/ann"
 BEN = "arn:aws:sts::123456789012:assumed-role/scientist/ben@example.com"
 SETTINGS = Settings(
@@ -36,6 +35,11 @@ SETTINGS = Settings(
 )
 CODE = {"digest": "d" * 16, "archive": "s3://data/code/trees-d.tar.gz", "prefix": "s3://data/code/trees-d/"}
 NOON = 1767787200.0  # 2026-01-07T12:00:00Z
+
+
+@cache
+def document() -> dict[str, Any]:
+    return openapi.document(ROUTES, "v1")
 
 
 @dataclass
@@ -63,7 +67,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.table = JobsTable(self.dynamodb, "jobs", pause=lambda _: None)
-        self.schema = openapi.document(ROUTES, "v1")
+        self.schema = document()
 
     @property
     def api(self) -> JobsApi:
@@ -84,9 +88,7 @@ class Api:
         self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None, caller: str = ANN,
         text: str | None = None, encoded: bool = False,
     ) -> Told:  # fmt: skip
-        route = next(
-            (route for route in ROUTES if route.method == method and _fits(route.resource, path)), None
-        )
+        route = next((route for route in ROUTES if route.method == method and _fits(route.resource, path)), None)
         resource = route.resource if route else path
         names = re.findall(r"{(\w+)}", resource)
         values = re.fullmatch(re.sub(r"{\w+}", "([^/]+)", resource), path)
@@ -140,15 +142,21 @@ def request(name: str, **fields: Any) -> dict[str, Any]:
 
 def make_tables(dynamodb: Any) -> None:
     """As template.yaml has them, projections included."""
-    stack = template.read(ROOT / "template.yaml").written["Resources"]
     for name in ("jobs", "models"):
-        table = stack[f"{name.capitalize()}Table"]["Properties"]
+        table = resources()[f"{name.capitalize()}Table"]["Properties"]
         kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
         dynamodb.create_table(TableName=name, **{key: table[key] for key in kept if key in table})
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+def api() -> Api:
+    """Tables in memory: fast."""
+    return Api(IndexedDynamoDB())
+
+
+@pytest.fixture
+def moto_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """Tables as moto has them."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -156,3 +164,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         dynamodb = boto3.client("dynamodb")
         make_tables(dynamodb)
         yield Api(dynamodb)
+
+
+@pytest.fixture(params=["api", "moto_api"])
+def both(request: pytest.FixtureRequest) -> Api:
+    """One after the other."""
+    api: Api = request.getfixturevalue(request.param)
+    return api

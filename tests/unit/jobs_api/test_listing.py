@@ -53,6 +53,14 @@ def test_pages_hold_every_job_once_newest_first(a_week: Api) -> None:
         assert times == sorted(times, reverse=True)
 
 
+def test_pages_are_of_one_piece(both: Api) -> None:
+    submit(both, [f"n-{number}" for number in range(7)])
+    for query in ({}, {"owner": "ann"}, {"owner": "ann", "status": "New"}, {"status": "New"}):
+        listed = list(pages(both, {"limit": 3, **query}))
+        assert [len(page) for page in listed] == [3, 3, 1]
+        assert len({job["job"] for page in listed for job in page}) == 7
+
+
 def test_an_owner_has_a_list_of_her_own(a_week: Api) -> None:
     a_week.call("POST", "/jobs", request("mine"), caller=BEN)
     assert [names(page) for page in pages(a_week, {"owner": "ben@example.com"})] == [["mine"]]
@@ -79,7 +87,8 @@ def test_a_list_goes_on_over_midnight_with_the_days_it_began_with(a_week: Api) -
     assert "too-late" not in names(rest)
 
 
-def test_filters(api: Api) -> None:
+def test_filters(both: Api) -> None:
+    api = both
     submit(api, ["a", "b"], sweep="depths", tags={"ticket": "P-1", "who": "x=y"})
     submit(api, ["c"], sweep="depths", family="packaging")
     submit(api, ["d"], tags={"ticket": "P-2"})
@@ -135,14 +144,16 @@ def test_a_page_reads_a_bounded_number_of_records(a_week: Api, monkeypatch: pyte
         assert counting.read <= 6, "without a filter no more than it shows, and one to know whether there are more"
 
 
-def test_the_jobs_of_a_run(api: Api) -> None:
+def test_the_jobs_of_a_run(both: Api) -> None:
+    api = both
     submit(api, ["a", "b"])
     run = api.call("GET", "/jobs/a").document["run"]
     assert [names(page) for page in pages(api, {"run": run})] == [["a"]]
     assert [names(page) for page in pages(api, {"run": "nothing"})] == [[]]
 
 
-def test_a_summary_is_short(api: Api) -> None:
+def test_a_summary_is_short(both: Api) -> None:
+    api = both
     job = api.call("POST", "/jobs", request("a")).document["job"]
     item = api.dynamodb.get_item(TableName="jobs", Key={"pk": {"S": f"job#{job}"}})["Item"]
     failed = {"status": "Failed", "failure": "ClientError", "reason": "x" * 900, "started": NOON, "ended": NOON + 1.5}

@@ -7,8 +7,8 @@ from openapi_spec_validator import validate
 from boxcar.api import openapi
 from boxcar.api.routes import ROUTES
 from boxcar.jobs.record import Job
-from lint import template
-from tests.unit.jobs_api.conftest import BEN, NOON, ROOT, Api, request
+from tests.unit.jobs_api.conftest import BEN, NOON, Api, request
+from tests.unit.jobs_api.indexes import resources
 
 
 def submitted(api: Api, name: str = "depth-6", **fields: Any) -> Job:
@@ -54,7 +54,12 @@ def test_a_parameter_that_is_not_known(api: Api, method: str, path: str) -> None
 def test_everything_about_an_attempt(api: Api) -> None:
     job = failed(api, submitted(api))
     told = api.call("GET", f"/jobs/{job.id}").document
-    assert (told["status"], told["failure"], told["reason"], told["seconds"]) == ("Failed", "AlgorithmError", "exit 1", 90)
+    assert (told["status"], told["failure"], told["reason"], told["seconds"]) == (
+        "Failed",
+        "AlgorithmError",
+        "exit 1",
+        90,
+    )
     (attempt,) = told["attempts"]
     assert (attempt["number"], attempt["name"], attempt["pool"]) == (1, f"{job.id}-1", "training/ml.m5.large")
     assert told["logs"] == {"group": "/aws/sagemaker/TrainingJobs", "prefix": f"{job.id}-1/"}
@@ -62,15 +67,13 @@ def test_everything_about_an_attempt(api: Api) -> None:
     assert told["links"]["logs"].startswith("https://console.example.com/cloudwatch/home?region=eu-west-1#logsV2:")
 
 
-def test_why_a_job_waits(api: Api) -> None:
+def test_why_a_job_waits(both: Api) -> None:
+    api = both
     first, job = submitted(api, "first"), submitted(api)
     told = api.call("GET", f"/jobs/{job.id}", query={"explain": "true"}).document["explanation"]
     assert told["waiting"]["why"] == "line"
     assert (told["waiting"]["ahead"], told["waiting"]["whose_turn"]) == (1, "ann")
-    api.dynamodb.update_item(
-        TableName="jobs", Key={"pk": {"S": "lease#training/ml.m5.large"}}, UpdateExpression="SET held = :four",
-        ExpressionAttributeValues={":four": {"N": "4"}},
-    )  # fmt: skip
+    api.table.update_lease("training/ml.m5.large", "SET held = :four", {}, values={"four": 4})
     api.settings = replace(api.settings, instance_limits={"training/ml.m5.large": 4})
     told = api.call("GET", f"/jobs/{first.id}", query={"explain": "true"}).document["explanation"]
     assert told["waiting"]["why"] == "pool_full"
@@ -83,7 +86,8 @@ def test_explain_is_true_or_false(api: Api) -> None:
     assert api.call("GET", "/jobs/x", query={"explain": "perhaps"}).fields == ["explain"]
 
 
-def test_a_job_that_waits_is_stopped_at_once(api: Api) -> None:
+def test_a_job_that_waits_is_stopped_at_once(both: Api) -> None:
+    api = both
     job = submitted(api)
     told = api.call("DELETE", "/jobs/depth-6")
     assert told.status == 202
@@ -116,7 +120,8 @@ def test_what_has_ended_cannot_be_stopped_and_what_has_not_cannot_be_retried(api
     assert not api.told
 
 
-def test_a_failed_job_starts_afresh(api: Api) -> None:
+def test_a_failed_job_starts_afresh(both: Api) -> None:
+    api = both
     job = failed(api, submitted(api, sweep="depths", tags={"a": "b"}))
     api.wakes.clear()
     told = api.call("POST", f"/jobs/{job.id}/retry")
@@ -148,6 +153,6 @@ def test_the_example_of_the_document_is_a_job(api: Api) -> None:
 
 
 def test_the_document_and_the_template_have_the_same_routes() -> None:
-    events = template.read(ROOT / "template.yaml").written["Resources"]["ServeJobsFunction"]["Properties"]["Events"]
+    events = resources()["ServeJobsFunction"]["Properties"]["Events"]
     deployed = {(event["Properties"]["Method"], event["Properties"]["Path"]) for event in events.values()}
     assert deployed == {(route.method, route.resource) for route in ROUTES}

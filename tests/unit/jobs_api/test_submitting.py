@@ -27,7 +27,8 @@ class Dying:
         return self._dynamodb.put_item(**request)
 
 
-def test_a_job_is_stored_for_its_caller_and_the_launcher_is_woken(api: Api) -> None:
+def test_a_job_is_stored_for_its_caller_and_the_launcher_is_woken(both: Api) -> None:
+    api = both
     told = api.call("POST", "/jobs", request("depth-6", sweep="depths", tags={"ticket": "P-1"}))
     assert told.status == 201
     job = told.document
@@ -51,7 +52,8 @@ def test_a_caller_whose_name_cannot_own_jobs_is_asked_for_one(api: Api, caller: 
     assert not api.jobs()
 
 
-def test_the_same_again_is_the_same_job(api: Api) -> None:
+def test_the_same_again_is_the_same_job(both: Api) -> None:
+    api = both
     first = api.call("POST", "/jobs", request("depth-6"))
     again = api.call("POST", "/jobs", request("depth-6"))
     assert again.status == 200
