@@ -87,7 +87,7 @@ class JobsApi:
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
         request = AWSRequest(
             method=method,
-            url=self.url + quote(path),
+            url=self.url + quote(path, safe="/%"),  # a part that the caller has quoted stays as it is
             params=[(name, text) for name, value in (query or {}).items() for text in _texts(value)],
             data=json.dumps(body).encode() if body is not None else b"",
             headers=headers,
