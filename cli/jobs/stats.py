@@ -18,11 +18,6 @@ from cli.jobs.calls import Document, Wanted, listed, today
 from cli.jobs.figures import BY, Figures, Statistics, failures_by_day, figures_of, hours_text, quantile, sentence
 from cli.session import Session
 
-# A record is archived 90 days after its job's end, so every job of a day that is older than this may be there.
-ARCHIVED_AFTER_DAYS = 89
-# … and a job that was submitted longer ago than this is there for certain: it may wait and run for some weeks first.
-RECENT_DAYS = 124
-
 
 @click.command("stats", short_help="Show how jobs fared; write a page.")
 @click.option("--days", type=click.IntRange(1, 3660), default=7, show_default=True, help="Today and those before, UTC.")
@@ -66,27 +61,21 @@ def stats_command(
 
 
 def jobs_of(session: Session, first: date, last: date, owner: str = "", sweep: str = "") -> Iterable[Document]:
-    """Summaries of the jobs that were submitted from one day to another, each once, wherever they are kept now."""
-    recent = max(first, today() - timedelta(days=RECENT_DAYS))
+    """Summaries of the jobs that were submitted from one day to another, each once, wherever they are kept now.
+
+    How long the table keeps a job is a parameter of the stack, and a job may be in the archive and still in the table.
+    So both are asked for all days; days without files cost nothing.
+    """
     seen = set()
-    if recent <= last:
-        wanted = Wanted(day=last, days=(last - recent).days + 1, owner=owner, sweep=sweep)
-        for job in listed(session, wanted):
-            seen.add(job["job"])
-            yield job
-    oldest_kept = today() - timedelta(days=ARCHIVED_AFTER_DAYS)
-    if first < oldest_kept:
-        for job in _archived(session, first, min(last, oldest_kept)):
-            if job["job"] not in seen and owner in ("", job.get("owner")) and sweep in ("", job.get("sweep")):
-                yield job
-
-
-def _archived(session: Session, first: date, last: date) -> list[Document]:
-    # Reading Parquet needs DuckDB, which takes a while to load: only those pay who ask for old days.
+    for job in listed(session, Wanted(day=last, days=(last - first).days + 1, owner=owner, sweep=sweep)):
+        seen.add(job["job"])
+        yield job
+    # Reading Parquet needs DuckDB, which only those load who ask for statistics.
     from cli.job_history import read_archived
 
-    found: list[Document] = read_archived(session, first, last)
-    return found
+    for job in read_archived(session, first, last):
+        if job["job"] not in seen and owner in ("", job.get("owner")) and sweep in ("", job.get("sweep")):
+            yield job
 
 
 def read_prices(file: Path) -> dict[str, float]:

@@ -1,7 +1,7 @@
 import json
 import re
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 
 import pytest
@@ -115,7 +115,7 @@ def test_bad_prices_are_named_by_file_and_line(tmp_path, text, words):
         read_prices(file)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def archive(monkeypatch):
     """What the archive is asked for, and what it answers."""
     module = ModuleType("cli.job_history")
@@ -130,27 +130,18 @@ def archive(monkeypatch):
     return module
 
 
-def test_recent_days_are_read_without_the_archive(fake, archive):
-    today = NOW.date()
-    fake.add("a")
-    assert len(list(jobs_of(fake, today - timedelta(days=80), today))) == 1
-    assert archive.asked == []
-
-
-def test_old_days_come_from_the_archive_and_no_job_counts_twice(fake, archive):
-    """Around the 90th day a job may be in the table, in the archive, or in both."""
+def test_jobs_come_from_the_table_and_the_archive_and_none_counts_twice(fake, archive):
+    """Around the end of its time a job may be in the table, in the archive, or in both."""
     today = NOW.date()
     both = fake.add("both", created_at=iso(NOW - timedelta(days=95)))
     fake.add("late", created_at=iso(NOW - timedelta(days=95)))
     archive.jobs = [both, document("old", created_at=iso(NOW - timedelta(days=150))), document("bens", owner="ben")]
     fake.page = 50
-    first = today - timedelta(days=200)
+    first = today - timedelta(days=199)
     names = [job["run"] for job in jobs_of(fake, first, today, owner="ann")]
     assert sorted(names) == ["ann/both", "ann/late", "ann/old"]
-    [(asked_first, asked_last)] = archive.asked
-    assert asked_first == first and asked_last == today - timedelta(days=89)
-    oldest = min(date.fromisoformat(query["day"]) - timedelta(days=query["days"] - 1) for _, _, query in fake.calls)
-    assert oldest == today - timedelta(days=124), "the API is not asked for what cannot be in the table any more"
+    assert archive.asked == [(first, today)]
+    assert sum(query["days"] for _, _, query in fake.calls) == 200
 
 
 def page_of(jobs, prices=None, by="owner", days=3):
