@@ -36,15 +36,19 @@ class StepError(BoxcarError):
     """A step cannot be submitted: a reference leads nowhere, or a field is not valid for its kind."""
 
 
-class UnknownJob(BoxcarError):  # noqa: N818 - a state
+class Refused(BoxcarError):  # noqa: N818 - a state
+    """A caller asked for what cannot be. Whoever asked is told; it is nobody's alarm."""
+
+
+class UnknownJob(Refused):
     """There is no job of that id."""
 
 
-class NotPossible(BoxcarError):  # noqa: N818 - a state
+class NotPossible(Refused):
     """What is asked for does not fit the status of what it is asked of."""
 
 
-class DifferentJob(BoxcarError):  # noqa: N818 - a state
+class DifferentJob(Refused):
     """The name of a job is taken by one with other contents."""
 
     def __init__(self, index: int, field: str, message: str) -> None:

@@ -17,6 +17,7 @@ class Settings:
     launch_queue_url: str = ""  # FIFO, one message group: wakes the launcher
     events_queue_url: str = ""  # what the monitor hears; also carries delayed wakes to the launcher
     alarm_queue_url: str = ""
+    archive_dead_letters_url: str = ""
     topic_arns: dict[str, str] = field(default_factory=dict)  # audience -> SNS topic
     job_role_arn: str = ""  # SageMaker jobs run with it
     warehouse_role_arn: str = ""  # Redshift reads and writes S3 with it
@@ -55,6 +56,7 @@ def settings() -> Settings:
         launch_queue_url=env.get("BOXCAR_LAUNCH_QUEUE_URL", ""),
         events_queue_url=env.get("BOXCAR_EVENTS_QUEUE_URL", ""),
         alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
+        archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
         topic_arns=json.loads(env.get("BOXCAR_TOPICS", "{}")),
         job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
         warehouse_role_arn=env.get("BOXCAR_WAREHOUSE_ROLE_ARN", ""),

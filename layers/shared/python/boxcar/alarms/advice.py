@@ -85,6 +85,12 @@ ADVICE = {
         "Ended the step without trying again.",
         "If it was you, nothing. Otherwise ask who did; start the run again to repeat it.",
     ),
+    "Quarantined": Advice(
+        ENGINEERING,
+        "The job, or whoever tried to start it, died again and again.",
+        "Stopped trying, so that it takes nothing else down with it.",
+        "Read the logs of the attempts and of launch-jobs: most often it is memory. Then `boxcar jobs retry` it.",
+    ),
     "CapacityTimeout": Advice(
         ENGINEERING,
         "AWS had no such machine for the job within its max_wait_s, or the account's limit is used up.",
@@ -142,7 +148,7 @@ ADVICE = {
     "Aborted": Advice(
         ENGINEERING,
         "Somebody stopped the run.",
-        "Left every approved version in place. Jobs that had already started go on until they end.",
+        "Left every approved version in place, and stopped the jobs of the run.",
         "If it was you, nothing. Otherwise see in CloudTrail who called StopExecution; start the run again.",
     ),
     "States.Timeout": Advice(

@@ -1,7 +1,8 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
-What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, report) or what
-EventBridge says about an execution. What is neither raises, so that it ends among the dead letters, not nowhere.
+What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, report), what the monitor
+of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution. What is none of these raises,
+so that it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 from boxcar.alarms.advice import SCIENCE, Advice, advice_for, canonical_name
 from boxcar.alarms.causes import Cause, read_cause
+from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.links import Links
 from boxcar.alarms.summaries import report_mail
 from boxcar.errors import BoxcarError
@@ -112,6 +114,30 @@ def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
     )
 
 
+def _job_quarantined(message: dict[str, Any], links: Links, since: str) -> Mail:
+    job = _text(message, "job")
+    advice = advice_for("Quarantined")
+    attempts = [
+        f"- {one.get('name')}: {one.get('failure')}: {one.get('reason')}" for one in message.get("attempts", [])
+    ]
+    cause = Cause("\n".join([str(message.get("reason", "")), *attempts]))
+    where = {"Job": job, "Owner": str(message.get("owner", "")), "Link": links.job(str(message.get("arn", "")))}
+    return _alarm(
+        f"job:{job}:{message.get('attempts_made', 0)}",
+        f"job {job} is quarantined",
+        advice,
+        f"Job {job} of {message.get('owner')} is quarantined.",
+        cause,
+        where,
+        str(message.get("since") or since),
+        "Other jobs go on.",
+    )
+
+
+def _jobs_digest(message: dict[str, Any], links: Links, since: str) -> Mail:
+    return digest_mail(message, links)
+
+
 def _report(message: dict[str, Any], links: Links, since: str) -> Mail:
     _text(message, "run")
     return report_mail(message, links, since)
@@ -212,4 +238,6 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "model_failed": _model_failed,
     "model_rejected": _model_rejected,
     "report": _report,
+    "jobs_digest": _jobs_digest,
+    "job_quarantined": _job_quarantined,
 }

@@ -198,7 +198,7 @@ def example(job: Job) -> dict[str, Any]:
         ],
         "attempts_made": job.attempts_made,
         "seconds": job.seconds,
-        "name": latest.name if latest else "",
+        "arn": latest.arn if latest else "",
         "outputs": job.outputs,
     }
 

@@ -179,11 +179,13 @@ def return_turn(table: "JobsTable", job: Job) -> None:
 
 
 def forget_turns(table: "JobsTable", lease: Lease) -> None:
-    """Remove turns that are over, when there are many. Nothing changes if one was given meanwhile."""
-    old = {key: turn for key, turn in lease.owners.items() if turn <= lease.turns.get(key[0], 0.0)}
-    if len(lease.owners) <= MOST_OWNERS or not old:
+    """Remove turns that are over, when there are many: all, if nobody stands in line. Not those given meanwhile."""
+    if len(lease.owners) <= MOST_OWNERS:
         return
-    over = list(old.items())[:50]
+    nobody = not table.waiting(lease.pool, 1)
+    over = [(key, turn) for key, turn in lease.owners.items() if nobody or turn <= lease.turns.get(key[0], 0.0)][:100]
+    if not over:
+        return
     names = {f"#n{index}": f"next#{priority:02d}#{owner}" for index, ((priority, owner), _) in enumerate(over)}
     try:
         table.update_lease(
