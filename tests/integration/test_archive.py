@@ -1,9 +1,13 @@
 """Jobs that expire, on a deployed stack: from the table by way of its stream into files, and read again from there."""
 
 import json
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ FUNCTION = "boxcar-archive-jobs"
 ROLE = "boxcar-ArchiveJobsRole*"
 SUBMITTED = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 DAY = date(2026, 3, 1)
+DOCS = Path(__file__).resolve().parents[2] / "docs/job-history.md"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,22 @@ def dead_letters(session: Session, seconds: float = 30) -> list[dict[str, Any]]:
     for message in found:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     return [json.loads(message["Body"]) for message in found]
+
+
+def run_documented(session: Session, word: str, folder: Path, job: str = "") -> str:
+    """Run the program of docs/job-history.md in which a word stands, and return what it prints."""
+    [program] = [text for text in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if word in text]
+    program = program.replace("<stack>", session.stack).replace("<job>", job)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=session.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_a_job_that_expires_is_found_in_the_archive(session: Session) -> None:
@@ -142,7 +163,9 @@ def test_while_s3_does_not_answer_records_come_again(session: Session, cloud: Cl
     assert len(cloud.faults()["fired"]) == 3
 
 
-def test_records_that_are_given_up_end_in_the_dead_letters(session: Session, cloud: CloudClient) -> None:
+def test_records_that_are_given_up_end_in_the_dead_letters_and_can_be_read_again(
+    session: Session, cloud: CloudClient, tmp_path: Path
+) -> None:
     client = session.client("lambda")
     [mapping] = client.list_event_source_mappings(FunctionName=FUNCTION)["EventSourceMappings"]
     client.update_event_source_mapping(UUID=mapping["UUID"], MaximumRetryAttempts=1)
@@ -158,27 +181,29 @@ def test_records_that_are_given_up_end_in_the_dead_letters(session: Session, clo
         put_job(session, "next")
         expire(session)
         archived(session, "next")
+        (tmp_path / "letter.json").write_text(json.dumps(letter))
+        assert run_documented(session, "dynamodbstreams", tmp_path) == "1 b'{\"batchItemFailures\": []}'\n"
+        archived(session, "given-up", seconds=2)
     finally:
         client.update_event_source_mapping(UUID=mapping["UUID"], MaximumRetryAttempts=50)
 
 
-def test_a_job_goes_back_into_the_table_as_it_was(session: Session, tmp_path: Any) -> None:
-    """As docs/job-history.md restores one."""
-    import duckdb
-
+def test_a_job_goes_back_into_the_table_as_it_was(session: Session, tmp_path: Path) -> None:
     put_job(session, "restored", attempts=[{"number": 1, "billable_seconds": 1.5}])
     dynamodb, table = session.client("dynamodb"), session.outputs["JobsTableName"]
-    before = dynamodb.get_item(TableName=table, Key={"pk": {"S": "job#restored"}})["Item"]
+    key = {"pk": {"S": "job#restored"}}
+    before = dynamodb.get_item(TableName=table, Key=key)["Item"]
     expire(session)
     archived(session, "restored")
     s3, bucket = session.client("s3"), session.outputs["BucketName"]
-    for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"history/jobs/day={DAY}/")["Contents"]:
-        s3.download_file(bucket, entry["Key"], str(tmp_path / entry["Key"].rpartition("/")[2]))
-    [(text,)] = duckdb.sql(f"SELECT DISTINCT item FROM '{tmp_path}/*.parquet' WHERE job = 'restored'").fetchall()
-    item = json.loads(text)
-    assert item == before
-    item["expires"] = {"N": str(int(time.time()) + 30 * 86400)}
-    dynamodb.put_item(TableName=table, Item=item)
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix="history/jobs/")["Contents"]:
+        file = tmp_path / "history-jobs" / entry["Key"].removeprefix("history/jobs/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(bucket, entry["Key"], str(file))
+    run_documented(session, "put_item", tmp_path, job="restored")
+    after = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    assert int(after.pop("expires")["N"]) > time.time() > int(before.pop("expires")["N"])
+    assert after == before
 
 
 def test_athena_finds_the_files_where_they_are(session: Session) -> None:

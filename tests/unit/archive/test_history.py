@@ -1,17 +1,25 @@
 """Archived jobs, read again: once each, over years of schemas, beside files that are broken."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from boxcar import archive as archives
 from boxcar.archive import Archive
+from boxcar.jobs.documents import summary
+from boxcar.jobs.items import to_item
+from boxcar.jobs.record import Attempt, Job
 from boxcar.parquet import BIGINT, STRING, TIMESTAMP, Column, write
 from cli.job_history import read_archived
 from tests.unit.archive.conftest import CREATED, Bucket, Session, item, record
 
 FIRST = date(2026, 1, 31)
+DOCS = Path(__file__).resolve().parents[3] / "docs/job-history.md"
 
 
 def read(session: Session, first: date = FIRST, last: date = FIRST) -> list[dict[str, Any]]:
@@ -136,3 +144,67 @@ def test_files_of_an_old_schema_alone_can_be_read(session: Session, bucket: Buck
     bucket.objects["history/jobs/day=2026-01-31/old.parquet"] = file
     [job] = read(session)
     assert (job["job"], job["created_at"], job["tags"]) == ("old", "2026-01-31T22:30:00.250Z", {})
+
+
+def test_an_archived_job_is_summed_up_as_it_was_in_the_table(archive: Archive, session: Session) -> None:
+    """Between the two, `stats` must see no difference."""
+    first = Attempt(number=1, name="b-ann-1-1", pool="spot/ml.m5.large", launched=CREATED + 1, units=2)
+    job = Job(
+        id="b-ann-1",
+        run="ann-1",
+        model="",
+        step="train",
+        kind="training",
+        family="",
+        owner="ann",
+        priority=50,
+        document='{"kind": "training"}',
+        pools=("spot/ml.m5.large", "training/ml.m5.large"),
+        units=2,
+        inputs={"train": "s3://data/train/"},
+        max_runtime_s=3600,
+        max_attempts=3,
+        max_wait_s=86400,
+        created=CREATED,
+        not_before=CREATED,
+        waiting_since=CREATED,
+        sweep="depths",
+        tags={"team": "a"},
+        status="Failed",
+        version=9,
+        attempt=1,
+        attempts=(replace(first, arn="arn:aws:sagemaker:x", started=CREATED + 60, ended=CREATED + 90.25),),
+        failure="AlgorithmError",
+        reason="r" * 300,
+        started=CREATED + 60,
+        ended=CREATED + 90.25,
+        seconds=30.25,
+        billable_seconds=31.0,
+        expires=CREATED + 90 * 86400,
+    )
+    stored = to_item(job)
+    archive.take_in([record("1", stored)])
+    assert read(session) == [summary(stored).model_dump()]
+
+
+def test_the_questions_of_the_docs_have_answers(archive: Archive, bucket: Bucket, tmp_path: Path) -> None:
+    """DuckDB runs both; Athena's SQL is near enough for that but for its name of one function."""
+    later = item("two", created_at=CREATED + 7 * 86400, status="Completed", version=2)
+    archive.take_in([record("1", item()), record("2", later)])
+    archive.take_in([record("2", later)])
+    for key in bucket.files():
+        file = tmp_path / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bucket.objects[key])
+    files = f"{tmp_path}/history/jobs/*/*.parquet"
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE SCHEMA boxcar_history; CREATE MACRO json_extract_scalar(j, p) AS json_extract_string(j, p)"
+    )
+    connection.execute(
+        f"CREATE VIEW boxcar_history.jobs AS FROM read_parquet('{files}', union_by_name = true, hive_partitioning = true)"
+    )
+    own, athena = re.findall(r"```sql\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    answered = connection.execute(own.replace("history-jobs/*/*.parquet", files)).fetchall()
+    assert [row[1:5] for row in answered] == [("ann", 1, 0, 4.0), ("ann", 1, 1, 4.0)]
+    assert connection.execute(athena).fetchall() == [(FIRST, "ann", "AlgorithmError", 1, "größe")]
