@@ -29,6 +29,7 @@ from local.schedules import Schedules
 from local.service import ApiError, Service
 from local.stacks import Stacks
 from local.streams import Streams
+from local.traces import HEADER
 
 logger = logging.getLogger("boxcar.cloud")
 
@@ -243,7 +244,7 @@ class EmbeddedCloud:
                 await self._stacks.before(request.action, request.body)
             except ApiError as error:
                 return error_response("cloudformation", error)
-        trace = request.headers.get("x-amzn-trace-id", "")
+        trace = request.headers.get(HEADER, "")
         killable = self._runtime.works(trace)
         rule = self.faults.on_call(request.service, request.action, request.caller_arn, request.body, killable)
         if rule is None:

@@ -5,20 +5,19 @@ state, as Lambda SnapStart restores a snapshot. What AWS does that this does not
 """
 
 import hashlib
-import io
 import logging
 import os
-import shutil
 import threading
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.archives import Archives, digest
 from local.processes import InitError, ProcessEndedError, Root, Template, Worker
+from local.traces import new_trace, root_of
 
 logger = logging.getLogger("boxcar.functions")
 
@@ -66,12 +65,12 @@ class Function:
     @property
     def key(self) -> str:
         """What a warm process must have in common with this function to serve it."""
-        digest = hashlib.sha256()
+        key = hashlib.sha256()
         parts = (self.arn, self.version, self.handler, self.timeout, self.memory, self.variables, self.role_arn)
-        digest.update(repr(parts).encode())
+        key.update(repr(parts).encode())
         for archive in (self.code, *self.layers):
-            digest.update(_digest(archive).encode())
-        return digest.hexdigest()
+            key.update(digest(archive).encode())
+        return key.hexdigest()
 
 
 @dataclass
@@ -98,22 +97,19 @@ class Runtime:
         concurrency: int = 8,
     ) -> None:
         self._interpreter = interpreter
-        self._folder = folder
+        self._archives = Archives(folder)
         self._credentials = credentials
         self._region = region
         self._endpoint = endpoint
         self._concurrency = concurrency
         self._slots = threading.BoundedSemaphore(concurrency)
         self._lock = threading.Lock()
-        self._extracting = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._roots: dict[bool, Root] = {}
         self._working: dict[str, Worker] = {}  # by the root of the trace of what it works on
         self._templates: dict[str, tuple[str, Template]] = {}  # key → name of the function, template
         self._idle: dict[str, list[Worker]] = {}
         self._closed = False
-        shutil.rmtree(folder, ignore_errors=True)  # a cache: archives come with each call
-        folder.mkdir(parents=True)
 
     def invoke(self, function: Function, event: Any) -> Outcome:
         """Run the function on one event and return how it ended. Never raises for what the function does."""
@@ -139,12 +135,12 @@ class Runtime:
 
     def works(self, trace: str) -> bool:
         """Whether an API call with this X-Amzn-Trace-Id comes from an event that is being handled here."""
-        return _root_of(trace) in self._working
+        return root_of(trace) in self._working
 
     def kill(self, trace: str) -> None:
         """Kill the process that made an API call with this X-Amzn-Trace-Id; its invocation fails."""
         with self._lock:
-            worker = self._working.get(_root_of(trace))
+            worker = self._working.get(root_of(trace))
         if worker is not None:
             worker.kill()
 
@@ -173,9 +169,9 @@ class Runtime:
         cold = worker is None
         if worker is None:
             worker, log = self._fork(function, key)
-        request_id, trace = str(uuid.uuid4()), _trace()
+        request_id, trace = str(uuid.uuid4()), new_trace()
         with self._lock:
-            self._working[_root_of(trace)] = worker
+            self._working[root_of(trace)] = worker
         try:
             told = worker.call(event, request_id, function.arn, function.timeout, trace)
         except ProcessEndedError:
@@ -186,7 +182,7 @@ class Runtime:
             return Outcome(None, _error(text, "Runtime.ExitError"), log + worker.log() + last, cold)
         finally:
             with self._lock:
-                del self._working[_root_of(trace)]
+                del self._working[root_of(trace)]
         if told is None:
             worker.end()
             text = f"RequestId: {request_id} Error: Task timed out after {function.timeout:.2f} seconds"
@@ -260,8 +256,8 @@ class Runtime:
         raise ProcessEndedError(f"the template of {function.name} keeps ending")
 
     def _template(self, function: Function) -> Template:
-        task_root = self._extract(function.code)
-        layers = [self._extract(layer) for layer in function.layers]
+        task_root = self._archives.unpack(function.code)
+        layers = [self._archives.unpack(layer) for layer in function.layers]
         # As in AWS's runtime: the function first, then the layers (/opt/python), the last layer before the others.
         folders = [task_root]
         for layer in reversed(layers):
@@ -301,41 +297,6 @@ class Runtime:
                 self._roots[preload] = Root(interpreter, preload)
             return self._roots[preload]
 
-    def _extract(self, archive: bytes) -> Path:
-        """Unpack once what many processes share."""
-        folder = self._folder / _digest(archive)[:24]
-        with self._extracting:
-            if not folder.exists():
-                making = folder.with_suffix(".making")
-                with zipfile.ZipFile(io.BytesIO(archive)) as files:
-                    files.extractall(making)  # members that would leave the folder are renamed into it
-                making.rename(folder)
-        return folder
-
-
-def _trace() -> str:
-    """A tracing header as Lambda makes it: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html"""
-    number = uuid.uuid4().hex
-    return f"Root=1-{int(time.time()):08x}-{number[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
-
-
-def _root_of(trace: str) -> str:
-    parts = dict(part.partition("=")[::2] for part in trace.split(";"))
-    return parts.get("Root", "")
-
 
 def _error(message: str, kind: str) -> dict[str, Any]:
     return {"errorMessage": message, "errorType": kind}
-
-
-_digests: dict[int, tuple[bytes, str]] = {}
-
-
-def _digest(archive: bytes) -> str:
-    """Return the SHA-256 of an archive; archives live as long as their function, so their identity is a good key."""
-    known = _digests.get(id(archive))
-    if known is None or known[0] is not archive:
-        known = _digests[id(archive)] = (archive, hashlib.sha256(archive).hexdigest())
-        if len(_digests) > 256:
-            _digests.clear()
-    return known[1]

@@ -24,7 +24,7 @@ def test_it_says_what_runs(cloud: CloudClient) -> None:
     status, told = ask(cloud, "GET", "status")
     assert status == 200
     assert (told["endpoint"], told["account"]) == (cloud.endpoint, "000000000000")
-    assert told["services"] == ["redshift-data", "sagemaker", "states"]
+    assert {"redshift-data", "sagemaker", "states"} <= set(told["services"])
 
 
 @pytest.mark.parametrize(
