@@ -41,6 +41,20 @@ def test_jobs_that_were_alive_are_failed_and_told(cloud, put, folder, tmp_path):
     assert third.events == []  # told once
 
 
+def test_warm_pools_do_not_survive_a_restart(cloud, put, folder, tmp_path):
+    code = put(f"{folder}/code.tar.gz", archive(train__py=""))
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+    service = SageMaker(cloud, IMAGES)
+    request = training("keeps", folder, code, ResourceConfig=resources | {"KeepAlivePeriodInSeconds": 600})
+    Api(service).CreateTrainingJob(**request)
+    assert cloud.ended("keeps")["WarmPoolStatus"]["Status"] == "Available"
+    service.close()
+    service = SageMaker(FakeCloud(tmp_path), IMAGES)
+    assert Api(service).DescribeTrainingJob(TrainingJobName="keeps")["WarmPoolStatus"] == {"Status": "Terminated"}
+    assert service.limits() == {}
+    service.close()
+
+
 def test_no_process_outlives_a_killed_service(tmp_path):
     """SIGKILL leaves the service no time for anything; its jobs end all the same."""
     program = textwrap.dedent(
