@@ -1,0 +1,198 @@
+"""`boxcar jobs` as a scientist uses it: from job files to mails, on a deployed stack with real training."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from cli.main import boxcar
+from local.client import wait_for
+from tests.e2e.deployed import ROOT, Deployed
+from tests.e2e.test_demo import BROWSER, OPTIONS
+
+TREES = ROOT / "events/jobs/trees"
+SMALL = {"rows": 1000, "rounds": 10}
+
+
+class Command:
+    """`boxcar --local jobs …` against one stack."""
+
+    def __init__(self, stack: Deployed, folder: Path) -> None:
+        self.stack = stack
+        self.folder = folder
+
+    def __call__(self, *arguments: Any) -> Result:
+        before = ["--local", "--state", str(self.stack.session.state), "jobs"]
+        return CliRunner().invoke(boxcar, [*before, *map(str, arguments)])
+
+    def ok(self, *arguments: Any) -> str:
+        done = self(*arguments)
+        assert done.exit_code == 0, (arguments, done.output, done.exception)
+        return done.output
+
+    def lines(self, *arguments: Any) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.ok(*arguments, "--json").splitlines() if line.startswith("{")]
+
+    def status(self, job: str) -> str:
+        return str(self.lines("show", job)[0]["status"])
+
+    def file(self, job: str, script: str | None = None, **more: Any) -> Path:
+        """A job file; with a script of its own, a folder for it."""
+        code = TREES
+        if script is not None:
+            code = self.folder / f"{job}-code"
+            code.mkdir()
+            (code / "train.py").write_text(script)
+        step = {"name": "train", "kind": "training", "image": "xgboost", "script": "train.py", "outputs": ["model"]}
+        document = {"job": job, "code": str(code), "step": step | more.pop("step", {}), **more}
+        path = self.folder / f"{job}.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def limit(self, instances: int) -> None:
+        """How many ml.m5.large the account may have for training."""
+        limits = Path(self.stack.cloud.state) / "sagemaker/limits.json"
+        limits.parent.mkdir(exist_ok=True)
+        limits.write_text(json.dumps({"ml.m5.large for training job usage": instances}))
+
+
+@pytest.fixture(scope="module")
+def jobs(empty_stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    command = Command(empty_stack, tmp_path_factory.mktemp("files"))
+    for owner in ("ann", "ben"):
+        command.ok("subscribe", f"{owner}@example.com", "--owner", owner)
+    yield command
+
+
+def test_a_sweep_is_submitted_watched_listed_and_its_log_read(jobs: Command) -> None:
+    grid = {"step.config.max_depth": [2, 4, 6], "step.config.eta": [0.1, 0.5]}
+    file = jobs.file("trees", step={"config": SMALL}, sweep={"name": "depths", "grid": grid}, owner="ann")
+    out = jobs.ok("submit", file, "--watch")
+    assert "6 jobs were submitted, 0 were known already" in out and "Completed 6" in out
+    found = jobs.lines("list", "--sweep", "depths", "--status", "completed")
+    assert sorted(job["run"] for job in found) == [f"ann/trees-{number}" for number in range(1, 7)]
+    assert len(jobs.lines("list", "--tag", "eta=0.5", "--owner", "ann")) == 3
+    shown = jobs.lines("show", "trees-6", "--owner", "ann")[0]
+    assert shown["document"]["config"] == {**SMALL, "max_depth": 6, "eta": 0.5}
+    assert shown["outputs"]["model"].endswith("/model.tar.gz") and len(shown["attempts"]) == 1
+    log = jobs.ok("logs", "trees-6", "--owner", "ann")
+    assert re.search(r'metrics \{"logloss": 0\.\d+, "auc": 0\.\d+\}', log)
+    assert "Completed" in jobs.ok("explain", shown["job"][:-1], "--owner", "ann")
+
+
+def test_the_same_command_again_starts_nothing(jobs: Command) -> None:
+    before = jobs.stack.session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    out = jobs.ok("submit", jobs.folder / "trees.yaml")
+    assert "0 jobs were submitted, 6 were known already" in out
+    assert jobs.stack.session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == before
+
+
+def test_other_contents_under_a_known_name_are_refused(jobs: Command) -> None:
+    done = jobs("submit", jobs.folder / "trees.yaml", "--set", "step.config.rounds=11")
+    assert done.exit_code == 1
+    assert "job trees-1: step.config" in done.output and "--set job=NAME" in done.output
+
+
+def test_bad_files_submit_nothing(jobs: Command) -> None:
+    good = jobs.file("good", step={"config": SMALL})
+    bad = jobs.file("bad", step={"image": "unheard-of"})
+    done = jobs("submit", good, bad)
+    assert done.exit_code == 2, done.output
+    assert f"{bad}:1: job bad: step.image: 'unheard-of' is not known; write one of xgboost" in done.output
+    worse = jobs.file("worse", step={"kind": "trainig", "max_runtme_s": 4})
+    done = jobs("submit", good, bad, worse)
+    assert done.exit_code == 2 and "2 things are wrong" in done.output
+    assert "step.max_runtme_s: is not a field; write max_runtime_s" in done.output
+    assert jobs("show", "good").exit_code == 1, "the good one was not submitted either"
+
+
+def test_a_failing_job_is_followed_over_its_attempts_and_explained(jobs: Command) -> None:
+    script = "print('the rows are here'); raise ValueError('no label')"
+    jobs.ok("submit", jobs.file("broken", script, step={"max_attempts": 2}), "--owner", "ben")
+    done = jobs("logs", "broken", "-f", "--owner", "ben")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines().count("the rows are here") == 2 and "attempt 2 on ml.m5.large" in done.stderr
+    assert "broken Failed: AlgorithmError" in done.stderr
+    told = jobs.ok("explain", "broken", "--owner", "ben")
+    assert "Failed after 2 attempts: AlgorithmError" in told and "What to do:" in told
+
+
+def test_a_waiting_job_is_explained_a_running_one_stopped_and_tried_again(jobs: Command) -> None:
+    jobs.limit(1)
+    try:
+        file = jobs.file("slow", "import time; time.sleep(300)", sweep={"list": [{"tags.n": str(n)} for n in range(3)]})
+        jobs.ok("submit", file)
+        running = wait_for(lambda: jobs.lines("list", "--sweep", "slow", "--status", "InProgress"), 60)[0]["job"]
+        waiting = wait_for(lambda: jobs.lines("list", "--sweep", "slow", "--status", "New"), 30)
+        last = max(job["run"].partition("/")[2] for job in waiting)
+        told = wait_for(lambda: text if "pool" in (text := jobs.ok("explain", last)) else "", 30)
+        assert "training/ml.m5.large has 1 of 1 in use" in told and "max_wait_s" in told
+        assert "is being stopped" in jobs.ok("stop", running)
+        wait_for(lambda: jobs.status(running) == "Stopped", 60, every=0.5)
+        assert "is tried again" in jobs.ok("retry", running)
+        assert jobs.status(running) != "Stopped"
+        assert "3 of 3" in jobs.ok("stop", "--sweep", "slow")
+        done = jobs("watch", "--sweep", "slow", "--every", "1")
+        assert done.exit_code in (0, 1)
+        assert {job["status"] for job in jobs.lines("list", "--sweep", "slow")} == {"Stopped"}
+        assert jobs("stop", running).exit_code == 1, "it has ended"
+    finally:
+        jobs.limit(100)
+
+
+def test_the_examples_run(jobs: Command) -> None:
+    """The statement needs a warehouse with data; the others need nothing."""
+    out = jobs.ok("submit", ROOT / "events/jobs/count-labels.yaml", "--watch")
+    assert "Completed 1" in out
+    assert len(jobs.ok("submit", ROOT / "events/jobs", "--dry-run").splitlines()) == 16
+
+
+def test_statistics_as_a_table_and_as_a_page(jobs: Command, tmp_path: Path) -> None:
+    prices, page = tmp_path / "prices.csv", tmp_path / "stats.html"
+    prices.write_text("instance_type,usd_per_hour\nml.m5.large,3600\n")
+    table = jobs.ok("stats", "--by", "owner", "--prices", prices, "--page", page)
+    assert re.search(r"ann +6 +6 +0", table) and "AlgorithmError" in table
+    told = jobs.lines("stats", "--owner", "ann", "--prices", prices)[0]
+    assert told["all"]["jobs"] == 6 and told["all"]["usd"] > 0
+    if BROWSER is None:
+        pytest.skip("no browser on this machine; `make setup-browser` installs one on Debian")
+    shot = tmp_path / "page.png"
+    subprocess.run(
+        [BROWSER, *OPTIONS.split(), f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,1800",
+         f"--screenshot={shot}", page.as_uri()],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert shot.stat().st_size > 50_000, "the page is nearly empty"
+
+
+def test_each_scientist_hears_of_her_own_jobs_alone(jobs: Command) -> None:
+    """Ann's sweep is one digest, Ben's job one mail."""
+
+    def mails(owner: str) -> list[str]:
+        return [f"{mail.subject}\n{mail.text}" for mail in jobs.stack.cloud.mails(f"{owner}@example.com")]
+
+    def tick() -> bool:
+        jobs.stack.cloud.fire_schedule("boxcar-sweep")
+        return bool(mails("ann") and mails("ben"))
+
+    wait_for(tick, 180, every=5, why="no digest came")
+    assert any("depths" in mail and "6" in mail for mail in mails("ann")), mails("ann")
+    assert any("broken" in mail and "AlgorithmError" in mail for mail in mails("ben")), mails("ben")
+    assert not any("broken" in mail for mail in mails("ann"))
+    assert not any("depths" in mail for mail in mails("ben"))
+
+
+def test_a_folder_of_code_is_uploaded_once(jobs: Command) -> None:
+    copy = jobs.folder / "trees"
+    shutil.copytree(TREES, copy)
+    listing = {"Bucket": jobs.stack.bucket, "Prefix": "code/trees-"}
+    before = jobs.stack.session.client("s3").list_objects_v2(**listing)["KeyCount"]
+    jobs.ok("submit", jobs.file("again", step={"config": SMALL}), "--set", f"code={copy}", "--watch")
+    assert jobs.stack.session.client("s3").list_objects_v2(**listing)["KeyCount"] == before
