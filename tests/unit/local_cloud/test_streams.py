@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local import streams
+from local import stream_batches, streams
 from local.streams import Streams
 
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/jobs/stream/2026-01-01T00:00:00.000"
@@ -97,6 +97,7 @@ class Cloud:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(stream_batches, "RETRY_SECONDS", 0.0)
 
 
 class Scene:
