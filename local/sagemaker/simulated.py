@@ -1,7 +1,7 @@
 """Jobs without a container: what happens to them is told when they are created, and takes the cloud's time only.
 
-A training or processing job of the image `boxcar-simulated:1` is one. Its hyperparameters (training) or environment
-variables (processing) say what happens, each as a text, in JSON or plain; all may be left out:
+A job of the image `boxcar-simulated:1` is one. Its hyperparameters (training) or environment variables (processing;
+transform: of the model and of the job) say what happens, each as a text, in JSON or plain; all may be left out:
 
     provision_seconds  how long it is Starting                                                    (0)
     download_seconds   … Downloading                                                              (0)

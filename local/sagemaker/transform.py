@@ -66,8 +66,9 @@ class Transform(Kind):
         return record["TransformResources"]["InstanceType"], record["TransformResources"].get("InstanceCount", 1)
 
     def container(self, record: dict[str, Any]) -> tuple[str, dict[str, str]]:
-        """The model's image, and the job's environment."""
-        return record["_model"]["PrimaryContainer"]["Image"], record.get("Environment", {})
+        """The model's image, and the environment of both."""
+        container = record["_model"]["PrimaryContainer"]
+        return container["Image"], {**container.get("Environment", {}), **record.get("Environment", {})}
 
     def work(self, run: Run) -> None:
         """Serve the model, send every file through it, upload what comes back."""

@@ -166,6 +166,28 @@ def test_processing_jobs_are_told_by_their_environment(api: Api, cloud: VirtualC
     assert [e["at"] for e in cloud.events if e["detail"]["ProcessingJobName"] == "done"] == [0, 660]
 
 
+def test_a_transform_job_of_a_simulated_model_is_simulated(api: Api, cloud: VirtualCloud) -> None:
+    container = {
+        "Image": SIMULATED,
+        "ModelDataUrl": "s3://nowhere/model.tar.gz",
+        "Environment": {"WORK_SECONDS": "600"},
+    }
+    api.CreateModel(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://nowhere/in"}}}
+    request = {
+        "ModelName": "m",
+        "TransformInput": source,
+        "TransformOutput": {"S3OutputPath": "s3://nowhere/out"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    api.CreateTransformJob(TransformJobName="good", **request)
+    api.CreateTransformJob(TransformJobName="bad", **request, Environment={"OUTCOME": "AlgorithmError"})
+    good, bad = cloud.ended("good"), cloud.ended("bad")
+    assert good["TransformJobStatus"] == "Completed"
+    assert good["TransformEndTime"] - good["TransformStartTime"] == 600_000
+    assert bad["FailureReason"] == "AlgorithmError: See job logs for more information"
+
+
 @pytest.mark.parametrize(
     ("course", "words"),
     [
