@@ -110,8 +110,11 @@ def follow(
         attempts = [one for one in document["attempts"] if one["number"] >= first]
         for one in attempts:
             number = int(one["number"])
-            if number not in streams:
-                streams[number] = _stream(session, document, number)
+            place = _stream(session, document, number)
+            if number in streams:  # some services make the name of a stream up, and tell it once the job runs
+                streams[number].prefix = place.prefix
+            else:
+                streams[number] = place
                 kind = f" on {one['instance_type']}" if one.get("instance_type") else ""
                 click.echo(f"── attempt {number}{kind} ──", err=True)
         # Attempts before the last but one have said what they had to say.
