@@ -5,6 +5,8 @@ import json
 import pytest
 
 from boxcar.errors import StepError
+from boxcar.kinds import find
+from boxcar.settings import Settings
 from tests.unit.jobs.conftest import CODE
 from tests.unit.kinds.worlds import batch_step, glue_step
 
@@ -128,3 +130,13 @@ def test_a_glue_step_that_cannot_work(world, fields, words):
     with pytest.raises(StepError) as refused:
         world.submit(glue_step(**fields))
     assert all(word in str(refused.value) for word in ["step work", *words]), refused.value
+
+
+def test_who_does_not_know_the_stack_checks_the_rest():
+    """The command checks a file before it submits it, and may not know which stack it is for."""
+    for kind, step in (("batch", batch_step()), ("glue", glue_step())):
+        find(kind).check(step, Settings())
+    with pytest.raises(StepError, match="<stack>-python"):
+        find("batch").check(batch_step(options={"queue": "plain"}), Settings())
+    with pytest.raises(StepError, match="<stack>-python"):
+        find("glue").check(glue_step(options={"job": ""}), Settings())

@@ -63,11 +63,12 @@ class Batch(Kind):
         options, where = step.options, f"step {step.name}: options"
         if unknown := sorted(set(options) - OPTIONS):
             raise StepError(f"{where}.{unknown[0]}: write one of {', '.join(sorted(OPTIONS))}")
+        stack = settings.stack or "<stack>"  # whoever checks before submitting may not know it
         for field in ("queue", "definition"):
             value = options.get(field)
-            if not isinstance(value, str) or not re.fullmatch(rf"{re.escape(settings.stack)}-[\w:-]+", value):
-                words = f"{value!r} is not a name that begins with the stack's; write for example"
-                raise StepError(f"{where}.{field}: {words} {settings.stack}-python")
+            if not re.fullmatch(rf"{re.escape(settings.stack) or '.+'}-[\w:-]+", str(value)):
+                words = f"{value!r} is not a name that begins with the stack's"
+                raise StepError(f"{where}.{field}: {words}; write for example {stack}-python")
         _check_program(step)
         environment = options.get("environment", {})
         if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):

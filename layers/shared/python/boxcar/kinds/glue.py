@@ -54,9 +54,9 @@ class Glue(Kind):
         options, where = step.options, f"step {step.name}: options"
         if unknown := sorted(set(options) - OPTIONS):
             raise StepError(f"{where}.{unknown[0]}: write one of {', '.join(sorted(OPTIONS))}")
-        job = options.get("job")
-        if not isinstance(job, str) or not re.fullmatch(rf"{re.escape(settings.stack)}-[\w-]+", job):
-            words = f"{job!r} is not a name that begins with the stack's; write for example {settings.stack}-python"
+        stack, job = settings.stack or "<stack>", options.get("job")  # who checks ahead may not know the stack
+        if not re.fullmatch(rf"{re.escape(settings.stack) or '.+'}-[\w-]+", str(job)):
+            words = f"{job!r} is not a name that begins with the stack's; write for example {stack}-python"
             raise StepError(f"{where}.job: {words}")
         arguments = options.get("arguments", {})
         if not isinstance(arguments, dict) or not all(isinstance(value, str) for value in arguments.values()):
