@@ -9,6 +9,8 @@ Handle = Callable[[str, dict[str, Any]], dict[str, Any]]  # action, request → 
 Made = tuple[str, dict[str, Any]]
 # maps whose keys are the user's own, and fields that the API spells in one more way
 VERBATIM = {"Parameters", "Tags", "Options", "ShareAttributes"}
+# CloudFormation may hand both on as text
+TRUTHS = {"privileged", "readonlyRootFilesystem", "propagateTags", "enableExecuteCommand", "initProcessEnabled"}
 NUMBERS = {"maxvCpus", "minvCpus", "desiredvCpus", "priority", "order", "attempts", "attemptDurationSeconds"}
 
 
@@ -121,6 +123,4 @@ def camel(value: Any, name: str = "") -> Any:
         return [camel(item, name) for item in value]
     if name in NUMBERS:
         return int(value)
-    if value in ("true", "false"):  # CloudFormation hands booleans on as text
-        return value == "true"
-    return value
+    return value == "true" if name in TRUTHS and isinstance(value, str) else value
