@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 
 from boxcar.errors import BoxcarError
 from cli.demo import demo
@@ -39,7 +40,7 @@ for command in (local_cloud, deploy_command, outputs, families, runs, models, jo
 
 
 def main() -> None:
-    """Run the command; what Boxcar refuses is one message and exit code 2, not a traceback."""
+    """Run the command; what Boxcar or AWS refuses is one message and exit code 2, not a traceback."""
     try:
         boxcar(standalone_mode=False)
     except click.exceptions.Abort:
@@ -47,6 +48,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
-    except (BoxcarError, ServerError) as error:
+    except (BoxcarError, ServerError, ClientError, BotoCoreError) as error:  # AWS says itself what was not allowed
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None

@@ -43,7 +43,8 @@ _STEP_ERROR = re.compile(r"(?:step [a-z0-9_]+: )?(?P<field>[a-z_]+(?:\.[\w-]+)*)
 class Checks:
     """The checks of one submission. What was found once about one place is not said again for each of its jobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack: str = "") -> None:
+        self.stack = stack
         self._known: dict[Fault, None] = {}
         self.found = 0  # said again or not
         self._folders: dict[File, list[str]] = {}
@@ -97,7 +98,7 @@ class Checks:
             if self.found > before:
                 return {}, None
             # The images of a stack are known to the stack alone: whatever is written passes here.
-            settings = Settings(images={request.step.image: "known to the API"})  # type: ignore[dict-item]
+            settings = Settings(stack=self.stack, images={request.step.image: "known to the API"})  # type: ignore[dict-item]
             try:
                 kinds.find(request.step.kind).check(request.step, settings)
             except BoxcarError as error:

@@ -77,13 +77,13 @@ def values(texts: Sequence[str]) -> dict[str, Any]:
         raise click.BadParameter(str(error), param_hint="--set") from None
 
 
-def read_jobs(paths: Sequence[str], changes: Changes) -> list[Wanted]:
+def read_jobs(paths: Sequence[str], changes: Changes, stack: str = "") -> list[Wanted]:
     """Every job of every file, checked.
 
     Raises:
         BadFilesError: one or more cannot be submitted; says everything that is wrong with all of them.
     """
-    checks = Checks()
+    checks = Checks(stack)
     texts = _texts(paths, checks)
     wanted: list[Wanted] = []
     for file, text in texts.items():

@@ -68,7 +68,7 @@ def submit_command(
     job: the same command again submits only what is not there yet. See docs/jobs-guide.md.
     """
     changes = Changes(owner, assignments(tags, "--tag"), priority, values(sets))
-    wanted = read_jobs(paths, changes)
+    wanted = read_jobs(paths, changes, session.stack)
     if dry_run:
         _print_plan(wanted, as_json)
         return

@@ -11,8 +11,9 @@ from cli.session import Session
 @click.command("subscribe", short_help="Get the mails about your jobs.")
 @click.argument("address")
 @click.option("--owner", help="Whose jobs the mails are about; otherwise yours.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 @click.pass_obj
-def subscribe_command(session: Session, address: str, owner: str | None) -> None:
+def subscribe_command(session: Session, address: str, owner: str | None, as_json: bool) -> None:
     """Have the mails about your jobs, digests of sweeps included, sent to an address.
 
     AWS asks the address first whether it agrees; until it does, nothing is sent to it. Asked again for the same
@@ -27,23 +28,28 @@ def subscribe_command(session: Session, address: str, owner: str | None) -> None
     # without it does not pass the filter.
     policy = json.dumps({"owner": [whose]})
     known = _subscription(sns, topic, address)
-    if known and known.startswith("arn:"):
-        sns.set_subscription_attributes(
-            SubscriptionArn=known, AttributeName="FilterPolicyScope", AttributeValue="MessageAttributes"
+    agreed = known is not None and known.startswith("arn:")
+    if agreed:
+        changed = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": policy}
+        for name, value in changed.items():
+            sns.set_subscription_attributes(SubscriptionArn=known, AttributeName=name, AttributeValue=value)
+        told = f"{address} now gets the mails about jobs of {whose}, and no others"
+    else:
+        sns.subscribe(
+            TopicArn=topic,
+            Protocol="email",
+            Endpoint=address,
+            Attributes={"FilterPolicyScope": "MessageAttributes", "FilterPolicy": policy},
+            ReturnSubscriptionArn=True,
         )
-        sns.set_subscription_attributes(SubscriptionArn=known, AttributeName="FilterPolicy", AttributeValue=policy)
-        click.echo(f"{address} now gets the mails about jobs of {whose}, and no others")
-        return
-    if known:
-        click.echo(f"{address} was asked before and has not agreed yet; it is asked again")
-    sns.subscribe(
-        TopicArn=topic,
-        Protocol="email",
-        Endpoint=address,
-        Attributes={"FilterPolicyScope": "MessageAttributes", "FilterPolicy": policy},
-        ReturnSubscriptionArn=True,
-    )
-    click.echo(f"{address} gets the mails about jobs of {whose} once it agrees: see the mail from AWS, and its link")
+        again = "was asked before; it is asked again, and " if known else ""
+        told = (
+            f"{address} {again}gets the mails about jobs of {whose} once it agrees: see the mail from AWS, and its link"
+        )
+    if as_json:
+        click.echo(json.dumps({"address": address, "owner": whose, "topic": topic, "agreed": agreed}))
+    else:
+        click.echo(told)
 
 
 def topic_arn(session: Session) -> str:

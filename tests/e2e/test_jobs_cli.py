@@ -5,14 +5,21 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
+from cli.api import JobsApi, embedded_url
+from cli.jobs import jobs as group
 from cli.main import boxcar
+from cli.session import Session
 from local.client import wait_for
 from tests.e2e.deployed import ROOT, Deployed
 from tests.e2e.test_demo import BROWSER, OPTIONS
@@ -187,6 +194,56 @@ def test_each_scientist_hears_of_her_own_jobs_alone(jobs: Command) -> None:
     assert any("broken" in mail and "AlgorithmError" in mail for mail in mails("ben")), mails("ben")
     assert not any("broken" in mail for mail in mails("ann"))
     assert not any("depths" in mail for mail in mails("ben"))
+
+
+class Scientist(Session):
+    """A session with the keys of an IAM user who has the two policies of the stack and nothing else."""
+
+    keys: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, endpoint_url=self.cloud.endpoint, region_name=self.cloud.region, **self.keys)
+
+    @cached_property
+    def api(self) -> JobsApi:
+        credentials = Credentials(self.keys["aws_access_key_id"], self.keys["aws_secret_access_key"])
+        return JobsApi(embedded_url(self.outputs["JobsApiUrl"], self.cloud.endpoint), self.cloud.region, credentials)
+
+
+def scientist(stack: Deployed, name: str, *policies: str) -> Scientist:
+    iam = stack.session.client("iam")
+    iam.create_user(UserName=name)
+    for policy in policies:
+        iam.attach_user_policy(UserName=name, PolicyArn=stack.session.outputs[policy])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    session = Scientist(stack=stack.session.stack, local=True, state=stack.session.state)
+    session.keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    return session
+
+
+def test_the_two_policies_are_all_that_a_scientist_needs(jobs: Command, tmp_path: Path) -> None:
+    """Her user's name is her jobs' owner."""
+    cho = scientist(jobs.stack, "cho", "JobsApiCallersArn", "JobsCommandUsersArn")
+
+    def run(*arguments: Any) -> str:
+        done = CliRunner().invoke(group, list(map(str, arguments)), obj=cho, catch_exceptions=False)
+        assert done.exit_code == 0, (arguments, done.output)
+        return done.output
+
+    assert "Completed 1" in run("submit", jobs.file("hers", TREES.joinpath("train.py").read_text()), "--watch")
+    assert json.loads(run("show", "hers", "--json"))["owner"] == "cho"
+    assert "metrics" in run("logs", "hers")
+    assert "1 job: 1 completed" in run("stats", "--owner", "cho", "--page", tmp_path / "page.html")
+    assert "no job of cho is open" in run("watch")
+    assert "jobs of cho" in run("subscribe", "cho@example.com")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cho.client("s3").delete_object(Bucket=jobs.stack.bucket, Key="runs/x")
+
+
+def test_who_may_not_call_the_api_is_told_so(jobs: Command) -> None:
+    nobody = scientist(jobs.stack, "nobody", "JobsCommandUsersArn")
+    done = CliRunner().invoke(group, ["list"], obj=nobody)
+    assert done.exit_code == 1 and "execute-api:Invoke" in done.output, done.output
 
 
 def test_a_folder_of_code_is_uploaded_once(jobs: Command) -> None:
