@@ -27,6 +27,11 @@ EXPECTED = {
     "ministack.services.sqs": {
         "time": "module",
         "_queue_by_arn": "arn",
+        "_act_send_message": "data qurl",
+        "_expire_retained": "q",
+        "_dlq_sweep": "q",
+        "_collect_msgs": "q max_n vis_timeout",
+        "_build_sys_attrs": "msg names",
     },
     "ministack.services.sns": {
         "time": "module",
@@ -151,6 +156,46 @@ def next_visible(queue_arn: str) -> float | None:
 
     queue = sqs._queue_by_arn(queue_arn)
     return min((message["visible_at"] for message in queue["messages"]), default=None) if queue else None
+
+
+def send(queue_arn: str, body: str) -> None:
+    """Put a message on a standard queue, as an AWS service does."""
+    from ministack.services import sqs
+
+    queue = sqs._queue_by_arn(queue_arn)
+    if queue is None:
+        raise KeyError(f"there is no queue {queue_arn}")
+    sqs._act_send_message({"QueueUrl": queue["url"], "MessageBody": body}, queue["url"])
+
+
+def receive(queue_arn: str, most: int) -> list[dict[str, Any]]:
+    """Receive messages as Lambda's poller does, with the queue's own visibility timeout, groups and redrive.
+
+    Each has messageId, receiptHandle, body and attributes, as in a function's event.
+    """
+    from ministack.services import sqs
+
+    queue = sqs._queue_by_arn(queue_arn)
+    sqs._expire_retained(queue)
+    sqs._dlq_sweep(queue)
+    found = sqs._collect_msgs(queue, most, int(queue["attributes"].get("VisibilityTimeout", "30")))
+    return [
+        {
+            "messageId": message["id"],
+            "receiptHandle": message["receipt_handle"],
+            "body": message["body"],
+            "attributes": sqs._build_sys_attrs(message, ["All"]),
+        }
+        for message in found
+    ]
+
+
+def delete(queue_arn: str, receipt_handles: set[str]) -> None:
+    """Delete messages that were received. One that was received again since keeps its new life."""
+    from ministack.services import sqs
+
+    queue = sqs._queue_by_arn(queue_arn)
+    queue["messages"] = [each for each in queue["messages"] if each["receipt_handle"] not in receipt_handles]
 
 
 def messages(queue_arn: str) -> list[str]:

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -45,6 +46,7 @@ class Environment:
     """One execution environment: what a process of the function keeps between events."""
 
     settings: Any
+    module: types.ModuleType  # the handler's, with what it remembers
     clients: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -75,13 +77,15 @@ class Function:
         self.variables = dict(configuration["Environment"]["Variables"])
         self.keys = lambdas.stack.cloud.credentials(configuration["Role"], configuration["FunctionName"])
         self.idle: list[Environment] = []
-        self.module = lambdas.load(self)
+        lambdas.load(self)  # now, for what it imports
         self.invocations = 0
         self.failed = 0
 
     def environment(self, lambdas: "Lambdas") -> tuple[Environment, bool]:
         """A warm one, or a new one (True)."""
-        return (self.idle.pop(), False) if self.idle else (Environment(lambdas.settings(self)), True)
+        if self.idle:
+            return self.idle.pop(), False
+        return Environment(lambdas.settings(self), lambdas.load(self)), True
 
 
 class Lambdas:
@@ -94,6 +98,7 @@ class Lambdas:
         self._variables = variables  # beside what the template sets
         self._by_process: dict[Any, Invocation] = {}
         self._time = WorldTime(self.world)
+        self._nowhere = open(os.devnull, "w")  # noqa: SIM115
         self._settings = _settings_reader(self)
         known = {}
         for page in stack.root("lambda").get_paginator("list_functions").paginate():
@@ -111,11 +116,17 @@ class Lambdas:
         os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
         with _instead(self._time):
             spec.loader.exec_module(module)
-        module.logger.addHandler(_Errors(self.errors, function.name, self.world))
-        for registered in module.logger.handlers:
-            if isinstance(registered, logging.StreamHandler):
-                registered.setStream(open(os.devnull, "w"))  # noqa: SIM115
+        self._listen(module.logger, function.name)
         return module
+
+    def _listen(self, logger: Any, name: str) -> None:
+        """Keep what a function logs as an error, and print nothing."""
+        if any(isinstance(handler, _Errors) for handler in logger.handlers):
+            return  # loggers go by their service's name: another environment's is the same
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(self._nowhere)
+        logger.addHandler(_Errors(self.errors, name, self.world))
 
     def settings(self, function: Function) -> Any:
         """What `boxcar.settings` makes of a function's variables."""
@@ -159,7 +170,8 @@ class Lambdas:
         function.invocations += 1
         outer, self._by_process[process] = self._by_process.get(process), invocation
         try:
-            answer = function.module.handler(event, Context(function, invocation, self.world, function.invocations))
+            context = Context(function, invocation, self.world, function.invocations)
+            answer = environment.module.handler(event, context)
             json.dumps(answer)
         except Killed:
             function.failed += 1
@@ -185,13 +197,12 @@ class QueueSource:
     def __init__(self, lambdas: Lambdas, mapping: dict[str, Any], name: str) -> None:
         self._lambdas = lambdas
         self._world = lambdas.world
-        self._sqs = lambdas.stack.root("sqs")
+        self._region = lambdas.stack.cloud.region
         self._name = name
         self._arn = mapping["EventSourceArn"]
         self._batch = int(mapping["BatchSize"])
         self._partial = "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or ())
         self.queue = self._arn.rpartition(":")[2]
-        self.url = self._sqs.get_queue_url(QueueName=self.queue)["QueueUrl"]
         self._running = 0
         self._check_at: float | None = None
 
@@ -211,9 +222,7 @@ class QueueSource:
         self._check_at = None
         if self._running >= MOST_AT_ONCE:
             return  # the next one that ends looks again
-        found = self._sqs.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=self._batch, AttributeNames=["All"], WaitTimeSeconds=0
-        ).get("Messages", [])
+        found = simulation.receive(self._arn, self._batch)
         if found:
             self._running += 1
             self._world.spawn(lambda: self._work(found))
@@ -229,37 +238,18 @@ class QueueSource:
             self._world.after(1.0, self.nudge)
 
     def _work(self, messages: list[dict[str, Any]]) -> None:
-        records = [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message.get("Attributes", {}),
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": self._arn,
-                "awsRegion": self._lambdas.stack.cloud.region,
-            }
-            for message in messages
-        ]
+        source = {"eventSource": "aws:sqs", "eventSourceARN": self._arn, "awsRegion": self._region}
+        records = [{**message, "messageAttributes": {}, **source} for message in messages]
         try:
             answer = self._lambdas.invoke(self._name, {"Records": records}) or {}
             failed = (
                 {each["itemIdentifier"] for each in answer.get("batchItemFailures", [])} if self._partial else set()
             )
         except (Killed, Exception):  # all of them come again when their visibility timeout is over
-            failed = {message["MessageId"] for message in messages}
-        for message in messages:
-            if message["MessageId"] not in failed:
-                self._delete(message)
+            failed = {message["messageId"] for message in messages}
+        simulation.delete(self._arn, {each["receiptHandle"] for each in messages if each["messageId"] not in failed})
         self._running -= 1
         self.nudge()
-
-    def _delete(self, message: dict[str, Any]) -> None:
-        try:
-            self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
-        except self._sqs.exceptions.ClientError:
-            return  # it took longer than the visibility timeout: the message is somebody else's now
 
 
 def sources(lambdas: Lambdas) -> dict[str, QueueSource]:
@@ -271,8 +261,8 @@ def sources(lambdas: Lambdas) -> dict[str, QueueSource]:
             source = QueueSource(lambdas, mapping, name)
             found[source.queue] = source
 
-    def sent(url: str) -> None:
-        source = found.get(url.rpartition("/")[2])
+    def sent(queue: str) -> None:
+        source = found.get(re.split("[/:]", queue)[-1])
         if source is not None:
             source.nudge()
 

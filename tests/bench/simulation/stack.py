@@ -140,13 +140,16 @@ class _Cloud(EmbeddedCloud):
         arn, world = delivery.target["Arn"], self._stack.world
         if arn.split(":")[2] != "sqs":
             return
-        url = f"{self.endpoint}/{self.account}/{arn.rpartition(':')[2]}"
         seconds = self._stack.rng.uniform(*EVENT_S)
         if self._stack.rng.random() < self._events.late:
             self._events.was_late += 1
             seconds += self._stack.rng.uniform(5, 120)
-        send = self._stack.root("sqs").send_message
-        world.after(seconds, lambda: send(QueueUrl=url, MessageBody=delivery.payload))
+
+        def send() -> None:
+            simulation.send(arn, delivery.payload)
+            self._stack.wire.sent(arn)
+
+        world.after(seconds, send)
 
     def _filter_event(self, event: dict[str, Any], deliver: Callable[[], None]) -> None:
         chance = self._stack.rng.random()

@@ -91,7 +91,7 @@ class Wire:
         self.world = world
         self.weather = weather
         self.counts = Counts()
-        self.sent: Callable[[str], None] = lambda queue_url: None  # somebody put a message on a queue
+        self.sent: Callable[[str], None] = lambda queue: None  # somebody put a message on a queue
         self.job_of: Callable[[str], str | None] = lambda text: None
         self._rng = rng
         self._table = table

@@ -1,9 +1,10 @@
 """What scientists submit, what becomes of each attempt, and how much of each machine there is: all drawn by one seed."""
 
+import json
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -38,7 +39,6 @@ class Plan:
     sweep: str
     at: float  # seconds after the beginning
     types: tuple[str, ...]
-    units: int
     priority: int
     seconds: float  # of work, when it completes
     provision_s: float  # before it, on each machine that is found
@@ -53,8 +53,8 @@ class Plan:
 
     @property
     def machine_seconds(self) -> float:
-        """Over all attempts and machines."""
-        return self.units * sum(attempt.seconds for attempt in self.attempts)
+        """Over all attempts."""
+        return sum(attempt.seconds for attempt in self.attempts)
 
     def request(self, max_wait_s: int) -> dict[str, Any]:
         """The JobRequest."""
@@ -65,8 +65,8 @@ class Plan:
             "image": "simulated",
             "script": "train.py",
             "code": code,
-            "config": {"work_seconds": self.seconds, "provision_seconds": self.provision_s},
-            "resources": {"instance_types": list(self.types), "instance_count": self.units},
+            "config": {"plan": self.name, "work_seconds": self.seconds, "provision_seconds": self.provision_s},
+            "resources": {"instance_types": list(self.types)},
             "max_runtime_s": int(2 * LONGEST_S),
             "max_attempts": MAX_ATTEMPTS,
             "max_wait_s": max_wait_s,
@@ -114,7 +114,6 @@ class Mix:
     client_errors: float = 0.002
     urgent: float = 0.05  # of jobs
     with_fallback: float = 0.4
-    pairs: float = 0.03  # of two machines
     submitted_within_s: float = 10 * HOUR
     sweeps: tuple[int, int] = (20, 120)  # jobs that are submitted together
 
@@ -137,8 +136,7 @@ def jobs(count: int, seed: int, mix: Mix) -> list[Plan]:
                 sweep=sweep,
                 at=at,
                 types=(main, *fallback),
-                units=2 if rng.random() < mix.pairs else 1,
-                priority=10 if urgent else 50,
+                        priority=10 if urgent else 50,
                 seconds=seconds,
                 provision_s=provision,
                 attempts=tuple(_attempts(rng, seconds, provision, mix)),
@@ -204,21 +202,16 @@ def _share(plan: Plan, kind: str) -> float:
     return 1 / len(plan.types) if kind in plan.types else 0.0
 
 
-@dataclass
 class Fates:
-    """Tells SageMaker what befalls each attempt, by the job's id and the attempt's number."""
+    """Tells SageMaker what befalls each attempt: by the name that the job has in the workload, and the attempt's number."""
 
-    plans: dict[str, Plan] = field(default_factory=dict)
-
-    def learn(self, plan: Plan) -> None:
-        """The job has an id now."""
-        self.plans[plan.id] = plan
+    def __init__(self, plans: list[Plan]) -> None:
+        self._plans = {plan.name: plan for plan in plans}
 
     def __call__(self, name: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """A rule as of local/faults.py, None for one that completes."""
-        job, _, number = name.rpartition("-")
-        attempts = self.plans[job].attempts
-        course = attempts[min(int(number), len(attempts)) - 1]
+        attempts = self._plans[json.loads(request["HyperParameters"]["plan"])].attempts
+        course = attempts[min(int(name.rpartition("-")[2]), len(attempts)) - 1]
         if course.outcome == COMPLETED:
             return None
         return {"outcome": course.outcome, "delay": course.provision_s if course.outcome == CAPACITY else course.work_s}

@@ -26,6 +26,7 @@ class World:
         self.failure: BaseException | None = None
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._until = start  # of the run that is going on
         self._turn = _thread.allocate_lock()  # of the world, while a process runs
         self._turn.acquire()
         self._idle: list[_Process] = []
@@ -53,7 +54,11 @@ class World:
         process = current()
         if process is None:
             raise RuntimeError("only a process of the world may sleep in it")
-        self.at(self.now + max(0.0, seconds), process.resume)
+        wake = self.now + max(0.0, seconds)
+        if wake <= self._until and (not self._due or wake < self._due[0][0]):
+            self.now = wake  # nobody else would do anything meanwhile
+            return
+        self.at(wake, process.resume)
         process.pause()
 
     def run(self, until: float) -> None:
@@ -62,6 +67,7 @@ class World:
         Raises:
             BaseException: what a process or a call raised; the world ends there.
         """
+        self._until = until
         while self._due and self._due[0][0] <= until:
             self.now, _, call = heapq.heappop(self._due)
             call()
