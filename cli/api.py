@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
 Query = Mapping[str, str | int | bool | Sequence[str]]
@@ -69,7 +69,7 @@ class JobsApi:
             last = attempt == TRIES - 1
             try:
                 answer = URLLib3Session(timeout=40).send(self._signed(method, path, query, body))
-            except HTTPClientError as error:
+            except BotoCoreError as error:
                 if last:
                     raise click.ClickException(f"{self.url} cannot be reached: {error}") from None
                 self.pause(_pause(attempt, {}))
@@ -85,10 +85,11 @@ class JobsApi:
     def _signed(self, method: str, path: str, query: Query | None, body: Any) -> Any:
         """A request as it goes over the wire. Signed afresh for each try: a signature is good for five minutes."""
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
+        pairs = [(name, text) for name, value in (query or {}).items() for text in _texts(value)]
+        asked = "?" + urlencode(pairs, quote_via=quote, safe="~") if pairs else ""  # %20: a + would be signed as a plus
         request = AWSRequest(
             method=method,
-            url=self.url + quote(path, safe="/%"),  # a part that the caller has quoted stays as it is
-            params=[(name, text) for name, value in (query or {}).items() for text in _texts(value)],
+            url=self.url + quote(path, safe="/%") + asked,  # a part that the caller has quoted stays as it is
             data=json.dumps(body).encode() if body is not None else b"",
             headers=headers,
         )
