@@ -19,6 +19,15 @@ class PullError(Exception):
     """An image that is not to be had, in the words of the container agent."""
 
 
+class Failure(Exception):  # noqa: N818
+    """The task could not be started: statusReason, and the container's own reason."""
+
+    def __init__(self, status_reason: str, container_reason: str = "") -> None:
+        super().__init__(status_reason)
+        self.status_reason = status_reason
+        self.container_reason = container_reason
+
+
 def surroundings(image: str) -> Surroundings:
     """What stands for an image.
 

@@ -12,7 +12,7 @@ import uuid
 from local.batch import containers
 from local.batch.arrays import child_id, index_of, parent_of, parent_status, summary
 from local.batch.capacity import Capacity
-from local.batch.containers import PullError
+from local.batch.containers import Failure, PullError
 from local.batch.places import Places, not_here, refuse
 from local.batch.records import Records
 from local.programs.program import Program, Programs, Stopped
@@ -31,15 +31,6 @@ REFUSED = (
     "shareIdentifier", "dependsOn", "nodeOverrides", "eksPropertiesOverride", "ecsPropertiesOverride",
     "consumableResourcePropertiesOverride",
 )  # fmt: skip
-
-
-class Failure(Exception):  # noqa: N818
-    """The task could not be started: statusReason, and the container's own reason."""
-
-    def __init__(self, status_reason: str, container_reason: str = "") -> None:
-        super().__init__(status_reason)
-        self.status_reason = status_reason
-        self.container_reason = container_reason
 
 
 class Jobs:

@@ -7,6 +7,8 @@ from typing import NoReturn
 class GlueArgumentError(Exception):
     """An option that was asked for was not given."""
 
+    __module__ = "awsglue.utils"  # the name by which scripts and their messages know it
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
