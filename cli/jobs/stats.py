@@ -15,7 +15,17 @@ from rich.text import Text
 
 from boxcar.reports.story import duration
 from cli.jobs.calls import Document, Wanted, listed, today
-from cli.jobs.figures import BY, Figures, Statistics, failures_by_day, figures_of, hours_text, quantile, sentence
+from cli.jobs.figures import (
+    BY,
+    Figures,
+    Statistics,
+    failures_by_day,
+    figures_of,
+    hours_text,
+    moment,
+    quantile,
+    sentence,
+)
 from cli.session import Session
 
 
@@ -68,14 +78,19 @@ def jobs_of(session: Session, first: date, last: date, owner: str = "", sweep: s
     """
     seen = set()
     for job in listed(session, Wanted(day=last, days=(last - first).days + 1, owner=owner, sweep=sweep)):
-        seen.add(job["job"])
+        seen.add(_identity(job))
         yield job
     # Reading Parquet needs DuckDB, which only those load who ask for statistics.
     from cli.job_history import read_archived
 
     for job in read_archived(session, first, last):
-        if job["job"] not in seen and owner in ("", job.get("owner")) and sweep in ("", job.get("sweep")):
+        if _identity(job) not in seen and owner in ("", job.get("owner")) and sweep in ("", job.get("sweep")):
             yield job
+
+
+def _identity(job: Document) -> tuple[str, int]:
+    """Id and second of submission: an id may be used again once its job is gone. Both are alike wherever it is kept."""
+    return str(job["job"]), int(moment(job["created_at"]) or 0)
 
 
 def read_prices(file: Path) -> dict[str, float]:

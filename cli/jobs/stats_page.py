@@ -152,7 +152,7 @@ def _upwards(top: float) -> dict[str, Any]:
     top = max(top, 1e-3)
     step = next(one for one in (1, 2, 5, 10) if top / (scale := 10.0 ** math.floor(math.log10(top / 5))) / one <= 5)
     ticks = [round(number * step * scale, 9) for number in range(math.ceil(round(top / (step * scale), 9)) + 1)]
-    return {"range": (0, ticks[-1]), "y_labels": ticks}
+    return {"range": (0, ticks[-1]), "y_labels": ticks, "y_labels_major": ticks}
 
 
 def _palette(series: dict[str, Any]) -> dict[str, str]:
