@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from boxcar.attributes import encode
 from boxcar.jobs import history
-from boxcar.jobs.items import encode
 from tests.unit.jobs_api.conftest import BEN, NOON, Api, request
 
 DAY = 86400.0

@@ -86,6 +86,34 @@ def test_other_content_under_the_same_name_is_a_conflict(api: Api, change: dict[
     assert told.headers["Content-Type"] == "application/problem+json"
     listed = api.call("POST", "/jobs", {"jobs": [request("new"), request("depth-6", **change)]})
     assert (listed.status, listed.fields) == (409, [f"jobs[1].{field}"])
+    assert len(api.jobs()) == 1, "none of many is stored, if one cannot be"
+
+
+def test_one_name_twice_in_a_request(both: Api) -> None:
+    told = both.call("POST", "/jobs", {"jobs": [request("a"), request("b"), request("a", sweep="x")]})
+    assert (told.status, told.fields) == (400, ["jobs[2].job"])
+    assert not both.jobs()
+    same = both.call("POST", "/jobs", {"jobs": [request("a"), request("a")]})
+    assert same.status == 201
+    assert [job["created"] for job in same.document["jobs"]] == [True, False]
+
+
+def test_a_conflict_that_comes_while_jobs_are_stored_is_found(api: Api) -> None:
+    """Another caller takes the name between the check and the write."""
+
+    class Slower:
+        def __getattr__(_, name: str) -> Any:  # noqa: N805
+            return getattr(api.dynamodb, name)
+
+        def put_item(_, **wanted: Any) -> Any:  # noqa: N805
+            api.table.client = api.dynamodb
+            api.call("POST", "/jobs", request("b", sweep="hers"))
+            return api.dynamodb.put_item(**wanted)
+
+    api.table.client = Slower()
+    told = api.call("POST", "/jobs", {"jobs": [request("a"), request("b")]})
+    assert (told.status, told.fields) == (409, ["jobs[1].sweep"])
+    assert any(name.startswith("boxcar-ann-a-") for name in api.woken), "what was stored is to run"
 
 
 def test_the_same_name_of_another_owner_is_another_job(api: Api) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from boxcar.api import openapi
 from boxcar.api.calls import Answer, Call
+from boxcar.api.conflicts import refuse_conflicts
 from boxcar.api.openapi import Route
 from boxcar.api.problems import CONTENT_TYPE, Refused, internal, invalid, name_taken, not_valid, refused
 from boxcar.api.types import (
@@ -28,10 +29,9 @@ from boxcar.errors import DifferentJob, StepError, UnknownJob
 from boxcar.jobs.documents import JobDocument, document
 from boxcar.jobs.explain import MOST_AHEAD, Surroundings, explain
 from boxcar.jobs.history import BadToken, History, Listing, today
-from boxcar.jobs.names import job_id
 from boxcar.jobs.record import NEW, Job
 from boxcar.jobs.stop import stop
-from boxcar.jobs.submit import JobRequest, Submitted, Submitter, wakes
+from boxcar.jobs.submit import JobRequest, Submitted, Submitter, own_id, wakes
 from boxcar.jobs.table import JobsTable
 from boxcar.settings import Settings
 
@@ -84,6 +84,8 @@ class JobsApi:
         many = isinstance(body, dict) and "jobs" in body
         new = _parsed(NewJobs, body).jobs if many else [_parsed(NewJob, body)]
         requests = [_owned(job, call, f"jobs[{index}]" if many else "") for index, job in enumerate(new)]
+        if many:
+            refuse_conflicts(requests, self.table, self.settings.stack)
         submitter, submitted = self.submitter(), list[Submitted]()
         try:
             submitted = submitter.submit_jobs(requests)
@@ -158,7 +160,7 @@ class JobsApi:
         named = call.path["id"]
         job = self.table.get(named)
         if job is None and call.who:
-            job = self.table.get(job_id(self.settings.stack, f"{call.who}/{named}", "", ""))
+            job = self.table.get(own_id(self.settings.stack, call.who, named))
         if job is None:
             raise _unknown(call)
         return job

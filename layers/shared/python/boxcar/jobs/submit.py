@@ -101,15 +101,15 @@ class Submitter:
         for index, request in enumerate(requests):
             around = Surroundings(self.settings.stack, request.run, "", request.family, (), ())
             try:
-                # by owner and name alone: another step under the same name is a mistake, not another job
-                key = job_id(around.stack, f"{request.owner}/{request.job}", "", "")
-                job = self._new(key, request.step, around, request.owner, "")
+                job = self._new(
+                    own_id(around.stack, request.owner, request.job), request.step, around, request.owner, ""
+                )
             except StepError as error:
                 raise StepError(f"jobs[{index}]: {error}" if len(requests) > 1 else str(error)) from None
             jobs.append(replace(job, sweep=request.sweep, tags=request.tags))
         submitted = self._create(jobs)
         for index, (request, result) in enumerate(zip(requests, submitted, strict=True)):
-            if not result.created and (what := _difference(request, result.job)):
+            if not result.created and (what := difference(request, result.job)):
                 raise DifferentJob(index, what, f"job {request.job!r} of {request.owner} is known with another {what}")
         return submitted
 
@@ -216,6 +216,11 @@ class Submitter:
         return job.with_token(token) if token else job
 
 
+def own_id(stack: str, owner: str, name: str) -> str:
+    """The id of a job without a run: another step under the same name is a mistake, not another job."""
+    return job_id(stack, f"{owner}/{name}", "", "")
+
+
 def wakes(startable: list[Job]) -> list[dict[str, Any]]:
     """What to tell the launcher of jobs that may have room: which lines to look at, and who may be listed late."""
     told = []
@@ -229,7 +234,7 @@ def wakes(startable: list[Job]) -> list[dict[str, Any]]:
     return told
 
 
-def _difference(request: JobRequest, job: Job) -> str:
+def difference(request: JobRequest, job: Job) -> str:
     """The field in which a request differs from the job of its name, "" if in none. References may lead elsewhere."""
     asked, known = request.step.model_dump(mode="json"), json.loads(job.document)
     for name, value in asked.items():
