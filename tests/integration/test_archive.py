@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from boxcar.jobs.items import encode
+from boxcar.attributes import encode
 from cli.job_history import read_archived
 from cli.session import Session
 from local.client import CloudClient, wait_for

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from boxcar.archive import Archive
-from boxcar.jobs.items import encode
+from boxcar.attributes import encode
 
 DAY = "2026-01-31"
 CREATED = datetime(2026, 1, 31, 22, 30, 0, 250_000, tzinfo=UTC).timestamp()

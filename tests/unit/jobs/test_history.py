@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from boxcar.attributes import encode
 from boxcar.jobs.history import BadToken, History, Listing, today
-from boxcar.jobs.items import encode
 
 NOON = 1767787200.0
 

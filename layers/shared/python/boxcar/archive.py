@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from boxcar import parquet
-from boxcar.jobs.items import decode
+from boxcar.attributes import decode
 from boxcar.parquet import BIGINT, DOUBLES, STRING, TIMESTAMP, Column
 
 JOBS = "history/jobs/"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boxcar.jobs.items import Item, decode, encode
+from boxcar.attributes import Item, decode, encode
 from boxcar.jobs.record import COMPLETED, DUE, Job, iso
 
 if TYPE_CHECKING:

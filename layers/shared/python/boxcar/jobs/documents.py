@@ -12,8 +12,8 @@ from pydantic import Field
 
 from boxcar import kinds
 from boxcar.alarms.links import Links
+from boxcar.attributes import Item, decode
 from boxcar.errors import StepError
-from boxcar.jobs.items import Item, decode
 from boxcar.jobs.record import Attempt, Job
 from boxcar.settings import Settings
 from boxcar.steps import Document

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from boxcar.attributes import Item, encode
 from boxcar.errors import BoxcarError
 from boxcar.jobs.documents import JobSummary, summary
-from boxcar.jobs.items import Item, encode
 
 MOST_DAYS = 31
 MOST_JOBS = 200  # a page

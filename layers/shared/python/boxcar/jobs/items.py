@@ -1,45 +1,9 @@
-"""Jobs as items of DynamoDB, and back.
-
-A small codec instead of boto3's TypeSerializer: that one refuses floats and gives Decimals back.
-"""
+"""Jobs as items of DynamoDB, and back."""
 
 from dataclasses import asdict, fields, replace
-from typing import Any
 
+from boxcar.attributes import Item, decode_all, encode_all
 from boxcar.jobs.record import IN_PROGRESS, LAUNCHED, NEW, Attempt, Job, iso
-
-Item = dict[str, Any]
-
-
-def encode(value: Any) -> dict[str, Any]:
-    """One value with DynamoDB's type around it. A set is a set of strings and may not be empty."""
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int | float):
-        return {"N": repr(value)}
-    if isinstance(value, set):
-        return {"SS": sorted(value)}
-    if isinstance(value, dict):
-        return {"M": {key: encode(part) for key, part in value.items() if part is not None}}
-    if isinstance(value, list | tuple):
-        return {"L": [encode(part) for part in value]}
-    raise TypeError(f"{type(value).__name__} has no type in DynamoDB")
-
-
-def decode(attribute: dict[str, Any]) -> Any:
-    """The value inside; numbers are int when they have no fraction."""
-    ((kind, value),) = attribute.items()
-    if kind == "N":
-        return int(value) if value.lstrip("-").isdigit() else float(value)
-    if kind == "SS":
-        return set(value)
-    if kind == "M":
-        return {key: decode(part) for key, part in value.items()}
-    if kind == "L":
-        return [decode(part) for part in value]
-    return None if kind == "NULL" else value
 
 
 def to_item(job: Job) -> Item:
@@ -62,7 +26,7 @@ def to_item(job: Job) -> Item:
         values["running_due"] = iso(job.running_look)
     if job.queue:
         values |= {"queue": job.queue, "due": job.due}
-    return {name: encode(value) for name, value in values.items()}
+    return encode_all(values)
 
 
 def from_item(item: Item) -> Job:
@@ -71,7 +35,7 @@ def from_item(item: Item) -> Job:
     Raises:
         TypeError, KeyError: the item is not one of a job, or of one that this version cannot read.
     """
-    values = {name: decode(value) for name, value in item.items()}
+    values = decode_all(item)
     attempts = tuple(Attempt(**attempt) for attempt in values.get("attempts", ()))
     if attempts and values["status"] == IN_PROGRESS:  # what was heard of it was written beside the attempts
         latest = attempts[-1]

@@ -7,7 +7,7 @@ The item `lease#<pool>` counts units in use (`held`) and, once AWS has refused, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from boxcar.jobs.items import Item, decode, encode
+from boxcar.attributes import Item, decode, encode
 from boxcar.jobs.record import Job
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boxcar import kinds
+from boxcar.attributes import Item
 from boxcar.jobs import digests
 from boxcar.jobs.debts import send_digest, settle
 from boxcar.jobs.failures import SERVICE_RETRIES, Failure, Jitter, backoff, ending
-from boxcar.jobs.items import Item
 from boxcar.jobs.kind import Clients, Kind, Observation, seconds
 from boxcar.jobs.names import parse_name
 from boxcar.jobs.record import GRACE_S, IN_PROGRESS, LAUNCHED, NEW, Attempt, Job

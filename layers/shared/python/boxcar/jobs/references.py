@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from boxcar.attributes import decode
 from boxcar.errors import StepError
-from boxcar.jobs.items import decode
 from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, Job
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from boxcar.attributes import Item, decode, encode
 from boxcar.jobs import digests
-from boxcar.jobs.items import Item, decode, encode, from_item, to_item
+from boxcar.jobs.items import from_item, to_item
 from boxcar.jobs.leases import Lease, NoRoom, Room, give_back, take, to_lease
 from boxcar.jobs.record import DUE, IN_PROGRESS, LAUNCHED, LINE, Job, iso
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from boxcar.attributes import Item, decode_all, encode_all
 from boxcar.errors import Throttled
-from boxcar.registry.items import Item, from_item, to_item
 from boxcar.versions import Change, Lineage, Version, change_since, next_version
 
 _ATTEMPTS = 12
@@ -68,7 +68,7 @@ class ModelsTable:
         """Versions, oldest first; with `newest`, only so many of the newest."""
         versions = []
         for item in self._newest_first(family, model):
-            versions.append(from_item(item))
+            versions.append(decode_all(item))
             if len(versions) == newest:
                 break
         return versions[::-1]
@@ -149,7 +149,7 @@ class ModelsTable:
     def _get(self, family: str, model: str, sort_key: str) -> dict[str, Any] | None:
         key = {"pk": {"S": f"model#{family}/{model}"}, "sk": {"S": sort_key}}
         item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-        return from_item(item) if item else None
+        return decode_all(item) if item else None
 
     def _put(
         self,
@@ -162,11 +162,11 @@ class ModelsTable:
     ) -> dict[str, Any]:
         put: dict[str, Any] = {
             "TableName": self._table,
-            "Item": to_item({**document, "pk": f"model#{family}/{model}", "sk": sort_key}),
+            "Item": encode_all({**document, "pk": f"model#{family}/{model}", "sk": sort_key}),
             "ConditionExpression": condition,
         }
         if values:
-            put["ExpressionAttributeValues"] = to_item(values)
+            put["ExpressionAttributeValues"] = encode_all(values)
         return {"Put": put}
 
     def _move(self, family: str, model: str, name: str, pointer: dict[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from boxcar.attributes import decode_all
 from boxcar.comparisons import stored_verdict
 from boxcar.errors import EvaluationError
 from boxcar.evaluations import Evaluation, load_evaluation
 from boxcar.plans import Plan, plan_key
-from boxcar.registry.items import from_item
 from boxcar.registry.table import ModelsTable
 from boxcar.verdicts import Verdict
 
@@ -80,7 +80,7 @@ def _jobs(dynamodb: Any, table: str, run: str) -> list[dict[str, Any]]:
     }
     while True:
         page = dynamodb.query(**query)
-        items += [from_item(item) for item in page["Items"]]
+        items += [decode_all(item) for item in page["Items"]]
         if "LastEvaluatedKey" not in page:
             return items
         query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
