@@ -98,7 +98,7 @@ class Lambdas:
         self._variables = variables  # beside what the template sets
         self._by_process: dict[Any, Invocation] = {}
         self._time = WorldTime(self.world)
-        self._nowhere = open(os.devnull, "w")  # noqa: SIM115
+        self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115
         self._settings = _settings_reader(self)
         known = {}
         for page in stack.root("lambda").get_paginator("list_functions").paginate():

@@ -136,7 +136,7 @@ def jobs(count: int, seed: int, mix: Mix) -> list[Plan]:
                 sweep=sweep,
                 at=at,
                 types=(main, *fallback),
-                        priority=10 if urgent else 50,
+                priority=10 if urgent else 50,
                 seconds=seconds,
                 provision_s=provision,
                 attempts=tuple(_attempts(rng, seconds, provision, mix)),
