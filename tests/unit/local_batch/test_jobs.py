@@ -8,9 +8,7 @@ from local.batch.service import Batch
 from tests.unit.local_batch.conftest import Api, FakeCloud, eventually, prepare
 
 ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
-OBSTINATE = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
-)
+OBSTINATE = ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]
 
 
 def test_a_job_runs_with_its_role_and_environment_and_tells_of_it(cloud, api, submit):
@@ -126,7 +124,8 @@ def test_time_is_up_on_the_clouds_clock_and_sigkill_follows(tmp_path):
     prepare(api)
     request = {"jobName": "slow", "jobQueue": "queue", "jobDefinition": "python"}
     limits = {"timeout": {"attemptDurationSeconds": 60}, "retryStrategy": {"attempts": 3}}
-    job_id = api.SubmitJob(**request, **limits, containerOverrides={"command": ["python3", "-c", OBSTINATE]})["jobId"]
+    cloud.wait(api.SubmitJob(**request)["jobId"])  # the interpreter is warm from here on
+    job_id = api.SubmitJob(**request, **limits, containerOverrides={"command": OBSTINATE})["jobId"]
     detail = cloud.wait(job_id)
     assert detail["statusReason"] == "Job attempt duration exceeded timeout"
     assert detail["container"]["exitCode"] == 137
