@@ -16,6 +16,7 @@ from local.batch.containers import Failure, PullError
 from local.batch.places import Places, not_here, refuse
 from local.batch.records import Records
 from local.programs.program import Program, Programs, Stopped
+from local.programs.workers import Workers
 from local.sagemaker.logs import Logs
 from local.sagemaker.store import Record, Store
 from local.service import Cloud
@@ -44,7 +45,7 @@ class Jobs:
         self._programs = Programs(cloud, cloud.state / "batch" / "work")
         self._logs = Logs(cloud)
         self._alive: dict[str, Program] = {}
-        self._threads: set[threading.Thread] = set()
+        self._workers = Workers(cloud.clock)
         self._lock = threading.RLock()
         self._closing = False
 
@@ -148,9 +149,7 @@ class Jobs:
 
     def _start_what_fits(self) -> None:
         for job_id, environment in self._capacity.next():
-            work = threading.Thread(target=self._live, args=(job_id, environment), name=f"batch-{job_id}", daemon=True)
-            self._threads.add(work)
-            work.start()
+            self._workers.start(f"batch-{job_id}", self._live, job_id, environment)
 
     def _live(self, job_id: str, environment: str) -> None:
         code, reason, container_reason, again = None, EXITED, "", True
@@ -165,6 +164,7 @@ class Jobs:
             }
             self._records.change(job_id, status="STARTING", container=container)
             program = self._prepare(job_id, container)
+            self._logs.follow(group, stream, program.log)
             self._records.change(job_id, status="RUNNING", startedAt=self._records.now())
             if limit := record.get("timeout", {}).get("attemptDurationSeconds"):
                 program.limit(float(limit), TIMEOUT, GRACE)
@@ -178,8 +178,6 @@ class Jobs:
         except Exception as error:
             logger.exception("batch job %s", job_id)
             reason, container_reason = "Task failed to start", f"{type(error).__name__}: {error}"
-        finally:
-            self._threads.discard(threading.current_thread())
         if self._closing:
             return  # the next start finds it as it was
         self._capacity.give(environment, record["_vcpus"])  # before the event: who hears of it finds room
@@ -285,8 +283,7 @@ class Jobs:
         """Kill what runs. Records stay: the next start ends what ran and starts what waits."""
         self._closing = True
         self._programs.close()
-        for thread in list(self._threads):
-            thread.join(timeout=5)
+        self._workers.join()
         self._records.close()
         self._logs.close()
 

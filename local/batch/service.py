@@ -20,6 +20,7 @@ class Batch:
 
     def __init__(self, cloud: Cloud, may: Callable[[dict[str, str], str, str], str | None] | None = None) -> None:
         """`may(headers, action, resource)` answers AWS's words if the caller may not, None if it may."""
+        self._clock = cloud.clock
         self._store = Store(cloud.state / "batch" / "batch.sqlite")
         self._places = places = Places(cloud, self._store)
         self._jobs = jobs = Jobs(cloud, self._store, places)
@@ -57,7 +58,8 @@ class Batch:
             raise not_here(action, f"it has {', '.join(sorted(self._actions))}")
         if found := faults("batch", action, request):
             raise refuse(f"Error executing request, Exception : {'; '.join(found)}")
-        return self._actions[action](request)
+        with self._clock.hold():  # what it starts holds on by itself
+            return self._actions[action](request)
 
     def http(self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         """Answer one request."""

@@ -10,6 +10,7 @@ from typing import Any
 from local.glue.definitions import MOST_MINUTES, Definitions
 from local.programs.announcer import Announcer
 from local.programs.program import Program, Programs, Stopped, Surroundings
+from local.programs.workers import Workers
 from local.sagemaker.logs import Logs
 from local.sagemaker.store import Record, Store
 from local.service import ApiError, Cloud
@@ -41,7 +42,7 @@ class Runs:
         self._logs = Logs(cloud)
         self._events = Announcer(cloud, "aws.glue")
         self._alive: dict[str, Program] = {}
-        self._threads: set[threading.Thread] = set()
+        self._workers = Workers(cloud.clock)
         self._lock = threading.RLock()
         self._closing = False
 
@@ -83,9 +84,7 @@ class Runs:
                 words = f"Concurrent runs exceeded for {job['Name']}"
                 raise ApiError("ConcurrentRunsExceededException", words)
             self._store.add(RUN, run_id, record)
-        work = threading.Thread(target=self._live, args=(record,), name=f"glue-{run_id}", daemon=True)
-        self._threads.add(work)
-        work.start()
+        self._workers.start(f"glue-{run_id}", self._live, record)
         return {"JobRunId": run_id}
 
     def get(self, request: Record) -> Record:
@@ -141,6 +140,8 @@ class Runs:
                 if (self._store.get(RUN, record["Id"]) or {})["JobRunState"] == "STOPPING":
                     raise Stopped
                 self._store.change(RUN, record["Id"], {"JobRunState": "RUNNING"})
+            for name, file in _outputs(program):
+                self._logs.follow(f"{LOGS}/{name}", record["Id"], file)
             program.limit(record["Timeout"] * 60.0, TIMEOUT, GRACE)
             code = self._run(record, program)
             if program.stopped_by:
@@ -153,13 +154,11 @@ class Runs:
             state = (program.stopped_by if program else "") or STOP
         except Exception as error:
             state, message = "FAILED", _reason(error)
-        finally:
-            self._threads.discard(threading.current_thread())
         if self._closing:
             return  # the next start finds it alive and fails it
         self._alive.pop(record["Id"], None)
         if program is not None:
-            for name, file in (("output", program.log), ("error", program.folder / "errors")):
+            for name, file in _outputs(program):
                 self._logs.keep(f"{LOGS}/{name}", record["Id"], file, self._cloud.clock.time())
             program.close()
         self._end(record, state, message)
@@ -210,10 +209,14 @@ class Runs:
         """Kill what runs. The records stay: the next start fails what did not end."""
         self._closing = True
         self._programs.close()
-        for thread in list(self._threads):
-            thread.join(timeout=5)
+        self._workers.join()
         self._events.close()
         self._logs.close()
+
+
+def _outputs(program: Program) -> list[tuple[str, Path]]:
+    """Standard output and error, by the ends of their log groups."""
+    return [("output", program.log), ("error", program.folder / "errors")]
 
 
 def _fetch(s3: Any, uri: str, folder: Path) -> Path:

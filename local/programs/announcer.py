@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from local.service import Cloud
@@ -19,11 +20,15 @@ class Announcer:
         self._cloud = cloud
         self._source = source
         self._queue: queue.SimpleQueue[tuple[str, dict[str, Any], list[str]] | None] = queue.SimpleQueue()
+        self._holds: queue.SimpleQueue[AbstractContextManager[None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._send, name=f"{source}-events", daemon=True)
         self._thread.start()
 
     def say(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         """Send one event soon. `detail` must not change any more."""
+        hold = self._cloud.clock.hold()
+        hold.__enter__()  # until it is sent: an event is delivered at the time of its happening
+        self._holds.put(hold)
         self._queue.put((detail_type, detail, resources))
 
     def _send(self) -> None:
@@ -39,6 +44,7 @@ class Announcer:
                         logger.exception("event lost: %s %s", detail_type, resources)
                     else:
                         time.sleep(0.2 * 2**attempt)
+            self._holds.get().__exit__(None, None, None)
 
     def close(self) -> None:
         """Send what waits, then end."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.batch.service import Batch
-from local.clock import RealClock
+from local.clock import Clock, RealClock
 from local.service import ApiError
 
 IMAGE = "public.ecr.aws/sam/build-python3.13"
@@ -25,7 +25,7 @@ class FakeCloud:
 
     def __init__(self, state: Path, scale: float = 1.0) -> None:
         self.state = state
-        self.clock = RealClock(scale)
+        self.clock: Clock = RealClock(scale)
         self.events: list[dict[str, Any]] = []
         self.arrived = threading.Condition()
         self.logs: list[dict[str, Any]] = []

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from local.batch.service import Batch
+from local.clock import VirtualClock
 from tests.unit.local_batch.conftest import Api, FakeCloud, eventually, prepare
 
 ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -132,6 +133,21 @@ def test_time_is_up_on_the_clouds_clock_and_sigkill_follows(tmp_path):
     assert len(detail["attempts"]) == 1  # "If a job is terminated for exceeding the timeout duration, it isn't retried"
     ran = (detail["stoppedAt"] - detail["startedAt"]) / 1000
     assert 60 <= ran < 240
+    service.close()
+
+
+def test_virtual_time_waits_for_what_runs(tmp_path):
+    """A program takes no virtual time, so no limit is reached while it runs, and the next timer is."""
+    cloud = FakeCloud(tmp_path)
+    cloud.clock = VirtualClock()
+    service = Batch(cloud)
+    api = Api(service)
+    prepare(api)
+    request = {"jobName": "slow", "jobQueue": "queue", "jobDefinition": "python"}
+    command = {"command": ["python3", "-c", "import time; time.sleep(0.3)"]}
+    job_id = api.SubmitJob(**request, timeout={"attemptDurationSeconds": 60}, containerOverrides=command)["jobId"]
+    detail = cloud.wait(job_id)
+    assert (detail["status"], detail["startedAt"]) == ("SUCCEEDED", detail["stoppedAt"])
     service.close()
 
 
