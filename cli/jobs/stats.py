@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from boxcar.reports.story import duration
-from cli.jobs.calls import Document, Wanted, listed, today
+from cli.jobs.calls import Document, Wanted, listed_at_once, today
 from cli.jobs.figures import (
     BY,
     Figures,
@@ -49,7 +49,8 @@ def stats_command(
     priced = read_prices(prices) if prices else {}
     last = today()
     first = last - timedelta(days=days - 1)
-    statistics = figures_of(jobs_of(session, first, last, owner, sweep), first, last, by)
+    with Console(stderr=True).status("reading jobs"):  # nothing, where there is no terminal
+        statistics = figures_of(jobs_of(session, first, last, owner, sweep), first, last, by)
     if page:
         from cli.jobs.stats_page import render  # drawing takes a third of a second to load
 
@@ -77,7 +78,8 @@ def jobs_of(session: Session, first: date, last: date, owner: str = "", sweep: s
     So both are asked for all days; days without files cost nothing.
     """
     seen = set()
-    for job in listed(session, Wanted(day=last, days=(last - first).days + 1, owner=owner, sweep=sweep)):
+    wanted = Wanted(day=last, days=(last - first).days + 1, owner=owner, sweep=sweep)
+    for job in listed_at_once(session, wanted):
         seen.add(_identity(job))
         yield job
     # Reading Parquet needs DuckDB, which only those load who ask for statistics.

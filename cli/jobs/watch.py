@@ -21,6 +21,7 @@ from cli.progress import COLOURS
 from cli.session import Session
 
 RATE_S = 600.0  # the time over which jobs that ended are counted for the rate
+FEWEST = 5  # ends from which a rate can be told
 ROWS = 15  # of single jobs in the table
 LINES = 20  # of single jobs that changed between two looks; more are told as counts alone
 
@@ -65,11 +66,12 @@ class Watched:
         return seen + (len(self.ids - self.jobs.keys()) if self.ids is not None else 0)
 
     def per_hour(self, now: float) -> float:
-        """Jobs that ended an hour, by the last ten minutes, or by the time since the first began if that is shorter."""
+        """Jobs that ended an hour, by the last ten minutes or the time that is known of; 0 when too few did to tell."""
         ends = [end for job in self.jobs.values() if job["status"] in ENDED and (end := moment(job.get("ended")))]
         begun = min((moment(job["created_at"]) or now for job in self.jobs.values()), default=now)
         span = min(RATE_S, max(1.0, now - max(begun, self.since)))
-        return sum(end > now - span for end in ends) / span * 3600
+        recent = sum(end > now - span for end in ends)
+        return recent / span * 3600 if recent >= FEWEST else 0.0
 
     def headline(self, now: float) -> str:
         """Counts, rate, and how long the rest will take at that rate."""
@@ -202,7 +204,7 @@ class _Several:
             table.add_column(column, justify="right" if column in ("waited", "ran") else "left", no_wrap=column != "")
         for job in sorted(latest, key=lambda job: order[job["status"]])[:ROWS]:
             status = Text(job["status"], style=COLOURS.get(job["status"], "default"))
-            table.add_row(Text(name_of(job)), status, *times(job, now), Text(_remark(job), overflow="ellipsis"))
+            table.add_row(Text(name_of(job)), status, *times(job, now), Text(_why(job), overflow="ellipsis"))
         more = [Text(f"… and {len(jobs) - ROWS:,} more", style="dim")] if len(jobs) > ROWS else []
         return Group(Text(self.headline(), style="bold"), table, *more)
 
@@ -219,8 +221,13 @@ def times(job: Document, now: float) -> tuple[str, str]:
 
 
 def _remark(job: Document) -> str:
+    """What a line says behind a status."""
+    return f"{job['seconds']:.0f} s" if job["status"] == "Completed" and job.get("seconds") else _why(job)
+
+
+def _why(job: Document) -> str:
     if job["status"] in ("Failed", "Stopped"):
         return f"{job.get('failure', '')}: {job.get('reason', '')}".strip(": ")
     if job["status"] == "New":
         return str(job.get("waiting_for", ""))
-    return f"{job['seconds']:.0f} s" if job["status"] == "Completed" and job.get("seconds") else ""
+    return ""
