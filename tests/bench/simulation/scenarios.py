@@ -175,51 +175,62 @@ def _calls(outcome: Outcome) -> dict[str, Any]:
 
 # ── 4: what a pass costs, whatever has finished
 
+WAITING = 400
+
 
 def passes(deployed: Path, count: int) -> dict[str, Any]:
-    """One launcher pass with a thousand finished jobs in the table, and with `count`."""
-    plans = [_plan(number, "ann", KIND, 0.0, 300.0 if number < 5 else 20 * HOUR) for number in range(60)]
-    limits = Quotas({KIND: ((0.0, 10),)})
-    found: dict[int, dict[str, Any]] = {}
+    """The launcher's pass when a job has ended, with a thousand finished jobs in the table, and with `count`."""
+    lengths = [300.0] * 5 + [4 * HOUR + number * 1130.0 for number in range(WAITING)]
+    plans = [_plan(number, "ann", KIND, 0.0, seconds) for number, seconds in enumerate(lengths)]
+    found: list[tuple[int, str, tuple[int, int, int]]] = []
     with campaign(deployed, Conditions(SEED)) as world:
-        world.set_quotas(limits)
+        world.set_quotas(Quotas({KIND: ((0.0, 10),)}))
         world.submit(plans)
-        world.run(3 * HOUR)  # 5 have ended, 10 run, 45 wait; a limit that was learned is known or forgotten
+        world.run(2 * HOUR)  # five have ended, ten run, the others wait
         finished = next(item for item in simulation.items(TABLE) if item.get("status") == {"S": "Completed"})
-        filled, machines = 5, 10
+        filled = 5
         for size in (1000, count):
-            began = time.monotonic()
             filled += simulation.fill(TABLE, _copies(finished, filled, size))
-            machines += 1
-            world.stack.sagemaker.set_limit(KIND, machines)
-            found[size] = {
-                "a machine became free": _pass(world, {"wake": "bench", "pools": {POOL: 1}}),
-                "a look at everything": _pass(world, {"wake": "bench", "everything": True}),
-                "seconds": time.monotonic() - began,
-            }
-    print("One pass of the launcher, 45 jobs waiting")
-    rows = [
-        (f"{size:,}", what, *measured)
-        for size, each in found.items()
-        for what, measured in each.items()
-        if what != "seconds"
-    ]
-    _rows(("finished", "why", "calls", "items read", "launched"), rows, ("", "", "6d", "10d", "8d"))
-    calls = {size: each["a machine became free"][0] for size, each in found.items()}
+            found.append((size, "a job has ended", _after_an_end(world)))
+            found.append((size, "a look at every line", _look_at_everything(world)))
+    print(f"One pass of the launcher, about {WAITING} jobs in one line")
+    heads = ("finished jobs", "why", "calls", "items read", "launched")
+    _rows(heads, [(f"{size:,}", why, *row) for size, why, row in found], ("", "", "6d", "10d", "8d"))
+    calls = {size: row[0] for size, why, row in found if why == "a job has ended"}
     return {"pass_calls_1000": calls[1000], "pass_calls_1000000": calls[count], "finished": count}
 
 
-def _pass(world: Campaign, wake: dict[str, Any]) -> tuple[int, int, int]:
-    """Calls, items read, jobs launched."""
-    world.run(world.seconds() + 120)
+def _after_an_end(world: Campaign) -> tuple[int, int, int]:
+    """Calls, items read and jobs launched of the one pass that follows the end of a job."""
+    counts, launcher = world.stack.wire.counts, world.lambdas.functions["launch-jobs"]
+    for _ in range(50):
+        running = [job for job in world.stack.training_jobs().values() if job["TrainingJobStatus"] == "InProgress"]
+        due = min(job["CreationTime"] + 60.0 + float(job["HyperParameters"]["work_seconds"]) for job in running)
+        world.run(due - START - 3.0)
+        before, made = launcher.invocations, len(world.stack.training_jobs())
+        counts.forget()
+        world.run(world.seconds() + 15.0)
+        if launcher.invocations == before + 1:  # else a look at everything, or at a limit, came between
+            return _launchers(world, len(world.stack.training_jobs()) - made)
+    raise RuntimeError("no pass of the launcher came alone")
+
+
+def _look_at_everything(world: Campaign) -> tuple[int, int, int]:
+    """The same of a pass over every line, when there is no room."""
+    event = {"Records": [{"messageId": "bench", "body": '{"wake": "bench", "everything": true}', "attributes": {}}]}
+    for _ in range(2):  # the first may have a limit to learn
+        world.run(world.seconds() + 65.0)
+        world.stack.wire.counts.forget()
+        answers: list[Any] = []
+        world.world.spawn(lambda answers=answers: answers.append(world.lambdas.invoke("launch-jobs", event)))  # type: ignore[misc]
+        world.run(world.seconds() + 8)
+    return _launchers(world, answers[0]["launched"])
+
+
+def _launchers(world: Campaign, launched: int) -> tuple[int, int, int]:
     counts = world.stack.wire.counts
-    counts.forget()
-    answers: list[Any] = []
-    event = {"Records": [{"messageId": "bench", "body": json.dumps(wake), "attributes": {}}]}
-    world.world.spawn(lambda: answers.append(world.lambdas.invoke("launch-jobs", event)))
-    world.run(world.seconds() + 8)
     calls = sum(count for (function, _, _), count in counts.calls.items() if function == "launch-jobs")
-    return calls, counts.items_read["launch-jobs"], answers[0]["launched"]
+    return calls, counts.items_read["launch-jobs"], launched
 
 
 def _copies(item: dict[str, Any], start: int, stop: int) -> Iterator[dict[str, Any]]:
