@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from boxcar.api.routes import JobsApi
-from boxcar.aws import client
+from boxcar.aws import client, prompt_client
 from boxcar.jobs.history import History
 from boxcar.jobs.references import approved_from
 from boxcar.jobs.submit import Submitter
@@ -17,12 +17,11 @@ from boxcar.settings import settings
 
 logger = Logger(service="serve_jobs")
 copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain says
-ATTEMPTS = 4  # a caller waits: rather tell them to come back than try for a minute
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one call of API Gateway, whatever happens, with a document."""
-    dynamodb, names = client("dynamodb", ATTEMPTS), settings()
+    dynamodb, names = prompt_client("dynamodb"), settings()
     table = JobsTable(dynamodb, names.jobs_table)
     api = JobsApi(
         table=table,
@@ -35,8 +34,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             now=time.time,
         ),
         settings=names,
-        wake=lambda work: wake_launcher(client("sqs", ATTEMPTS), names.launch_queue_url, "submitted", **work),
-        tell_monitor=lambda message: tell_monitor(client("sqs", ATTEMPTS), names.events_queue_url, message),
+        wake=lambda work: wake_launcher(prompt_client("sqs"), names.launch_queue_url, "submitted", **work),
+        tell_monitor=lambda message: tell_monitor(prompt_client("sqs"), names.events_queue_url, message),
         now=time.time,
     )
     answer = api.answer(event, reference=getattr(context, "aws_request_id", ""))

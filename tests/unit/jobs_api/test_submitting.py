@@ -220,6 +220,29 @@ def test_a_table_that_is_throttled_says_when_to_come_back(api: Api) -> None:
     assert (told.status, told.headers["Retry-After"]) == (503, "2")
 
 
+def test_a_table_that_leaves_out_what_it_is_asked_for(api: Api) -> None:
+    """BatchGetItem answers with what it did not read, when it is throttled."""
+    body = {"jobs": [request("a"), request("b")]}
+    api.call("POST", "/jobs", body)
+    asked = []
+
+    class Sparing:
+        def __getattr__(_, name: str) -> Any:  # noqa: N805
+            return getattr(api.dynamodb, name)
+
+        def batch_get_item(_, RequestItems: dict[str, Any]) -> Any:  # noqa: N803, N805
+            keys = RequestItems["jobs"]["Keys"]
+            asked.append(len(keys))
+            some = api.dynamodb.batch_get_item(RequestItems={"jobs": {**RequestItems["jobs"], "Keys": keys[:most]}})
+            return {**some, "UnprocessedKeys": {"jobs": {"Keys": keys[most:]}} if keys[most:] else {}}
+
+    api.table.client, most = Sparing(), 1
+    assert api.call("POST", "/jobs", {"jobs": [request("a"), request("b", sweep="x")]}).fields == ["jobs[1].sweep"]
+    assert asked == [2, 1]
+    most = 0
+    assert api.call("POST", "/jobs", body).status == 503
+
+
 def test_what_nobody_foresaw_tells_nothing_of_the_inside(api: Api) -> None:
     api.table.client = Dying(api.dynamodb, 0, RuntimeError("arn:aws:secret"))
     told = api.call("POST", "/jobs", request("a"))

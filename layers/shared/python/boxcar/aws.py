@@ -16,3 +16,13 @@ def client(service: str, attempts: int = 8) -> Any:
 
     retries = {"total_max_attempts": 1} if service in ASKED_ONCE else {"mode": "adaptive", "max_attempts": attempts}
     return boto3.client(service, config=Config(retries=retries))
+
+
+@cache
+def prompt_client(service: str) -> Any:
+    """Likewise, for somebody who waits for the answer: three tries within seconds, and then the error."""
+    import boto3
+    from botocore.config import Config
+
+    # Not adaptive: that slows down, after a throttled call, whatever the process does next.
+    return boto3.client(service, config=Config(retries={"mode": "standard", "total_max_attempts": 3}))

@@ -82,11 +82,11 @@ def refused(error: Exception) -> Refused | None:
     if isinstance(error, DifferentJob):
         return name_taken(error)
     if type(error).__name__ == "Conflict":
-        return _busy("others keep changing the same job")
+        return busy("others keep changing the same job")
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
     if code in THROTTLE_CODES or code == "TransactionConflictException":
-        return _busy("the table of jobs is read or written too fast at the moment")
+        return busy("the table of jobs is read or written too fast at the moment")
     return None
 
 
@@ -123,7 +123,8 @@ def name_taken(error: DifferentJob, where: str = "") -> Refused:
     return Refused(409, "The name is taken by a job with other contents", [(where + error.field, said)])
 
 
-def _busy(detail: str) -> Refused:
+def busy(detail: str) -> Refused:
+    """The same call may succeed a little later."""
     return Refused(503, "Too much at once", detail=f"{detail}; try again", retry_after_s=RETRY_AFTER_S)
 
 
