@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 from boxcar.attributes import encode
 from boxcar.jobs import history
 from tests.unit.jobs_api.conftest import BEN, NOON, Api, request
+from tests.unit.jobs_api.indexes import IndexedDynamoDB
 
 DAY = 86400.0
 
@@ -31,16 +33,22 @@ def names(jobs: list[dict[str, Any]]) -> list[str]:
     return [job["run"].rpartition("/")[2] for job in jobs]
 
 
-@pytest.fixture
-def a_week(api: Api) -> Api:
+@pytest.fixture(scope="module")
+def stored_week() -> IndexedDynamoDB:
     """250 jobs over three days: 100, 100 and today 50; each day's own in the order of their numbers."""
+    api = Api(IndexedDynamoDB())
     for day, numbers in ((2, range(100)), (1, range(100, 200)), (0, range(200, 250))):
         api.now = NOON - day * DAY
         for start in numbers[::50]:
             api.now += 60
             submit(api, [f"n-{number}" for number in range(start, start + 50)])
-    api.now = NOON + 3600
-    return api
+    return api.dynamodb
+
+
+@pytest.fixture
+def a_week(stored_week: IndexedDynamoDB) -> Api:
+    """A copy of its own."""
+    return Api(copy.deepcopy(stored_week), now=NOON + 3600)
 
 
 def test_pages_hold_every_job_once_newest_first(a_week: Api) -> None:
