@@ -70,6 +70,12 @@ class Command:
         limits.write_text(json.dumps({"ml.m5.large for training job usage": instances}))
 
 
+def training_jobs(jobs: Command) -> list[dict[str, Any]]:
+    """What SageMaker knows of: all that was ever started."""
+    pages = jobs.stack.session.client("sagemaker").get_paginator("list_training_jobs").paginate()
+    return [job for page in pages for job in page["TrainingJobSummaries"]]
+
+
 @pytest.fixture(scope="module")
 def jobs(empty_stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     command = Command(empty_stack, tmp_path_factory.mktemp("files"))
@@ -95,10 +101,35 @@ def test_a_sweep_is_submitted_watched_listed_and_its_log_read(jobs: Command) -> 
 
 
 def test_the_same_command_again_starts_nothing(jobs: Command) -> None:
-    before = jobs.stack.session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    before = training_jobs(jobs)
     out = jobs.ok("submit", jobs.folder / "trees.yaml")
     assert "0 jobs were submitted, 6 were known already" in out
-    assert jobs.stack.session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == before
+    assert training_jobs(jobs) == before
+
+
+def test_after_a_failure_in_the_middle_of_a_call_the_same_command_submits_the_rest(jobs: Command) -> None:
+    """DynamoDB refuses after the tenth job, until somebody mends it."""
+    jobs.limit(2)
+    file = jobs.file("many", "print('done')", sweep={"list": [{"tags.n": str(n)} for n in range(30)]})
+    jobs.stack.cloud.add_fault(
+        service="dynamodb",
+        action="PutItem",
+        caller="boxcar-*erve*obs*",
+        error="InternalServerError",
+        status=500,
+        after=10,
+    )
+    done = jobs("submit", file)
+    assert done.exit_code == 1 and "the same command again submits only the rest" in done.output, done.output
+    assert 1 <= len(jobs.lines("list", "--sweep", "many")) < 30
+    jobs.stack.cloud.forget_faults()
+    out = jobs.ok("submit", file)
+    told = re.search(r"(\d+) jobs were submitted, (\d+) were known already", out)
+    assert told and int(told[1]) > 0 and int(told[2]) > 0 and int(told[1]) + int(told[2]) == 30, out
+    assert len(jobs.lines("list", "--sweep", "many")) == 30
+    jobs.ok("watch", "--sweep", "many", "--every", "1")
+    names = [job["TrainingJobName"] for job in training_jobs(jobs) if "-many-" in job["TrainingJobName"]]
+    assert len(names) == len(set(names)) == 30, "each ran once"
 
 
 def test_other_contents_under_a_known_name_are_refused(jobs: Command) -> None:
