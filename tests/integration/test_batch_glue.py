@@ -151,8 +151,10 @@ def test_from_submission_to_outputs(stack: Deployed, submit: Submit, kind: str) 
 
     def logged() -> list[str]:
         logs = stack.session.client("logs")
-        found = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=stream)["events"]
-        return [event["message"] for event in found]
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)["logStreams"]
+        assert len(streams) <= 1
+        found = [logs.get_log_events(logGroupName=group, logStreamName=one["logStreamName"]) for one in streams]
+        return [event["message"] for page in found for event in page["events"]]
 
     assert wait_for(logged, 20, why="nothing was logged") == [f"hello from {job_id}-1"]
 
