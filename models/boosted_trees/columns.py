@@ -75,6 +75,11 @@ def score_column(model: str) -> str:
     return f"{model}_score"
 
 
+def slice_column(name: str) -> str:
+    """Where the validation rows hold the column they are sliced by: a name that no column of the warehouse has."""
+    return f"slice:{name}"
+
+
 def numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Make a column 64-bit floats. NaN is missing.
 

@@ -41,6 +41,11 @@ class Folders:
             raise InputError(f"input {name!r} is missing: {folder} does not exist; list it in the inputs of the step")
         return folder
 
+    def optional(self, name: str) -> Path | None:
+        """The folder of an input that may be left out (a reference that ends in `?`), or None."""
+        folder = self.base / "processing" / "input" / name
+        return folder if folder.is_dir() else None
+
     def output(self, name: str) -> Path:
         """The folder of one output, made if need be."""
         folder = self.base / "processing" / "output" / name

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Which way is better.
+BETTER = {"roc_auc": "higher", "average_precision": "higher", "log_loss": "lower"}
+
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """The chance that a random 1 scores above a random 0, ties counting half (Hanley and McNeil 1982)."""
@@ -24,11 +27,26 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     return float((precision * hits).sum() / labels.sum())
 
 
-def log_loss(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean negative log likelihood, in nats. Scores are kept off 0 and 1 by the resolution of 32-bit floats."""
+def row_log_loss(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Negative log likelihood of each row, in nats. Scores are kept off 0 and 1 by the resolution of 32-bit floats."""
     tiny = np.finfo(np.float32).eps
     chance = np.clip(scores, tiny, 1 - tiny)
-    return float(-np.mean(labels * np.log(chance) + (1 - labels) * np.log(1 - chance)))
+    return -(labels * np.log(chance) + (1 - labels) * np.log(1 - chance))
+
+
+def log_loss(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Mean negative log likelihood, in nats."""
+    return float(np.mean(row_log_loss(labels, scores)))
+
+
+def all_scores(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Every metric, to six decimals."""
+    measured = {
+        "roc_auc": roc_auc(labels, scores),
+        "average_precision": average_precision(labels, scores),
+        "log_loss": log_loss(labels, scores),
+    }
+    return {name: round(value, 6) for name, value in measured.items()}
 
 
 def confusion(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, int]:

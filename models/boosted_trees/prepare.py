@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from columns import Schema, canonical, draw, score_column
+from columns import Schema, canonical, draw, score_column, slice_column, texts
 from container import Folders, InputError, run
 from rows import count_labels, labels, read_parquet, unique_keys
 
@@ -36,7 +36,8 @@ def prepare(folders: Folders) -> None:
     upstream = {model: _load_upstream(folders, model) for model in config["upstream"]}
     inputs = _inputs(features, upstream)
 
-    table = read_parquet(folders.input("data"), list(dict.fromkeys([key, label, *inputs])))
+    sliced = [config["fairness"]["slice"]] if config.get("fairness") else []
+    table = read_parquet(folders.input("data"), list(dict.fromkeys([key, label, *inputs, *sliced])))
     keys, values = unique_keys(table, key), labels(table, label)
     labelled = ~np.isnan(values)
     _check_rows(config, values[labelled])
@@ -54,8 +55,10 @@ def prepare(folders: Folders) -> None:
     own = [*features["numeric"], *(score_column(model) for model in upstream), *features["categorical"]]
     for name, part in parts.items():
         columns = {key: keys.take(part), label: pa.array(values[part].astype(np.int8))}
+        if name == "validation":  # a column need not be a feature for its values to be treated alike
+            columns |= {slice_column(column): texts(table.column(column), column).take(part) for column in sliced}
         scored = _add_scores(rows.take(part), upstream)
-        chosen = pa.table(columns | {column: scored.column(column) for column in own})
+        chosen = pa.table({**columns, **{column: scored.column(column) for column in own}})
         pq.write_table(chosen, folders.output(name) / f"{name}.parquet")
 
     train, validation = parts.values()

@@ -93,4 +93,4 @@ def box(trained, tmp_path) -> Work:
     """A copy of the trained box, to damage."""
     copy = tmp_path / "box"
     shutil.copytree(trained["box"].folder, copy)
-    return Work(copy, trained["box"].python, "box", "box")
+    return Work(copy, trained["box"].python, "box", "box", data=trained["box"].data)

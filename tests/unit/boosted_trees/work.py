@@ -61,6 +61,9 @@ class Work:
     upstream: dict[str, Path] = field(default_factory=dict)  # model -> its archive
     minimum_rows: int = 100
     ratio: float = 0.2
+    fairness: dict | None = None
+    data: Path | None = None  # the unload that was prepared
+    approved: "Work | None" = None  # the version in production
 
     def out(self, step: str, name: str) -> Path:
         """An output of a step that has run."""
@@ -82,13 +85,18 @@ class Work:
         return json.loads((self.out("prepare", "schema") / "schema.json").read_text())
 
     def prepare(self, data: Path) -> Done:
+        self.data = data
         return self._process(
             "prepare", {"data": data} | {f"upstream_{name}": path for name, path in self.upstream.items()}
         )
 
     def evaluate(self) -> Done:
-        outputs = {name: self.out("prepare", name) for name in ("validation", "schema")}
-        return self._process("evaluate", outputs | {"predictions": self.folder / "predictions", "model": self.archive})
+        inputs = {name: self.out("prepare", name) for name in ("validation", "train")}
+        inputs |= {"predictions": self.folder / "predictions", "model": self.archive, "data": self.data}
+        if self.approved:
+            inputs |= {"approved_model": self.approved.archive}
+            inputs |= {"approved_evaluation": self.approved.out("evaluate", "evaluation") / "evaluation.json"}
+        return self._process("evaluate", inputs)
 
     def train(self, **parameters: object) -> Done:
         base = self.folder / "train"
@@ -149,6 +157,7 @@ class Work:
             "validation_ratio": self.ratio,
             "minimum_rows": self.minimum_rows,
             "upstream": list(self.upstream),
+            **({"fairness": self.fairness} if self.fairness else {}),
         }
         (into / "config").mkdir()
         (into / "config" / "config.json").write_text(json.dumps(config))

@@ -97,6 +97,20 @@ def test_an_approved_version_is_found(world: World) -> None:
     assert job.inputs == {"upstream_box": "s3://data/box/model.tar.gz"}
 
 
+def test_what_may_be_missing_is_left_out_until_it_is_there(world: World) -> None:
+    inputs = {"old": "@./approved.model?", "figures": "@./approved.evaluation?", "other": "@bag/approved.model?"}
+    step = make_step("prepare", "processing", inputs=inputs)
+    assert world.submit(step, token="one").inputs == {}
+    _approve(world, "mailer")  # the model whose step it is
+    later = world.submit(make_step("train", "processing", inputs=inputs), token="two")
+    assert later.inputs == {"old": "s3://data/mailer/model.tar.gz"}
+
+
+def test_a_step_of_the_run_may_not_be_optional(world: World) -> None:
+    with pytest.raises(StepError, match="only an approved version may be missing"):
+        world.submit(make_step("train", inputs={"c": "@prepare.train?"}))
+
+
 def _approve(world: World, model: str) -> None:
     outputs = {"M": {"model": {"S": f"s3://data/{model}/model.tar.gz"}}}
     item = {

@@ -86,7 +86,8 @@ def test_a_first_version_is_registered_everywhere(stack):
     assert item["labels"] == {"0": 750, "1": 250} and item["rows"] == {"train": 800, "validation": 200}
     assert item["verdict"]["outcome"] == "approve"
     approved = stack.table.approved(stack.family, MODEL)
-    assert approved["outputs"] == {"model": container["ModelDataUrl"]}
+    evaluation = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    assert approved["outputs"] == {"model": container["ModelDataUrl"], "evaluation": evaluation}
     assert approved["package_arn"] == registered.package_arn and approved["run"] == "run-1"
     agreed(stack)
 

@@ -151,13 +151,15 @@ def test_an_unreadable_evaluation_names_field_and_value():
         parse_evaluation('{"scores": {"roc_auc": "good"}}', "s3://b/e.json")
     with pytest.raises(EvaluationError, match="is not an evaluation"):
         parse_evaluation("not json", "s3://b/e.json")
-    with pytest.raises(EvaluationError, match="schema: is 2"):
-        parse_evaluation('{"schema": 2}', "s3://b/e.json")
+    with pytest.raises(EvaluationError, match="schema: is 3; this version of Boxcar reads 1 and 2"):
+        parse_evaluation('{"schema": 3}', "s3://b/e.json")
+    with pytest.raises(EvaluationError, match=r"features\.price\.counts: is 'many'"):
+        parse_evaluation('{"schema": 2, "features": {"price": {"counts": "many"}}}', "s3://b/e.json")
 
 
 def test_figures_of_a_later_architecture_are_kept():
-    evaluation = parse_evaluation('{"schema": 1, "calibration": {"slope": 0.9}}', "x")
-    assert evaluation.model_dump(by_alias=True)["calibration"] == {"slope": 0.9}
+    evaluation = parse_evaluation('{"schema": 1, "calibration": {"slope": 0.9}, "depth": 7}', "x")
+    assert evaluation.calibration.slope == 0.9 and evaluation.depth == 7
 
 
 def test_the_document_lies_in_the_output_of_its_step():

@@ -7,8 +7,78 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boxcar.errors import EvaluationError
 
-SCHEMA = 1
+READABLE = (1, 2)  # 1 had no calibration, features, slices, latency and comparison
 FILE_NAME = "evaluation.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Calibration(_Part):
+    """How far scores are from the share of ones among the rows that have them."""
+
+    error: float | None = None  # expected calibration error, bins of equal mass
+    noise: float | None = None  # what perfect scores stay below in 95 of 100 cases on so many rows
+
+
+class Distribution(_Part):
+    """What one feature looked like: counts by bin, and nulls. `edges` or `values` say what the bins are."""
+
+    edges: list[float] | None = None
+    values: list[str] | None = None
+    counts: list[int]
+    missing: int = 0
+
+    def by_bin(self) -> dict[str, int]:
+        """Rows by bin, nulls being a bin of their own."""
+        return {**{str(place): count for place, count in enumerate(self.counts)}, "missing": self.missing}
+
+
+class Gap(_Part):
+    """The largest gap of a figure between two slices of the validation rows."""
+
+    gap: float | None = None
+    low: float | None = None  # 95 % bootstrap interval of the gap between these two
+    high: float | None = None
+    noise: float | None = None  # what a random division of the rows stays below in 95 of 100 cases
+    lowest: str = ""
+    highest: str = ""
+
+
+class Slices(_Part):
+    """The model's figures by the values of one column."""
+
+    column: str
+    min_rows: int = 0
+    values: dict[str, dict[str, float | None]] = Field(default_factory=dict)  # value -> rows, metrics, positive_rate
+    gaps: dict[str, Gap] = Field(default_factory=dict)  # metric or positive_rate
+
+
+class Latency(_Part):
+    """How long the serving code took for so many rows, in seconds."""
+
+    rows: int
+    seconds: float
+
+
+class Drop(_Part):
+    """How much worse the candidate is than the approved version on the same rows, with its 95 % bootstrap interval."""
+
+    drop: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Comparison(_Part):
+    """What the approved version made of the candidate's rows, in the same process. What could not be had is empty."""
+
+    rows: int | None = None
+    scores: dict[str, float | None] = Field(default_factory=dict)
+    drops: dict[str, Drop] = Field(default_factory=dict)
+    features: dict[str, Distribution] = Field(default_factory=dict)  # the candidate's rows in the approved one's bins
+    latency: Latency | None = None
+    problem: str = ""  # why something is missing
 
 
 class Evaluation(BaseModel):
@@ -20,7 +90,7 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
-    schema_number: int = Field(default=SCHEMA, alias="schema")
+    schema_number: int = Field(default=1, alias="schema")
     model: str = ""
     rows: dict[str, int] = Field(default_factory=dict)  # train, validation
     scores: dict[str, float | None] = Field(default_factory=dict)  # metric -> value in the metric's own unit
@@ -28,6 +98,11 @@ class Evaluation(BaseModel):
     confusion: dict[str, int] = Field(default_factory=dict)  # tp, fp, fn, tn on the validation rows
     labels: dict[str, int] = Field(default_factory=dict)  # label -> rows, train and validation together
     importances: dict[str, float] = Field(default_factory=dict)  # feature -> share of the gain, descending
+    calibration: Calibration | None = None
+    features: dict[str, Distribution] = Field(default_factory=dict)  # of the training rows
+    slices: Slices | None = None
+    latency: Latency | None = None
+    comparison: Comparison | None = None  # None: there was no approved version, or nobody compared
 
     def score(self, metric: str) -> float | None:
         """The score in the metric's own unit; None when it is missing or not a finite number."""
@@ -55,8 +130,9 @@ def parse_evaluation(body: bytes | str, where: str) -> Evaluation:
     except ValidationError as error:
         faults = "; ".join(_fault(fault) for fault in error.errors())
         raise EvaluationError(f"{where}: {faults}") from None
-    if evaluation.schema_number != SCHEMA:
-        raise EvaluationError(f"{where}: schema: is {evaluation.schema_number}; this version of Boxcar reads {SCHEMA}")
+    if evaluation.schema_number not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise EvaluationError(f"{where}: schema: is {evaluation.schema_number}; this version of Boxcar reads {known}")
     return evaluation
 
 

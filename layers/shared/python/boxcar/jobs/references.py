@@ -1,4 +1,4 @@
-"""Where the inputs of a step really are: `@prepare.train`, `@unload.data`, `@box/approved.model`."""
+"""Where the inputs of a step really are: `@prepare.train`, `@unload.data`, `@box/approved.model`, and so on."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,9 @@ from boxcar.errors import StepError
 from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, Job
 
-_REFERENCE = re.compile(r"@(?:(?P<model>[A-Za-z0-9_-]+)/approved|(?P<step>[a-z][a-z0-9_]*))\.(?P<output>\w+)")
+_REFERENCE = re.compile(
+    r"@(?:(?P<model>\.|[A-Za-z0-9_-]+)/approved|(?P<step>[a-z][a-z0-9_]*))\.(?P<output>\w+)(?P<optional>\?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def resolve(
     get_job: Callable[[str], Job | None],
     approved_outputs: Callable[[str, str], dict[str, str] | None],
 ) -> dict[str, str]:
-    """Every input as an S3 URI.
+    """Every input as an S3 URI. A reference to an approved version that ends in `?` is left out when there is none.
 
     Args:
         step: who asks, for messages.
@@ -60,12 +62,15 @@ def resolve(
         match = _REFERENCE.fullmatch(value)
         if match is None:
             raise StepError(f"{where}: cannot be read; write @<step>.<output> or @<model>/approved.<output>")
+        if match["optional"] and not match["model"]:
+            raise StepError(f"{where}: only an approved version may be missing; write it without the question mark")
         if match["model"]:
-            outputs = approved_outputs(around.family, match["model"])
+            model = around.model if match["model"] == "." else match["model"]
+            outputs = approved_outputs(around.family, model)
+            if match["optional"] and match["output"] not in (outputs or {}):
+                continue
             if outputs is None:
-                raise StepError(
-                    f"{where}: model {match['model']!r} of family {around.family!r} has no approved version"
-                )
+                raise StepError(f"{where}: model {model!r} of family {around.family!r} has no approved version")
             source = f"its approved version has the outputs {_listed(outputs)}"
         else:
             outputs = _of_step(where, match["step"], around, of_job)

@@ -87,7 +87,7 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
         **version_document(candidate, version, change, load_evaluation(s3, evaluation)),
         "status": status,
         "package_arn": package_arn,
-        "outputs": {"model": artifact},
+        "outputs": {"model": artifact, "evaluation": evaluation},  # what the next candidate is compared with
         "evaluation": evaluation,
     }
     table.commit(plan.family, plan.model, version, document, approve)

@@ -1,0 +1,168 @@
+"""What chance does to figures: intervals of differences, and how large a gap is that means nothing.
+
+Everything is computed for many weightings of the same rows at once: a resample of the bootstrap counts how often it
+drew each row, a slice of the rows weighs its own with 1 and all others with 0. The order of the scores is found once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from metrics import BETTER, row_log_loss
+
+LEVEL = 0.95  # of intervals; and chance alone stays below the noise so often
+RESAMPLES = 1000
+SHUFFLES = 200
+_CELLS = 4_000_000  # of a matrix of weights in memory
+
+
+class Weighted:
+    """The figures of one model on the same rows, for many weightings of them."""
+
+    def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
+        """Take labels (0, 1) and scores, shape (rows,)."""
+        self._order = np.argsort(-scores, kind="stable")
+        ordered = scores[self._order]
+        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])  # tied scores are one threshold
+        self._labels = labels[self._order]
+        self._losses = row_log_loss(labels, scores)
+
+    def figures(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Every metric for each row of weights, shape (weightings, rows); NaN where only one class has weight."""
+        by_score = weights[:, self._order]
+        hits = np.add.reduceat(by_score * self._labels, self._starts, axis=1)
+        rows = np.add.reduceat(by_score, self._starts, axis=1)
+        caught, seen = np.cumsum(hits, axis=1), np.cumsum(rows, axis=1)
+        ones = caught[:, -1]
+        zeros = seen[:, -1] - ones
+        with np.errstate(divide="ignore", invalid="ignore"):
+            area = ((caught - hits / 2) * (rows - hits)).sum(axis=1) / (ones * zeros)
+            precision = np.where(seen > 0, caught / seen, 0.0)
+            average_precision = (precision * hits).sum(axis=1) / ones
+            loss = weights @ self._losses / weights.sum(axis=1)
+        return {"roc_auc": area, "average_precision": average_precision, "log_loss": loss}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two models on the same rows; above 0 the first is worse, whichever way the metric runs."""
+
+    drop: float
+    low: float  # of the 95 % interval
+    high: float
+
+    def rounded(self) -> dict[str, float]:
+        """Six decimals, as a document holds it."""
+        return {name: round(value, 6) for name, value in asdict(self).items()}
+
+
+def paired_drops(
+    labels: np.ndarray, scores: np.ndarray, before: np.ndarray, seed: int = 1, resamples: int = RESAMPLES
+) -> dict[str, Difference]:
+    """How much worse one model is than another on the same rows, each metric with the interval of its difference.
+
+    Paired bootstrap, percentile interval (Efron and Tibshirani 1993, chapters 13 and 8.3): each resample draws rows,
+    and both models are measured on the rows it drew, so that what makes a row hard for both cancels out.
+    """
+    now, then = Weighted(labels, scores), Weighted(labels, before)
+    everything = np.ones((1, len(labels)))
+    measured = _worse(now.figures(everything), then.figures(everything))
+    drawn: dict[str, list[np.ndarray]] = {metric: [] for metric in BETTER}
+    for weights in _draws(np.random.default_rng(seed), len(labels), resamples):
+        for metric, values in _worse(now.figures(weights), then.figures(weights)).items():
+            drawn[metric].append(values)
+    return {
+        metric: Difference(float(measured[metric][0]), *_interval(np.concatenate(parts)))
+        for metric, parts in drawn.items()
+    }
+
+
+def slice_gaps(
+    labels: np.ndarray, scores: np.ndarray, called: np.ndarray, places: np.ndarray, names: list[str], seed: int = 1
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+    """How different a model is for the slices of its rows.
+
+    Args:
+        labels: 0 or 1, shape (rows,).
+        scores: of the model, shape (rows,).
+        called: whether the score is at or above the threshold, shape (rows,).
+        places: for each row the place of its slice in `names`.
+        names: the slices.
+        seed: of the draws.
+
+    Returns:
+        each figure by slice, shape (slices,), and for each figure that two slices have: the largest gap, between
+        which two, the bootstrap interval of the gap between these two, and `noise`, the gap that a random division
+        of the same rows into slices of the same sizes stays below in 95 of 100 cases (a permutation test). The
+        largest of many gaps is never 0 by chance; the noise knows that, the interval does not.
+    """
+    weighted, random = Weighted(labels, scores), np.random.default_rng(seed)
+
+    def by_slice(members: np.ndarray) -> dict[str, np.ndarray]:
+        weights = (members[None, :] == np.arange(len(names))[:, None]).astype(float)
+        return {**weighted.figures(weights), "positive_rate": weights @ called / weights.sum(axis=1)}
+
+    measured = by_slice(places)
+    shuffled: dict[str, list[float]] = {figure: [] for figure in measured}
+    for _ in range(SHUFFLES if len(names) > 1 else 0):
+        for figure, values in by_slice(random.permutation(places)).items():
+            known = values[np.isfinite(values)]
+            shuffled[figure].append(float(np.ptp(known)) if len(known) > 1 else 0.0)
+    gaps = {}
+    for figure, values in measured.items():
+        known = np.flatnonzero(np.isfinite(values))
+        if len(known) < 2:
+            continue
+        lowest, highest = known[values[known].argmin()], known[values[known].argmax()]
+        groups = [np.flatnonzero(places == place) for place in (highest, lowest)]
+        drawn = [_bootstrap(figure, labels[g], scores[g], called[g], random) for g in groups]
+        low, high = _interval(drawn[0] - drawn[1])
+        gaps[figure] = {
+            "gap": round(float(values[highest] - values[lowest]), 6),
+            "low": round(low, 6),
+            "high": round(high, 6),
+            "noise": round(float(np.quantile(shuffled[figure], LEVEL)), 6),
+            "lowest": names[lowest],
+            "highest": names[highest],
+        }
+    return measured, gaps
+
+
+def _bootstrap(
+    figure: str, labels: np.ndarray, scores: np.ndarray, called: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    weighted, drawn = Weighted(labels, scores), []
+    for weights in _draws(random, len(labels), RESAMPLES):
+        if figure == "positive_rate":
+            drawn.append(weights @ called / len(labels))
+        else:
+            drawn.append(weighted.figures(weights)[figure])
+    return np.concatenate(drawn)
+
+
+def _draws(random: np.random.Generator, rows: int, resamples: int) -> Iterator[np.ndarray]:
+    """How often each resample drew each row, shape (some resamples, rows) at a time."""
+    at_once = max(1, _CELLS // rows)
+    for start in range(0, resamples, at_once):
+        count = min(at_once, resamples - start)
+        cells = random.integers(0, rows, (count, rows)) + np.arange(count)[:, None] * rows
+        yield np.bincount(cells.ravel(), minlength=count * rows).reshape(count, rows).astype(float)
+
+
+def _worse(now: dict[str, np.ndarray], before: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {
+        metric: before[metric] - now[metric] if way == "higher" else now[metric] - before[metric]
+        for metric, way in BETTER.items()
+    }
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    known = values[np.isfinite(values)]  # a resample of few rows may have drawn one class only
+    if not len(known):
+        return float("nan"), float("nan")
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return float(low), float(high)
