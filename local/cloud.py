@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from local import environments, iam
 from local import ministack_seam as seam
+from local.access_logs import AccessLogs
 from local.api import error_response, json_handler
 from local.audit import Audit
 from local.clock import Clock, RealClock
@@ -117,6 +118,7 @@ class EmbeddedCloud:
         self.schedules = Schedules(seam.take_schedules(), self._deliverer.submit, self.clock)
         expire = seam.take_expiry(self.account, self.region)
         self.streams = Streams(self, seam.TableStreams(self.account, self.region), expire)
+        self._access_logs = AccessLogs(self)
         self._patch()
         for own in services:
             self._mount(own)
@@ -216,6 +218,7 @@ class EmbeddedCloud:
         seam.deliver_events(self._deliver_event)
         seam.name_denied_resources()
         seam.name_denied_methods()
+        seam.tell_calls(self._access_logs.write)
         namer = iam.resource_namer(self.region, self.account, self._token_machine, seam.iterator_stream)
         seam.name_resources(namer)
         seam.watch_requests(self._before, self._after)

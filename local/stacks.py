@@ -36,6 +36,7 @@ class Stacks:
             seam.check_stacks()
             seam.complete_tables()
             seam.complete_schedules()
+            seam.complete_stages()
             for name, provision in PROVISIONED.items():
                 if name in self._services:
                     provision(partial(self._handle, self._services[name]))

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from local.ministack_seam import apis, events, functions, requests, stacks, tables
-from local.ministack_seam.apis import name_denied_methods
+from local.ministack_seam.apis import name_denied_methods, tell_calls
 from local.ministack_seam.events import (
     deliver_events,
     deliver_mail,
@@ -47,6 +47,7 @@ from local.ministack_seam.requests import (
 )
 from local.ministack_seam.stacks import (
     complete_schedules,
+    complete_stages,
     complete_tables,
     machine_properties,
     physical_name,
@@ -68,6 +69,7 @@ __all__ = [
     "check",
     "check_stacks",
     "complete_schedules",
+    "complete_stages",
     "complete_tables",
     "configure",
     "deliver_events",
@@ -97,6 +99,7 @@ __all__ = [
     "table_with_expiry",
     "take_expiry",
     "take_schedules",
+    "tell_calls",
     "watch_requests",
 ]
 

@@ -13,6 +13,7 @@ EXPECTED = {
     },
     "ministack.services.apigateway_v1": {
         "find_api_scope": "api_id",
+        "stages_for_api": "api_id",
     },
     "ministack.services.dynamodb": {
         "_update_ttl": "data",
@@ -98,6 +99,27 @@ def complete_schedules() -> None:
         for (_, _, key), record in list(scheduler._schedules._data.items()):
             if key == f"{properties.get('GroupName', 'default')}/{made[0]}":
                 record.update({name: properties[name] for name in dropped if name in properties})
+        return made
+
+    create, update = handlers["create"], handlers["update"]
+    handlers.update(
+        create=lambda logical_id, new, stack: complete(create(logical_id, new, stack), new),
+        update=lambda physical_id, old, new, stack: complete(update(physical_id, old, new, stack), new),
+    )
+
+
+def complete_stages() -> None:
+    """Give stages of REST APIs made by stacks their AccessLogSetting, which MiniStack's provisioner drops."""
+    from ministack.services import apigateway_v1
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::Stage"]
+
+    def complete(made: Any, properties: dict[str, Any]) -> Any:
+        told = properties.get("AccessLogSetting") or {}
+        settings = {"destinationArn": told.get("DestinationArn", ""), "format": told.get("Format", "")}
+        stage = apigateway_v1.stages_for_api(properties["RestApiId"])[properties["StageName"]]
+        stage["accessLogSettings"] = settings if told else {}
         return made
 
     create, update = handlers["create"], handlers["update"]

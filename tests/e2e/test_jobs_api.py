@@ -209,6 +209,17 @@ def test_who_may_not_call(empty_stack: Deployed, ann: JobsApi) -> None:
     assert json.load(unsigned.value) == {"message": "Missing Authentication Token"}
     forged = JobsApi(api.url, api.region, Credentials(ann.credentials.access_key, "wrong"))
     assert forged.call("GET", "/jobs", check=False)[0] == 403
+    logged = wait_for(lambda: (lines := access_log(empty_stack)) and lines[-1]["status"] == "403" and lines, 10)
+    told = [(line["method"], line["status"], line["caller"].rpartition("/")[2]) for line in logged[-5:]]
+    assert told[:3] == [("GET", "403", "guest"), ("GET", "200", "guest"), ("POST", "403", "guest")]
+    assert told[3:] == [("GET", "403", "-"), ("GET", "403", "-")], "nobody knows who these two were"
+    assert "not authorized to perform: execute-api:Invoke" in logged[-3]["error"]
+
+
+def access_log(stack: Deployed) -> list[dict[str, str]]:
+    group = f"/aws/apigateway/{stack.session.stack}-jobs"
+    pages = stack.session.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    return [json.loads(event["message"]) for page in pages for event in page["events"]]
 
 
 def test_a_throttled_table_is_told_and_nothing_is_lost(empty_stack: Deployed, ann: JobsApi) -> None:
