@@ -341,7 +341,7 @@ class _Lines:
             at = bisect.bisect_left(line, (start[range_name]["S"], start[found["pk_name"]]["S"], ""))
             first, last = (max(first, at), last) if forward else (first, min(last, at + 1))
         few = int(data["Limit"]) + 1 if data.get("Limit") else len(line)  # the one where it starts is left out
-        keys = {}
+        keys: dict[tuple[Any, Any], None] = {}
         for at in range(first, last) if forward else range(last - 1, first - 1, -1):
             due, pk, sk = line[at]
             stored = found["items"].get(pk, {}).get(sk, {})

@@ -82,7 +82,7 @@ class Campaign:
     def set_quotas(self, quotas: Quotas) -> None:
         """Let SageMaker's quotas change as told."""
         for at, kind, count in quotas.changes():
-            self.world.at(START + at, lambda kind=kind, count=count: self.stack.sagemaker.set_limit(kind, count))  # type: ignore[misc]
+            self.world.at(START + at, lambda kind=kind, count=count: self.stack.sagemaker.set_limit(kind, count))
 
     def submit(self, plans: list[Plan]) -> None:
         """Let each plan be submitted at its time: sweeps by one process one after another, as a client does."""
@@ -92,7 +92,7 @@ class Campaign:
             groups.setdefault(plan.sweep or plan.name, []).append(plan)
         self._unsubmitted += len(plans)
         for group in groups.values():
-            self.world.at(START + group[0].at, lambda group=group: self.world.spawn(lambda: self._submit(group)))  # type: ignore[misc]
+            self.world.at(START + group[0].at, lambda group=group: self.world.spawn(lambda: self._submit(group)))
 
     def finish(self, plans: list[Plan], quotas: Quotas) -> Outcome:
         """Run until every job has ended, or to the horizon, then an hour for digests and what else follows."""

@@ -338,16 +338,16 @@ def _settings_reader(lambdas: Lambdas) -> Callable[[], Any]:
     import pydantic  # noqa: F401
 
     for module in (botocore.endpoint, botocore.retries.bucket, botocore.retries.standard):
-        module.time = lambdas._time  # type: ignore[attr-defined]
-    botocore.retries.bucket.TokenBucket._acquire = _acquire(lambdas.world)  # type: ignore[method-assign]
+        module.time = lambdas._time
+    botocore.retries.bucket.TokenBucket._acquire = _acquire(lambdas.world)
     with _instead(lambdas._time):
         import boxcar.aws
         import boxcar.settings
 
     read = boxcar.settings.settings.__wrapped__
-    boxcar.aws.client = lambdas.client  # type: ignore[assignment]
-    boxcar.settings.settings = lambda: lambdas.invocation().environment.settings  # type: ignore[union-attr, assignment]
-    return read  # type: ignore[no-any-return]
+    boxcar.aws.client = lambdas.client
+    boxcar.settings.settings = lambda: lambdas.invocation().environment.settings
+    return read
 
 
 def _acquire(world: World) -> Any:

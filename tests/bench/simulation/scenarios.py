@@ -33,6 +33,7 @@ from tests.bench.simulation.world import START
 SEED = 4
 DAYS = 3
 BUSY_H = 58.0  # what the jobs need on these quotas, of the 72 hours
+QUICK_H = 10.0  # … of a quick look with fewer jobs
 SHORT, LONG = (0.0, 600.0), (7 * HOUR, LONGEST_S)
 KIND = "ml.m5.xlarge"
 POOL = f"training/{KIND}"
@@ -43,8 +44,9 @@ POOL = f"training/{KIND}"
 
 def three_days(deployed: Path, count: int) -> dict[str, Any]:
     """So many jobs in three simulated days; quotas are short nearly throughout."""
-    plans = jobs(count, SEED, Mix(submitted_within_s=12 * HOUR))
-    limits = quotas(plans, BUSY_H, SEED)
+    hours = BUSY_H if count >= 1000 else QUICK_H
+    plans = jobs(count, SEED, Mix(submitted_within_s=hours / 5 * HOUR))
+    limits = quotas(plans, hours, SEED)
     kills = max(10, count // 100)
     weather = Weather(throttled=0.005, throttled_in_bursts=0.15, kills=kills, kill_rate=kills / (4 * count))
     events = Events(lost=0.01, doubled=0.05, late=0.03)
@@ -77,9 +79,15 @@ def _three_days(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
             ("owners whose mails are wrong", len(told.wrong)),
             ("dead letters", {name: len(bodies) for name, bodies in outcome.dead.items()} or 0),
             ("errors logged by the functions", len(outcome.lambdas.errors)),
+            *(
+                (f"invocations of {name}", f"{function.invocations}, {function.failed} of them failed")
+                for name, function in outcome.lambdas.functions.items()
+            ),
         ]
     )
-    for line in [*ended.lost[:5], *ended.doubled[:5], *ended.stuck[:5], *told.wrong[:5], *outcome.lambdas.errors[:8]]:
+    dead = [f"{name}: {body}" for name, bodies in outcome.dead.items() for body in bodies[:3]]
+    wrong = [ended.lost, ended.doubled, ended.stuck, told.wrong, dead, outcome.lambdas.errors]
+    for line in [line for lines in wrong for line in lines[:6]]:
         print(f"    {line[:400]}")
     return {
         "jobs": len(plans),
@@ -222,7 +230,7 @@ def _look_at_everything(world: Campaign) -> tuple[int, int, int]:
         world.run(world.seconds() + 65.0)
         world.stack.wire.counts.forget()
         answers: list[Any] = []
-        world.world.spawn(lambda answers=answers: answers.append(world.lambdas.invoke("launch-jobs", event)))  # type: ignore[misc]
+        world.world.spawn(lambda answers=answers: answers.append(world.lambdas.invoke("launch-jobs", event)))
         world.run(world.seconds() + 8)
     return _launchers(world, answers[0]["launched"])
 

@@ -93,7 +93,7 @@ class Stack:
         self.sagemaker: Any = self.cloud.services["sagemaker"]
         self._root: dict[str, Any] = {}
         self._session = boto3.Session(region_name=self.cloud.region)
-        UserAgentString.to_string = lambda self: "simulation"  # type: ignore[method-assign]  # a tenth of each call
+        UserAgentString.to_string = lambda self: "simulation"  # a tenth of each call
 
     def root(self, service: str) -> Any:
         """A client of the account's root, whose calls take no time and always arrive."""
@@ -126,8 +126,8 @@ class _Cloud(EmbeddedCloud):
         self._events = events
         os.environ.pop("BOXCAR_LOCAL_LIMITS", None)
         own = Own("sagemaker", "SageMaker.", "local.sagemaker.service", self._make_sagemaker)
-        super().__init__(folder, port, WorldClock(stack.world), (own,))  # type: ignore[arg-type]
-        self._deliverer = self  # type: ignore[assignment]
+        super().__init__(folder, port, WorldClock(stack.world), (own,))
+        self._deliverer = self
         self.schedules._submit = self.submit
         seam.mount("sagemaker", "SageMaker.", self._sagemaker)
 
@@ -169,7 +169,7 @@ class _Cloud(EmbeddedCloud):
         module.Announcer = _announcer(module.Announcer)
         import local.sagemaker.jobs as jobs
 
-        jobs.Timers = lambda clock: WorldTimers(stack.world)  # type: ignore[assignment, misc]
+        jobs.Timers = lambda clock: WorldTimers(stack.world)
         return module.SageMaker(cloud, faults=self)
 
     def on_job(self, action: str, name: str, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -195,7 +195,7 @@ class _Cloud(EmbeddedCloud):
 def _announcer(original: Any) -> Any:
     """Events are put on the bus at once, in the world's own order."""
 
-    class Announcer(original):  # type: ignore[misc]
+    class Announcer(original):
         def __init__(self, cloud: EmbeddedCloud) -> None:
             super().__init__(cloud)
             self.close()

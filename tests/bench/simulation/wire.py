@@ -81,7 +81,7 @@ class Counts:
 
     def forget(self) -> None:
         """Count from zero."""
-        self.__init__()  # type: ignore[misc]
+        self.__init__()
 
 
 class Wire:
@@ -255,7 +255,7 @@ class Wire:
             self._indexes = capacity.indexes(seam.table(self._table))
         if operation in ("GetItem", "Query", "Scan", "BatchGetItem"):
             found = capacity.body(answer[2]) if status < 300 else {}
-            counts.read_units[function] += capacity.read(operation, told, found, self._page)  # type: ignore[assignment]
+            counts.read_units[function] += capacity.read(operation, told, found, self._page)
             one = 1 if operation == "GetItem" and "Item" in found else 0
             counts.items_read[function] += len(self._page) + one
             return
@@ -263,7 +263,7 @@ class Wire:
         refused = status >= 300
         for before, after in zip(self._before, self._before if refused else self._after, strict=True):
             units = capacity.write(before, after, self._indexes, transaction)
-            counts.write_units[function] += units  # type: ignore[assignment]
+            counts.write_units[function] += units
 
 
 class _Raw(io.BytesIO):
