@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,12 +14,12 @@ from boxcar.jobs.submit import JobRequest
 from boxcar.settings import Settings
 from boxcar.steps import Code, Resources, Step
 from cli.architectures import LEFT_OUT
-from cli.jobs.documents import Fault, Path, Source, dotted
+from cli.jobs.documents import Fault, FieldPath, Source, dotted
 from cli.jobs.sweeps import Member
 
 MOST_CODE_MB = 50
 NOT_UPLOADED = Code(digest="0" * 16, archive="s3://bucket/code.tar.gz", prefix="s3://bucket/code/")
-_MODELS: dict[Path, type[BaseModel]] = {
+_MODELS: dict[FieldPath, type[BaseModel]] = {
     (): JobRequest,
     ("step",): Step,
     ("step", "resources"): Resources,
@@ -47,7 +47,7 @@ class Checks:
         self.stack = stack
         self._known: dict[Fault, None] = {}
         self.found = 0  # said again or not
-        self._folders: dict[File, list[str]] = {}
+        self._folders: dict[Path, list[str]] = {}
 
     @property
     def faults(self) -> list[Fault]:
@@ -59,7 +59,7 @@ class Checks:
         self.found += 1
         self._known.setdefault(fault)
 
-    def request(self, source: Source, member: Member, base: File) -> tuple[dict[str, Any], File | None]:
+    def request(self, source: Source, member: Member, base: Path) -> tuple[dict[str, Any], Path | None]:
         """Check one job.
 
         Args:
@@ -111,12 +111,12 @@ class Checks:
             document["step"] = {key: value for key, value in document["step"].items() if key != "code"}
         return document, folder
 
-    def _folder(self, source: Source, folder: Any, step: Any, base: File) -> File | None:
+    def _folder(self, source: Source, folder: Any, step: Any, base: Path) -> Path | None:
         """The folder that `code` names, if the script is in it."""
         if not isinstance(folder, str) or not folder:
             self.say(source.fault(("code",), f"{folder!r} is not a folder; write its path, relative to the job file"))
             return None
-        path = (base / File(folder).expanduser()).resolve()
+        path = (base / Path(folder).expanduser()).resolve()
         if not path.is_dir():
             self.say(
                 source.fault(("code",), f"{folder!r} is not a folder ({path}); paths are relative to the job file")
@@ -135,7 +135,7 @@ class Checks:
         return path
 
 
-def _files(folder: File) -> list[str]:
+def _files(folder: Path) -> list[str]:
     return [
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -154,7 +154,7 @@ def _texts(tags: Any) -> Any:
     return {name: json.dumps(value) if isinstance(value, int | float) else value for name, value in tags.items()}
 
 
-def _at(source: Source, member: Member, path: Path, message: str) -> Fault:
+def _at(source: Source, member: Member, path: FieldPath, message: str) -> Fault:
     """A fault at a field; one that the sweep set stands where the sweep says it."""
     for end in range(len(path), 0, -1):
         if origin := member.origins.get(path[:end]):
@@ -164,7 +164,7 @@ def _at(source: Source, member: Member, path: Path, message: str) -> Fault:
     return source.fault(inside if inside and source.line(path) == source.line(()) else path, message, dotted(path))
 
 
-def _message(path: Path, fault: dict[str, Any]) -> str:
+def _message(path: FieldPath, fault: dict[str, Any]) -> str:
     """One of pydantic's findings, as a sentence that says what to write."""
     field, value, kind = dotted(path), fault["input"], fault["type"]
     if kind == "missing":

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Source:
 
     file: str
     value: Any
-    lines: dict[Path, int]
+    lines: dict[FieldPath, int]
 
-    def line(self, path: Path) -> int | None:
+    def line(self, path: FieldPath) -> int | None:
         """Where a field stands, or what it would be in, if it is not there."""
         return next((self.lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.lines), None)
 
-    def fault(self, path: Path, message: str, field: str | None = None) -> Fault:
+    def fault(self, path: FieldPath, message: str, field: str | None = None) -> Fault:
         """Something wrong with one field."""
         return Fault(self.file, self.line(path), dotted(path) if field is None else field, message)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: FieldPath) -> str:
     """`("step", "inputs", 0)` as people write it: `step.inputs.0`."""
     return ".".join(map(str, path))
 
@@ -146,11 +146,11 @@ class _Reading:
 
     file: str
     loader: _Loader
-    lines: dict[Path, int]
+    lines: dict[FieldPath, int]
     faults: list[Fault]
     inside: set[int]  # nodes that are being read: an alias to one of them never ends
 
-    def value(self, node: yaml.Node, path: Path) -> Any:
+    def value(self, node: yaml.Node, path: FieldPath) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
         if id(node) in self.inside:
             self._fault(node, path, "refers to itself; write the values out")
@@ -165,7 +165,7 @@ class _Reading:
         finally:
             self.inside.discard(id(node))
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
         own = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         for name in sorted({name for name in own if isinstance(name, str) and own.count(name) > 1}):
             again = [key for key, _ in node.value if key.value == name][-1]
@@ -180,7 +180,7 @@ class _Reading:
             found[key.value] = self.value(child, (*path, key.value))
         return found
 
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+    def _scalar(self, node: yaml.Node, path: FieldPath) -> Any:
         try:
             value = self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
@@ -194,5 +194,5 @@ class _Reading:
             return None
         return value
 
-    def _fault(self, node: yaml.Node, path: Path, message: str) -> None:
+    def _fault(self, node: yaml.Node, path: FieldPath, message: str) -> None:
         self.faults.append(Fault(self.file, node.start_mark.line + 1, dotted(path), message))

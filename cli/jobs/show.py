@@ -22,6 +22,10 @@ from cli.session import Session
 WORDS = {status.lower(): (status,) for status in STATUSES} | {"open": OPEN}
 
 
+WIDE = 140  # columns of a terminal that has room for ids
+UNCUT = 500  # columns where there is no terminal: nothing is cut that somebody may search for
+
+
 class Status(click.ParamType):
     """A status in any case, or `open` for all that have not ended."""
 
@@ -73,7 +77,8 @@ def list_jobs(
         when = f"on {wanted.day}" if wanted.day and wanted.days == 1 else f"in {wanted.days} days"
         click.echo(f"no such job was submitted {when}")
         return
-    _print(_table(found[:limit]))
+    console = _console()
+    console.print(_table(found[:limit], wide=console.width >= WIDE))
     if len(found) > limit:
         click.echo(f"and more; ask for them with --limit {limit * 10}")
 
@@ -121,18 +126,21 @@ def explain(session: Session, job: str, owner: str | None, as_json: bool) -> Non
         console.print(Text(f"  {when}: {expected['what']}"), soft_wrap=True)
 
 
-def _table(jobs: list[Document]) -> Table:
+def _table(jobs: list[Document], wide: bool) -> Table:
+    """One line a job. A narrow terminal leaves out the ids: the name of a job names it too."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("submitted (UTC)", "status", "owner", "job", "id", "waited", "ran", ""):
+    for column in ("submitted (UTC)", "status", "owner", "job", *(["id"] if wide else []), "waited", "ran", ""):
         right = column in ("waited", "ran")
-        table.add_column(column, justify="right" if right else "left", no_wrap=bool(column), overflow="ellipsis")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     now = time.time()
     for job in jobs:
         status = Text(job["status"], style=COLOURS.get(job["status"], "default"))
         remark = job.get("waiting_for") if job["status"] == "New" else job.get("failure")
+        names = [Text(name_of(job)), *([Text(job["job"])] if wide else [])]
         waited, ran = times(job, now)
-        words = (_clock(job["created_at"]), status, Text(job["owner"]), Text(name_of(job)), Text(job["job"]))
-        table.add_row(*words, waited, ran, Text(str(remark or "")))
+        table.add_row(
+            _clock(job["created_at"]), status, Text(job["owner"]), *names, waited, ran, Text(str(remark or ""))
+        )
     return table
 
 
@@ -199,11 +207,7 @@ def _clock(time_of: str) -> str:
     return f"{time_of[:10]} {time_of[11:19]}"
 
 
-def _print(what: Any) -> None:
-    _console().print(what)
-
-
 def _console() -> Console:
     """On a terminal as wide as that is; else wide enough that no line is folded or cut."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, width=UNCUT, soft_wrap=True)

@@ -173,4 +173,4 @@ def _failures(statistics: Statistics) -> Table:
 
 def _console() -> Console:
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return console if console.is_terminal else Console(highlight=False, width=500)

