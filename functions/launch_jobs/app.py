@@ -2,13 +2,12 @@
 
 import json
 import time
-from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
-from boxcar.aws import client
+from boxcar.aws import client, launching_client
 from boxcar.jobs.launch import Launcher
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import Work, wake_launcher, wake_launcher_at
@@ -23,7 +22,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Make one pass for all messages of the batch, and see to it that another follows if there is more to do."""
     launcher = Launcher(
         table=JobsTable(client("dynamodb"), settings().jobs_table),
-        clients=partial(client, attempts=3),  # a job that is refused waits in the table, not in this function
+        clients=launching_client,
         settings=settings(),
         now=time.time,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,

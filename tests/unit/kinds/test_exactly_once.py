@@ -103,11 +103,14 @@ def test_runs_since_the_attempt_are_read_and_no_more(world):
     assert world.calls.count()["glue.get_job_runs"] == 1
 
 
-def test_the_client_does_not_repeat_what_would_be_a_second_job(monkeypatch):
+def test_the_launchers_client_does_not_repeat_what_would_be_a_second_job(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     aws.client.cache_clear()
-    for service, most in (("batch", 1), ("glue", 1), ("sagemaker", 4)):
-        assert aws.client(service, attempts=3).meta.config.retries["total_max_attempts"] == most
+    most = {
+        name: aws.launching_client(name).meta.config.retries["total_max_attempts"] for name in (*KINDS, "sagemaker")
+    }
+    assert most == {"batch": 1, "glue": 1, "sagemaker": 4}
+    assert aws.client("glue").meta.config.retries["total_max_attempts"] == 9  # looking may be repeated
     aws.client.cache_clear()

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 # Services whose Create call knows neither a client token nor unique names: a client that repeats it by itself, since
-# the answer got lost, makes a second job. Whoever calls them decides what to do with an error.
+# the answer got lost, makes a second job.
 ASKED_ONCE = {"batch", "glue"}
 
 
@@ -14,8 +14,12 @@ def client(service: str, attempts: int = 8) -> Any:
     import boto3
     from botocore.config import Config
 
-    retries = {"total_max_attempts": 1} if service in ASKED_ONCE else {"mode": "adaptive", "max_attempts": attempts}
-    return boto3.client(service, config=Config(retries=retries))
+    return boto3.client(service, config=Config(retries={"mode": "adaptive", "max_attempts": attempts}))
+
+
+def launching_client(service: str) -> Any:
+    """For whoever creates jobs: few retries, since what is refused waits in the table, and none where they would harm."""
+    return client(service, attempts=0 if service in ASKED_ONCE else 3)
 
 
 @cache

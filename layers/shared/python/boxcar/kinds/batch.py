@@ -4,7 +4,7 @@ Exactly one job an attempt. SubmitJob has no client token and job names need not
 second job. So three things hold together:
 
 - An attempt's first SubmitJob is one call and looks for nothing: its name was never handed to anybody before.
-- The client does not repeat a call by itself (`boxcar.aws.ASKED_ONCE`): what broke off is the launcher's to repeat.
+- The launcher's client does not repeat a call by itself (`boxcar.aws.ASKED_ONCE`); the launcher does, knowingly.
 - A launcher that was killed, or got no answer, leaves the attempt written down as Launched without an ARN. Whoever
   tries it again, a minute later at the earliest, first looks for a job of that name with ListJobs. Only one made since
   the attempt was written down counts: names of jobs that ended remain listed for a week, and a table that was deleted
