@@ -59,7 +59,8 @@ reset: setup ## stop the embedded cloud and empty it
 
 lock: setup ## choose the newest versions again and write every lock file
 	@for name in uv boxcar sam node; do $(LOCK) --upgrade requirements/$$name.in -o requirements/$$name.lock || exit 1; done
-	@$(LOCK) --upgrade --constraint requirements/boxcar.lock layers/deps/requirements.in -o layers/deps/requirements.txt
+	@for layer in deps parquet; do $(LOCK) --upgrade --constraint requirements/boxcar.lock \
+		layers/$$layer/requirements.in -o layers/$$layer/requirements.txt || exit 1; done
 	@for file in local/environments/*.in tests/bench/environments/*.in; do [ ! -e $$file ] || $(LOCK) --upgrade $$file -o $${file%.in}.lock || exit 1; done
 
 # One of the checkers of state machines is a Node program. Where the machine has no Node, PyPI has one.

@@ -10,11 +10,10 @@ import duckdb
 import pytest
 
 from boxcar import archive as archives
-from boxcar.archive import Archive
+from boxcar.archive import BIGINT, STRING, TIMESTAMP, Archive, Column, parquet
 from boxcar.jobs.documents import summary
 from boxcar.jobs.items import to_item
 from boxcar.jobs.record import Attempt, Job
-from boxcar.parquet import BIGINT, STRING, TIMESTAMP, Column, write
 from cli.job_history import read_archived
 from tests.unit.archive.conftest import CREATED, Bucket, Session, item, record
 
@@ -121,7 +120,7 @@ def test_files_of_older_and_newer_schemas_are_one_table(
     archive: Archive, session: Session, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created = datetime.fromtimestamp(CREATED - 60, UTC)
-    old = write(
+    old = parquet(
         [Column("job", STRING), Column("created", TIMESTAMP), Column("version", BIGINT)],
         [{"job": "old", "created": created, "version": 1}],
     )
@@ -140,7 +139,7 @@ def test_files_of_older_and_newer_schemas_are_one_table(
 
 def test_files_of_an_old_schema_alone_can_be_read(session: Session, bucket: Bucket) -> None:
     created = datetime.fromtimestamp(CREATED, UTC)
-    file = write([Column("job", STRING), Column("created", TIMESTAMP)], [{"job": "old", "created": created}])
+    file = parquet([Column("job", STRING), Column("created", TIMESTAMP)], [{"job": "old", "created": created}])
     bucket.objects["history/jobs/day=2026-01-31/old.parquet"] = file
     [job] = read(session)
     assert (job["job"], job["created_at"], job["tags"]) == ("old", "2026-01-31T22:30:00.250Z", {})

@@ -75,11 +75,12 @@ def test_settings_of_tools_do_not_make_the_environment_again(install, tmp_path):
     assert install.project_digest(pyproject) != before
 
 
-def test_the_layer_has_the_versions_that_setup_put_into_the_cache():
+@pytest.mark.parametrize("layer", ["deps", "parquet"])
+def test_the_layer_has_the_versions_that_setup_put_into_the_cache(layer):
     """Else building it for the embedded cloud would need the network."""
 
     def versions(file):
         lines = (ROOT / file).read_text().splitlines()
         return {line.split(" ")[0] for line in lines if "==" in line and not line.startswith(("#", " "))}
 
-    assert versions("layers/deps/requirements.txt") <= versions("requirements/boxcar.lock")
+    assert versions(f"layers/{layer}/requirements.txt") <= versions("requirements/boxcar.lock")
