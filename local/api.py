@@ -18,7 +18,8 @@ def json_handler(name: str, service: Service) -> seam.Handler:
     async def handler(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> seam.Response:
-        if not headers.get("x-amz-target"):
+        # a service may read every protocol itself: that of CloudWatch's clients depends on their age
+        if not headers.get("x-amz-target") or getattr(service, "reads_every_protocol", False):
             return await _other_protocol(service, method, path, headers, body, query)
         action = headers["x-amz-target"].rpartition(".")[2]
         try:

@@ -102,6 +102,18 @@ class CloudClient:
         expired: int = self._ask("POST", f"tables/{quote(table)}/expire", {} if at is None else {"at": at})["expired"]
         return expired
 
+    def tick(self) -> list[dict[str, str]]:
+        """Measure queues and evaluate alarms now, as if the minute were over.
+
+        Returns the alarms that changed: `alarm`, `before`, `now`.
+        """
+        changed: list[dict[str, str]] = self._ask("POST", "metrics/tick")["changed"]
+        return changed
+
+    def tick_every(self, seconds: float | None) -> None:
+        """Do so in this interval from now on, beside each minute's end; None stops it."""
+        self._ask("POST", "metrics/interval", {"seconds": seconds})
+
     def emit(self, source: str, detail_type: str, detail: dict[str, Any], resources: list[str] | None = None) -> None:
         """Put an event of an AWS service on the default bus, as that service would."""
         body = {"source": source, "detail-type": detail_type, "detail": detail, "resources": resources or []}

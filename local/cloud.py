@@ -26,6 +26,7 @@ from local.delivery import Deliverer, Delivery
 from local.faults import Faults
 from local.functions import Function, Runtime
 from local.mailbox import Mailbox
+from local.measures import Measures
 from local.schedules import Schedules
 from local.service import ApiError, Service
 from local.stacks import Stacks
@@ -65,11 +66,21 @@ def _batch(module: Any, cloud: "EmbeddedCloud") -> Service:
     return made
 
 
+def _cloudwatch(module: Any, cloud: "EmbeddedCloud") -> Service:
+    def may_publish(topic: str, alarm: str) -> bool:
+        service = "cloudwatch.amazonaws.com"
+        return seam.service_may(service, "sns:Publish", topic, alarm, cloud.account, cloud.region)
+
+    made: Service = module.CloudWatch(cloud, seam.Queues(cloud.account, cloud.region).states, may_publish)
+    return made
+
+
 OWN_SERVICES = (
     Own("states", "AWSStepFunctions.", "local.stepfunctions.service", _step_functions),
     Own("sagemaker", "SageMaker.", "local.sagemaker.service", _sagemaker),
     Own("redshift-data", "RedshiftData.", "local.redshift.service", lambda module, cloud: module.RedshiftData(cloud)),
     Own("batch", "AWSBatch.", "local.batch.service", _batch),
+    Own("monitoring", "GraniteServiceVersion20100801.", "local.cloudwatch.service", _cloudwatch),
     Own("glue", "AWSGlue.", "local.glue.service", lambda module, cloud: module.Glue(cloud)),
 )
 
@@ -98,6 +109,7 @@ class EmbeddedCloud:
         self.faults = Faults()
         self.mailbox = Mailbox(self.state / "mailbox")
         self.services: dict[str, Service] = {}
+        self.measures = Measures(self.services)
         self._session = boto3.Session(region_name=self.region)
         self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._clients_lock = threading.Lock()
@@ -153,6 +165,7 @@ class EmbeddedCloud:
 
     def emit(self, source: str, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         """Put an event of an AWS service on the default bus."""
+        self.measures.event(source, detail_type, detail)
         seam.put_event(source, detail_type, detail, resources, self.account, self.region)
 
     def environment(self, name: str) -> Path:
@@ -216,6 +229,8 @@ class EmbeddedCloud:
         seam.deliver_mail(self._deliver_mail)
         seam.filter_events(self._filter_event)
         seam.deliver_events(self._deliver_event)
+        seam.silence_metrics()
+        seam.watch_queues(self.measures.queue)
         seam.name_denied_resources()
         seam.name_denied_methods()
         seam.tell_calls(self._access_logs.write)
@@ -270,6 +285,8 @@ class EmbeddedCloud:
         if request.request_id in self._doomed:
             self._runtime.kill(self._doomed.pop(request.request_id))
         self.audit.call(request.service, request.action, request.caller_arn, status)
+        if (request.service, request.action) == ("logs", "PutLogEvents") and status < 300:
+            self.measures.log_events(request.body)
 
     def _filter_event(self, event: dict[str, Any], deliver: Callable[[], None]) -> None:
         rule = self.faults.on_event(event["source"] or "", event["detail-type"] or "", event["detail"])
@@ -305,7 +322,9 @@ class EmbeddedCloud:
         started = time.monotonic()
         with self.clock.hold():
             outcome = self._runtime.invoke(function, event)
-        self.audit.invocation(function.name, time.monotonic() - started, outcome.cold, outcome.error is not None)
+        seconds, failed = time.monotonic() - started, outcome.error is not None
+        self.audit.invocation(function.name, seconds, outcome.cold, failed)
+        self.measures.invocation(function.name, function.log_group, seconds, failed, outcome.throttled, outcome.log)
         if outcome.throttled:
             return {"throttle": True}
         if outcome.error is not None:

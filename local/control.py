@@ -10,9 +10,12 @@ GET    /_boxcar/quotas                   SageMaker's quotas: limit and use, in i
 POST   /_boxcar/quotas                   {"ml.m5.large for training job usage": 3}; null takes a limit away
 POST   /_boxcar/schedules/<name>/fire    fire a schedule now
 POST   /_boxcar/tables/<name>/expire     remove expired items now; {"at": <epoch>} as if it were that time
+POST   /_boxcar/metrics/tick             measure queues and evaluate alarms now; answers with what changed
+POST   /_boxcar/metrics/interval         {"seconds": 2}: do so in this interval, beside each minute's end; null stops it
 GET    /_boxcar/mail[?to=<address>]      mails, oldest first
 """
 
+import asyncio
 import json
 import os
 import time
@@ -55,7 +58,9 @@ class Control:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
                     break
-            status, answer = self._answer(scope["method"], scope["path"], scope.get("query_string", b"").decode(), body)
+            query = scope.get("query_string", b"").decode()
+            # in a thread: what is asked for may call this server
+            status, answer = await asyncio.to_thread(self._answer, scope["method"], scope["path"], query, body)
             headers = [(b"content-type", b"application/json")]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
@@ -104,6 +109,12 @@ class Control:
                 if not seam.table_with_expiry(name):
                     raise ApiError("ResourceNotFoundException", f"table {name!r}: none has a time to live", 404)
                 return {"expired": cloud.streams.expire(name, body.get("at"))}
+            case ("POST", "metrics", "tick"):
+                return {"changed": self._cloudwatch().tick()}
+            case ("POST", "metrics", "interval"):
+                _require(body, "seconds")
+                self._cloudwatch().look_every(_interval(body["seconds"]))
+                return {}
             case ("POST", "events"):
                 _require(body, "source", "detail-type", "detail")
                 cloud.emit(body["source"], body["detail-type"], body["detail"], body.get("resources", []))
@@ -116,6 +127,9 @@ class Control:
     def _sagemaker(self) -> Any:
         return self._cloud.services["sagemaker"]
 
+    def _cloudwatch(self) -> Any:
+        return self._cloud.services["monitoring"]
+
     def _status(self) -> dict[str, Any]:
         cloud = self._cloud
         return {
@@ -127,6 +141,14 @@ class Control:
             "services": sorted(cloud.services),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
         }
+
+
+def _interval(seconds: Any) -> float | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0.1:
+        raise ApiError("ValidationException", f"seconds = {seconds!r} must be a number of at least 0.1, or null")
+    return float(seconds)
 
 
 def _require(body: Any, *fields: str) -> None:

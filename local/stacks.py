@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from local import ministack_seam as seam
 from local.batch.provisioning import provision_batch
+from local.cloudwatch.provisioning import provision_cloudwatch
 from local.glue.provisioning import provision_glue_jobs
 from local.provisioners import provision_state_machines
 from local.service import ApiError, Service
@@ -19,7 +20,12 @@ logger = logging.getLogger("boxcar.stacks")
 
 SETTLE_SECONDS = 10.0
 # services of ours whose resources stacks may have, and how they get them
-PROVISIONED = {"states": provision_state_machines, "batch": provision_batch, "glue": provision_glue_jobs}
+PROVISIONED = {
+    "states": provision_state_machines,
+    "batch": provision_batch,
+    "glue": provision_glue_jobs,
+    "monitoring": provision_cloudwatch,
+}
 
 
 class Stacks:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from local.ministack_seam import apis, events, functions, requests, stacks, tables
+from local.ministack_seam import apis, events, functions, measures, requests, stacks, tables
 from local.ministack_seam.apis import name_denied_methods, tell_calls
 from local.ministack_seam.events import (
     deliver_events,
@@ -31,6 +31,7 @@ from local.ministack_seam.events import (
     take_schedules,
 )
 from local.ministack_seam.functions import run_functions
+from local.ministack_seam.measures import Queues, silence_metrics, watch_queues
 from local.ministack_seam.requests import (
     Handler,
     Request,
@@ -60,6 +61,7 @@ from local.ministack_seam.tables import TableStreams, iterator_stream, table_wit
 __all__ = [
     "VERSION",
     "Handler",
+    "Queues",
     "Request",
     "Response",
     "SeamError",
@@ -95,11 +97,13 @@ __all__ = [
     "role_credentials",
     "run_functions",
     "service_may",
+    "silence_metrics",
     "stack_is_changing",
     "table_with_expiry",
     "take_expiry",
     "take_schedules",
     "tell_calls",
+    "watch_queues",
     "watch_requests",
 ]
 
@@ -148,7 +152,7 @@ def check() -> None:
     Raises:
         SeamError: with every difference on a line of its own.
     """
-    _compare(requests, functions, events, tables, apis)
+    _compare(requests, functions, events, measures, tables, apis)
 
 
 def check_stacks() -> None:
