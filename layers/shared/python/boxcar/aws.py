@@ -18,7 +18,7 @@ def client(service: str, attempts: int = 8) -> Any:
 
 
 def launching_client(service: str) -> Any:
-    """For whoever creates jobs: few retries, since what is refused waits in the table, and none where they would harm."""
+    """For whoever creates jobs: few retries, for what is refused waits in the table, and none where they would harm."""
     return client(service, attempts=0 if service in ASKED_ONCE else 3)
 
 
