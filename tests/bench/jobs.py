@@ -56,7 +56,8 @@ def part(name: str, deployed: Path, argument: int | str) -> dict[str, Any]:
         RuntimeError: it failed; its output is the message.
     """
     command = [sys.executable, "-m", "tests.bench.simulation.scenarios", name, str(deployed), str(argument)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # so that sets are in one order
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{name} {argument}: {done.stdout[-4000:]}\n{done.stderr[-8000:]}")
     printed, _, last = done.stdout.rstrip().rpartition("\n")

@@ -1,4 +1,4 @@
-"""A hundred jobs in virtual time with every fault of `make bench NAME=jobs`: none lost, none doubled, all told."""
+"""Eighty jobs in virtual time with every fault of `make bench NAME=jobs`: none lost, none doubled, all told."""
 
 import pytest
 

@@ -1,6 +1,7 @@
 """One run of the stack on a workload: submit, let time pass, see what became of it."""
 
 import json
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ class Campaign:
 
     def __init__(self, deployed: Path, folder: Path, conditions: Conditions) -> None:
         self.conditions = conditions
+        random.seed(conditions.seed)  # of backoffs, the stack's and boto3's
         self.world = World()
         self.stack = Stack(
             deployed, folder / "state", self.world, conditions.seed, conditions.weather, conditions.events

@@ -5,7 +5,6 @@ MiniStack answers ReturnConsumedCapacity with one unit for any read, so this cou
 "DynamoDB Item sizes and formats"; transactions: "Amazon DynamoDB Transactions: how it works", capacity management.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,18 @@ READ_BYTES, WRITE_BYTES = 4096, 1024
 ACTIONS = ("Put", "Update", "Delete", "ConditionCheck")
 
 
+class Sized:
+    """An item, or none, with the bytes of each attribute: they are asked for again for each index."""
+
+    def __init__(self, item: Item | None) -> None:
+        self.item: Item = item or {}
+        self.bytes = {name: len(name.encode()) + value_size(value) for name, value in self.item.items()}
+
+    def size(self, names: frozenset[str] | None = None) -> int:
+        """Of these attributes, or of all."""
+        return sum(self.bytes.values() if names is None else map(self.bytes.get, names & self.bytes.keys()))
+
+
 @dataclass(frozen=True)
 class Index:
     """One global secondary index: its keys, and which attributes it holds (None: all)."""
@@ -24,22 +35,22 @@ class Index:
     keys: tuple[str, ...]
     holds: frozenset[str] | None
 
-    def view(self, item: Item | None) -> Item | None:
-        """What the index holds of an item, None if the item is not in it."""
-        if not item or any(key not in item for key in self.keys):
-            return None
-        return item if self.holds is None else {name: item[name] for name in item if name in self.holds}
+    def units(self, before: Sized, after: Sized, same: bool) -> int:
+        """Write units: none where it holds the same as before, one entry's for one put or taken out, both if it moves.
 
-    def units(self, before: Item | None, after: Item | None) -> int:
-        """Write units: none where it holds the same as before, one entry's for one put or taken out, both if it moves."""
-        old, new = self.view(before), self.view(after)
-        if old == new:
+        `same`: the items are equal.
+        """
+        old, new = (all(key in each.item for key in self.keys) for each in (before, after))
+        if same or not (old or new):
             return 0
-        if old is None or new is None:
-            return write_units(size(old or new or {}))
-        if any(old[key] != new[key] for key in self.keys):
-            return write_units(size(old)) + write_units(size(new))
-        return write_units(max(size(old), size(new)))
+        if not (old and new):
+            return write_units((before if old else after).size(self.holds))
+        if any(before.item[key] != after.item[key] for key in self.keys):
+            return write_units(before.size(self.holds)) + write_units(after.size(self.holds))
+        held = before.item.keys() | after.item.keys() if self.holds is None else self.holds
+        if all(before.item.get(name) == after.item.get(name) for name in held):
+            return 0
+        return write_units(max(before.size(self.holds), after.size(self.holds)))
 
 
 def indexes(table: dict[str, Any], key: str = "pk") -> list[Index]:
@@ -73,8 +84,9 @@ def write(before: Item | None, after: Item | None, among: Iterable[Index], trans
     In a transaction the table's part is twice as much; indexes follow later, as ever. A write that was refused costs
     what it would have cost the table: call with the same item twice.
     """
-    own = write_units(max(size(before or {}), size(after or {})))
-    return (2 if transaction else 1) * own + sum(index.units(before, after) for index in among)
+    old, new = Sized(before), Sized(after)
+    own, same = write_units(max(old.size(), new.size())), old.item == new.item
+    return (2 if transaction else 1) * own + sum(index.units(old, new, same) for index in among)
 
 
 def targets(action: str, request: dict[str, Any]) -> list[Item]:
@@ -135,9 +147,3 @@ def _number(text: str) -> int:
     """About one byte for two digits, and one; one more for a minus."""
     digits = text.lower().partition("e")[0].replace(".", "").lstrip("+-").strip("0")
     return math.ceil(len(digits) / 2) + 1 + text.startswith("-")
-
-
-def body(text: bytes) -> dict[str, Any]:
-    """A request or answer of the JSON protocol."""
-    found: dict[str, Any] = json.loads(text or b"{}")
-    return found

@@ -126,9 +126,13 @@ class Wire:
         low, high = LATENCY.get(service, (0.02, 0.06))
         seconds = self._rng.uniform(low, high) * (2.0 if operation.startswith("Transact") else 1.0)
         self._wait(caller, seconds / 2)
-        answer = self._refusal(service, operation, request) or self._collide(caller, request, service, operation)
+        content = _body(request)
+        told = json.loads(content) if service == "dynamodb" else {}
+        self._page.clear()
+        self._before, self._after = [], []
+        answer = self._refusal(service) or self._collide(caller, request, service, operation, told)
         status = answer[0]
-        self._count(caller, service, operation, request, answer)
+        self._count(caller, service, operation, content, told, answer)
         if fate == "after":
             self._kill(caller)
         self._wait(caller, seconds / 2)
@@ -157,7 +161,7 @@ class Wire:
             caller.dead = True
             raise Killed(f"{caller.function}: timed out")
 
-    def _refusal(self, service: str, operation: str, request: Any) -> Any:
+    def _refusal(self, service: str) -> Any:
         code = THROTTLES.get(service)
         if code is None:
             return None
@@ -167,13 +171,12 @@ class Wire:
             return None
         return _refused(service, code, "Rate exceeded")
 
-    def _collide(self, caller: Caller, request: Any, service: str, operation: str) -> Any:
+    def _collide(self, caller: Caller, request: Any, service: str, operation: str, told: dict[str, Any]) -> Any:
         """A transaction takes a moment, in which nobody else may write the same items."""
-        self._before, self._after = [], []
-        if service != "dynamodb":
+        targets = capacity.targets(operation, told)
+        if not targets:
             return self._carry(request, service, operation)
-        told = capacity.body(_body(request))
-        keys = [key["pk"]["S"] for key in capacity.targets(operation, told) if "pk" in key]
+        keys = [key["pk"]["S"] for key in targets]
         transaction = operation == "TransactWriteItems"
         busy = [self._transacting[key] or (transaction and self._writing[key]) for key in keys]
         if any(busy):
@@ -188,9 +191,11 @@ class Wire:
         for key in keys:
             underway[key] += 1
         try:
-            if keys:
-                self._wait(caller, self._rng.uniform(0.001, 0.006))
-            return self._carry(request, service, operation)
+            self._wait(caller, self._rng.uniform(0.001, 0.006))
+            self._before = [self._item(key) for key in targets]
+            answer = self._carry(request, service, operation)
+            self._after = [self._item(key) for key in targets]
+            return answer
         finally:
             for key in keys:
                 underway[key] -= 1
@@ -209,20 +214,14 @@ class Wire:
         headers.append((b"host", url.netloc.encode()))
         if not any(name == b"content-length" for name, _ in headers):
             headers.append((b"content-length", str(len(content)).encode()))
-        self._page.clear()
-        keys: list[dict[str, Any]] = []
-        if service == "dynamodb":
-            keys = capacity.targets(operation, capacity.body(content))
-        self._before = [self._item(key) for key in keys]
         answer = seam.request(request.method, url.path, url.query, headers, content)
-        self._after = [self._item(key) for key in keys]
         if service == "sqs" and operation.startswith("SendMessage") and answer[0] < 300:
-            self.sent(capacity.body(content)["QueueUrl"])
+            self.sent(json.loads(content)["QueueUrl"])
         return answer
 
     def _item(self, key: dict[str, Any]) -> dict[str, Any] | None:
         """A copy, for updates may change what is stored in place."""
-        found = seam.item(self._table, key) if "pk" in key else None
+        found = seam.item(self._table, key)
         return dict(found) if found is not None else None
 
     def _answer(self, request: Any, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> AWSResponse:
@@ -231,8 +230,10 @@ class Wire:
 
     # ── counting
 
-    def _count(self, caller: Caller, service: str, operation: str, request: Any, answer: Any) -> None:
-        counts, function, content = self.counts, caller.function, _body(request)
+    def _count(
+        self, caller: Caller, service: str, operation: str, content: bytes, told: dict[str, Any], answer: Any
+    ) -> None:
+        counts, function = self.counts, caller.function
         counts.calls[function, service, operation] += 1
         jobs = {job for text in NAMED.findall(content) if (job := self.job_of(text.decode()))}
         if len(jobs) == 1:
@@ -245,16 +246,16 @@ class Wire:
             code = next((part.decode() for part in error.groups() if part), "") if error else ""
             counts.refused[service, operation, code] += 1
         if service == "dynamodb":
-            self._count_units(function, operation, content, answer)
+            self._count_units(function, operation, told, answer)
 
-    def _count_units(self, function: str, operation: str, content: bytes, answer: Any) -> None:
-        counts, told, status = self.counts, capacity.body(content), answer[0]
+    def _count_units(self, function: str, operation: str, told: dict[str, Any], answer: Any) -> None:
+        counts, status = self.counts, answer[0]
         if b"Throttl" in answer[2][:200] and status >= 300:
             return
         if self._indexes is None:
             self._indexes = capacity.indexes(seam.table(self._table))
         if operation in ("GetItem", "Query", "Scan", "BatchGetItem"):
-            found = capacity.body(answer[2]) if status < 300 else {}
+            found = json.loads(answer[2]) if status < 300 and not self._page else {}
             counts.read_units[function] += capacity.read(operation, told, found, self._page)
             one = 1 if operation == "GetItem" and "Item" in found else 0
             counts.items_read[function] += len(self._page) + one
