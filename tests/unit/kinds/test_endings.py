@@ -1,5 +1,8 @@
 """How jobs of Batch and runs of Glue end, told by events or found by the sweep, and what is done about it."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from boxcar.jobs.stop import stop
@@ -7,6 +10,7 @@ from boxcar.kinds import find
 from tests.unit.kinds.worlds import ARN, batch_step, glue_step, some_step
 
 KINDS = ["batch", "glue"]
+EVENTS = Path(__file__).resolve().parents[3] / "events"
 EXITED = "Essential container in task exited"
 BAD = {"status": "FAILED", "words": {"container": {"exitCode": 1}, "ErrorMessage": "ValueError: no"}}
 
@@ -276,3 +280,14 @@ def test_a_host_that_goes_is_not_the_jobs_fault(world, kind):
     world.submit(some_step(kind, max_attempts=1))
     world.live()
     assert (failure(world).status, len(world.service(kind).runs)) == ("Completed", 3)
+
+
+def test_the_sample_events():
+    """As AWS's documentation shows them, filled with names of ours."""
+    batch, glue = (
+        find(kind).observe(json.loads((EVENTS / file).read_text())["detail"])
+        for kind, file in (("batch", "batch-job-failed.json"), ("glue", "glue-run-failed.json"))
+    )
+    assert (batch.name, batch.status) == ("boxcar-ann-count-0c4f8a61b2-1", "Failed")
+    assert (batch.started, batch.ended) == (1767589360.0, 1767589399.0)
+    assert (glue.status, glue.reason) == ("Failed", "AlgorithmError: ValueError: the rows are odd")

@@ -1,6 +1,7 @@
 """Jobs run as processes, and end as they do on AWS."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,16 @@ def test_a_job_fails(cloud, submit, command, status_reason, code, container_reas
         code,
     )
     assert container_reason in detail["container"].get("reason", "")
+
+
+def test_events_have_the_fields_that_aws_documents(cloud, submit):
+    sample = Path(__file__).resolve().parents[3] / "events/batch-job-failed.json"
+    expected = json.loads(sample.read_text())["detail"]
+    detail = cloud.wait(submit("raise SystemExit(1)", timeout={"attemptDurationSeconds": 3600}))
+    assert detail.keys() == expected.keys()
+    assert expected["container"].keys() <= detail["container"].keys()
+    assert detail["attempts"][0].keys() == expected["attempts"][0].keys()
+    assert (detail["status"], detail["statusReason"]) == (expected["status"], expected["statusReason"])
 
 
 def test_an_image_that_nobody_has_is_not_pulled(cloud, api, submit):
