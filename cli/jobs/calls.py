@@ -133,6 +133,12 @@ def name_of(job: Document) -> str:
     return "/".join(part for part in (run, job.get("model"), job.get("step")) if part)
 
 
+def why_ended(ending: Document) -> str:
+    """Class and reason of a failure, of a job or of an attempt; AWS's reasons often begin with the class."""
+    failure, reason = str(ending.get("failure") or ""), " ".join(str(ending.get("reason") or "").split())
+    return reason if reason.startswith(failure) else f"{failure}: {reason}".rstrip(": ")
+
+
 def owner_of(session: Session) -> str:
     """Under which name the API knows the caller: BOXCAR_OWNER, or by the credentials."""
     return os.environ.get("BOXCAR_OWNER") or identity(session)

@@ -11,7 +11,7 @@ import click
 
 from boxcar import kinds
 from boxcar.errors import BoxcarError
-from cli.jobs.calls import ENDED, Document, find, name_of, read
+from cli.jobs.calls import ENDED, Document, find, name_of, read, why_ended
 from cli.session import Session
 
 SETTLE_S = 6.0  # lines come into CloudWatch Logs some seconds after they were printed
@@ -135,7 +135,7 @@ def follow(
         sleep(every)
         if document["status"] not in ENDED:
             document = read(session, job)
-    why = f": {document['failure']}: {document['reason']}" if document.get("failure") else ""
+    why = f": {why_ended(document)}" if document.get("failure") else ""
     click.echo(f"── {name_of(document)} {document['status']}{why} ──", err=True)
     return 0 if document["status"] == "Completed" else 1
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from boxcar.reports.story import duration
-from cli.jobs.calls import OPEN, STATUSES, Document, Wanted, find, listed, name_of
+from cli.jobs.calls import OPEN, STATUSES, Document, Wanted, find, listed, name_of, why_ended
 from cli.jobs.figures import moment
 from cli.jobs.files import assignments
 from cli.jobs.watch import times
@@ -197,8 +197,7 @@ def _attempts(document: Document) -> Table:
     for attempt in document["attempts"]:
         started, ended = moment(attempt.get("started")), moment(attempt.get("ended"))
         ran = duration((ended if ended is not None else time.time()) - started) if started is not None else ""
-        outcome = f"{attempt['failure']}: {attempt['reason']}".strip(": ")
-        row = (str(attempt["number"]), attempt["pool"], _clock(attempt["launched"]), ran, Text(outcome))
+        row = (str(attempt["number"]), attempt["pool"], _clock(attempt["launched"]), ran, Text(why_ended(attempt)))
         table.add_row(*row)
     return table
 

@@ -15,7 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from boxcar.reports.story import duration
-from cli.jobs.calls import ENDED, OPEN, STATUSES, WINDOW_DAYS, Document, Wanted, find, listed, name_of, owner_of, today
+from cli.jobs.calls import (
+    ENDED,
+    OPEN,
+    STATUSES,
+    WINDOW_DAYS,
+    Document,
+    Wanted,
+    find,
+    listed,
+    name_of,
+    owner_of,
+    today,
+    why_ended,
+)
 from cli.jobs.figures import day_of, moment
 from cli.progress import COLOURS
 from cli.session import Session
@@ -227,7 +240,7 @@ def _remark(job: Document) -> str:
 
 def _why(job: Document) -> str:
     if job["status"] in ("Failed", "Stopped"):
-        return f"{job.get('failure', '')}: {job.get('reason', '')}".strip(": ")
+        return why_ended(job)
     if job["status"] == "New":
         return str(job.get("waiting_for", ""))
     return ""

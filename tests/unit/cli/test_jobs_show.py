@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from cli.jobs.calls import find
+from cli.jobs.calls import find, why_ended
 from tests.unit.cli.conftest import NOW, iso
 
 
@@ -132,6 +132,23 @@ def test_explain_says_the_reason_and_what_to_do(boxcar_jobs, fake):
         assert words in done.output, words
     assert fake.calls[-1][2] == {"explain": True}
     assert json.loads(boxcar_jobs("explain", "trees", "--json").stdout) == told
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason", "words"),
+    [
+        (
+            "AlgorithmError",
+            "AlgorithmError: ExecuteUserScriptError:\nCommand",
+            "AlgorithmError: ExecuteUserScriptError: Command",
+        ),
+        ("CapacityTimeout", "no machine", "CapacityTimeout: no machine"),
+        ("Stopped", "", "Stopped"),
+        ("", "", ""),
+    ],
+)
+def test_a_class_of_failure_is_said_once(failure, reason, words):
+    assert why_ended({"failure": failure, "reason": reason}) == words
 
 
 def test_nothing_is_cut_where_there_is_no_terminal(boxcar_jobs, fake):
