@@ -18,10 +18,11 @@ EMPTY = "import boto3\ndef handler(event, context):\n    return None\n"
 
 
 def main() -> None:
-    """Print a row a function, then JSON: function → import_ratio, unzipped_mb (function and both layers)."""
+    """Print a row a function, then JSON: function → import_ratio, unzipped_mb (function and its layers)."""
     with tempfile.TemporaryDirectory() as folder:
         build = Path(folder) / "build"
-        _build(build)
+        _build(build, "deps", "DependenciesLayer")
+        _build(build, "parquet", "ParquetLayer")
         layers = [build / "DependenciesLayer", ROOT / "layers/shared"]
         empty = Path(folder) / "empty"
         empty.mkdir()
@@ -31,23 +32,24 @@ def main() -> None:
             {"(empty, boto3)": empty, **functions}, [layer / "python" for layer in layers], folder
         )
         layer_bytes = sum(_size(layer) for layer in layers)
+        more_bytes = {"archive_jobs": _size(build / "ParquetLayer")}  # loaded when there is something to write
         base = seconds["(empty, boto3)"]
         print(f"{'function':<20}{'import ms':>10}{'ratio':>8}{'unzipped MB':>13}")
         print(f"{'(empty, boto3)':<20}{base * 1000:>10.0f}{1:>8.2f}{0:>13.1f}")
         result = {}
         for name, path in functions.items():
-            size = (_size(path) + layer_bytes) / 1e6
+            size = (_size(path) + layer_bytes + more_bytes.get(name, 0)) / 1e6
             result[name] = {"import_ratio": round(seconds[name] / base, 2), "unzipped_mb": round(size, 1)}
             print(f"{name:<20}{seconds[name] * 1000:>10.0f}{seconds[name] / base:>8.2f}{size:>13.1f}")
         print(json.dumps(result))
 
 
-def _build(target: Path) -> None:
-    """The dependency layer as `sam build` makes it for this machine."""
-    layer = target / "DependenciesLayer"
+def _build(target: Path, folder: str, name: str) -> None:
+    """A layer of packages as `sam build` makes it for this machine."""
+    layer = target / name
     layer.mkdir(parents=True)
     environ = {**os.environ, "ARTIFACTS_DIR": str(layer), "BOXCAR_LAYER_PYTHON": sys.executable}
-    subprocess.run(["make", "-s", "-C", str(ROOT / "layers/deps"), "build-DependenciesLayer"], env=environ, check=True)
+    subprocess.run(["make", "-s", "-C", str(ROOT / "layers" / folder), f"build-{name}"], env=environ, check=True)
 
 
 def _import_seconds(handlers: dict[str, Path], layers: list[Path], folder: str) -> dict[str, float]:

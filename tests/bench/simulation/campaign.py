@@ -3,7 +3,9 @@
 import json
 import random
 import shutil
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ VARIABLES = {  # what the bench sets in place of the template: the image, and AW
 }
 CALLER = "arn:aws:iam::000000000000:user/bench"
 MOST_AT_ONCE = 100  # jobs of one request
+MOST_TRIES = 30  # of a client, of one request
 
 
 @dataclass
@@ -101,6 +104,7 @@ class Campaign:
         horizon = self.conditions.horizon_s
         while self.seconds() < horizon:
             self.run(min(horizon, self.seconds() + 600))
+            self._say()
             if not self._unsubmitted and not self._waiting():
                 break
         ended = self.seconds()
@@ -121,6 +125,14 @@ class Campaign:
             dead=dead_letters(self.stack),
         )
 
+    def _say(self) -> None:
+        """How far it is, each six hours, for who watches."""
+        hours = self.seconds() / 3600
+        if hours % 6 < 1e-6:
+            statuses = Counter(item["status"]["S"] for item in simulation.items(TABLE) if "status" in item)
+            calls = sum(self.stack.wire.counts.calls.values())
+            print(f"hour {hours:.0f}: {dict(statuses)}, {calls} calls", file=sys.stderr, flush=True)
+
     def records(self) -> Iterator[dict[str, Any]]:
         """Every job of the table, decoded."""
         for item in simulation.items(TABLE):
@@ -130,7 +142,7 @@ class Campaign:
     def _submit(self, plans: list[Plan]) -> None:
         for start in range(0, len(plans), MOST_AT_ONCE):
             part = plans[start : start + MOST_AT_ONCE]
-            while not part[0].id:
+            for _ in range(MOST_TRIES):
                 answer = self._post({"jobs": [plan.request(self.conditions.max_wait_s) for plan in part]})
                 if answer is None:
                     self.world.sleep(5.0)  # the client tries again: the same jobs
@@ -139,6 +151,9 @@ class Campaign:
                     plan.id = told["job"]
                     self.by_id[plan.id] = plan
                 self._unsubmitted -= len(part)
+                break
+            else:
+                raise RuntimeError(f"POST /jobs failed {MOST_TRIES} times: {self.lambdas.errors[-3:]}")
 
     def _post(self, document: dict[str, Any]) -> dict[str, Any] | None:
         """POST /jobs, as API Gateway hands it on; None if it did not work this time."""

@@ -142,16 +142,24 @@ class Lambdas:
         """Of the process that asks."""
         return self._by_process.get(current())
 
-    def client(self, service: str, attempts: int = 8) -> Any:
-        """As `boxcar.aws.client`, an environment's own."""
+    def client(self, service: str, config: Any = None) -> Any:
+        """As `boto3.client`, for the function that asks."""
         found = self.invocation()
-        assert found is not None
-        clients, key = found.environment.clients, (service, attempts)
-        if key not in clients:
-            retries = {"mode": "adaptive", "max_attempts": attempts}
-            keys = self.functions[found.function].keys
-            clients[key] = self.stack.client(service, keys, self.invocation, retries=retries)
-        return clients[key]
+        assert found is not None, f"a client of {service} outside of an invocation"
+        return self.stack.client(service, self.functions[found.function].keys, self.invocation, config)
+
+    def once_an_environment(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        """Let a function that is cached in its process be cached in its environment."""
+
+        def made(*arguments: Any, **named: Any) -> Any:
+            found = self.invocation()
+            assert found is not None, f"{make.__name__} outside of an invocation"
+            key = (make, arguments, tuple(named.items()))
+            if key not in found.environment.clients:
+                found.environment.clients[key] = make(*arguments, **named)
+            return found.environment.clients[key]
+
+        return made
 
     # ── invocations
 
@@ -331,6 +339,7 @@ def _settings_reader(lambdas: Lambdas) -> Callable[[], Any]:
     if loaded:
         raise RuntimeError(f"{loaded[0]} is imported already: a simulation needs a process of its own")
     import aws_lambda_powertools  # noqa: F401  (what others imported keeps the real time)
+    import boto3
     import botocore.endpoint
     import botocore.retries.adaptive
     import botocore.retries.bucket
@@ -345,7 +354,10 @@ def _settings_reader(lambdas: Lambdas) -> Callable[[], Any]:
         import boxcar.settings
 
     read = boxcar.settings.settings.__wrapped__
-    boxcar.aws.client = lambdas.client
+    boto3.client = lambdas.client
+    for name, cached in list(vars(boxcar.aws).items()):
+        if hasattr(cached, "cache_info"):
+            setattr(boxcar.aws, name, lambdas.once_an_environment(cached.__wrapped__))
     boxcar.settings.settings = lambda: lambdas.invocation().environment.settings
     return read
 

@@ -101,7 +101,9 @@ class Stack:
             self._root[service] = self.client(service, {}, lambda: None)
         return self._root[service]
 
-    def client(self, service: str, keys: dict[str, str], caller: Callable[[], Any], **config: Any) -> Any:
+    def client(
+        self, service: str, keys: dict[str, str], caller: Callable[[], Any], config: Config | None = None
+    ) -> Any:
         """A client whose calls go through the wire."""
         client = self._session.client(
             service,
@@ -109,7 +111,7 @@ class Stack:
             aws_access_key_id=keys.get("AWS_ACCESS_KEY_ID", "test"),
             aws_secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY", "test"),
             aws_session_token=keys.get("AWS_SESSION_TOKEN"),
-            config=Config(parameter_validation=bool(keys), **config),
+            config=config,
         )
         return self.wire.connect(client, caller)
 
