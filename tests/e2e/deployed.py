@@ -63,7 +63,9 @@ class Deployed:
         query = document["source"]["query"].rstrip()
         # A column of one value, for a model that is to learn it.
         document["source"] = {"query": f"SELECT t.*, 1 AS always FROM ({query}) t WHERE {where}", "minimum_rows": 50}
-        document["gate"] = {**document["gate"], "min_score": 0.5}
+        # So few rows can be held against the limits of differences, and no more.
+        limits = ("metric", "max_score_drop", "max_label_shift", "max_row_change")
+        document["gate"] = {**{name: document["gate"][name] for name in limits}, "min_score": 0.5}
         models_folder = changes.pop("models_folder", MODELS)
         for path, value in changes.items():
             _set(document, path.split("__"), value)

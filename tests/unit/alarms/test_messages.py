@@ -223,6 +223,25 @@ def test_a_rejection_goes_to_science_with_its_reasons():
     assert found.attributes["severity"] == "warning"
 
 
+def test_a_review_goes_to_science_and_says_who_must_decide():
+    found = mail(
+        {
+            **MODEL,
+            "kind": "model_review",
+            "version": "1.0.4",
+            "owner": "packaging-science",
+            "reasons": ["price drifted"],
+        }
+    )
+    words = " ".join(found.text.split())
+    assert found.audiences == ("science",) and found.attributes["severity"] == "warning"
+    assert "1.0.4 needs a decision: price drifted" in found.subject
+    assert "waits for a decision of packaging-science" in words and "- price drifted" in found.text
+    assert "approved version stays in place until somebody decides" in words
+    nobody = mail({**MODEL, "kind": "model_review", "version": "1.0.4", "owner": "", "reasons": []})
+    assert "whoever answers for family packaging" in nobody.text
+
+
 def test_a_report_goes_to_business_and_science_as_a_table():
     models = [
         {"model": "mailer", "version": "1.0.1", "status": "approved", "metric": "roc_auc", "score": 0.9312, "score_before": 0.9288,
@@ -255,7 +274,7 @@ def test_a_report_of_a_run_without_anything_is_still_a_mail():
     "message",
     [
         [], "x", None, {}, {"kind": "surprise"}, {"kind": "run_failed"}, {"kind": "model_failed", "run": "r"},
-        {"kind": "model_rejected", "run": "r", "model": "m", "version": "1.0.0"}, {"kind": "report"}, {"kind": ["run_failed"]},
+        {"kind": "model_rejected", "run": "r", "model": "m", "version": "1.0.0"}, {"kind": "report"}, {"kind": "model_review", "run": "r", "model": "m", "version": "1.0.0"}, {"kind": ["run_failed"]},
         {"detail-type": "Step Functions Execution Status Change"}, event(status="RUNNING"), event(name=""),
         {**EVENT, "detail-type": "SageMaker Training Job State Change"},
     ],

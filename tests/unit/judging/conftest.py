@@ -25,9 +25,12 @@ FAMILY, MODEL = "packaging", "mailer"
 CODE = Code(digest="c" * 16, archive=f"s3://{BUCKET}/code/t.tar.gz", prefix=f"s3://{BUCKET}/code/t/")
 
 
-def evaluation(score: float | None = 0.9, labels: dict[str, int] | None = None, rows: int = 1000) -> dict[str, Any]:
-    """An evaluation.json."""
+def evaluation(
+    score: float | None = 0.9, labels: dict[str, int] | None = None, rows: int = 1000, **more: Any
+) -> dict[str, Any]:
+    """An evaluation.json, as simple as one may be."""
     return {
+        **more,
         "schema": 1,
         "model": MODEL,
         "rows": {"train": rows * 8 // 10, "validation": rows - rows * 8 // 10},
@@ -125,6 +128,13 @@ class Stack:
                     "outputs": {"M": {output: {"S": uri}}},
                 },
             )
+
+    def read_by_evaluate(self, run: str, address: str) -> None:
+        """The evaluate job of a run had this artifact for the approved version's."""
+        key = {"pk": {"S": f"job#{job_id(STACK, run, MODEL, 'evaluate')}"}}
+        item = self.world["dynamodb"].get_item(TableName=JOBS, Key=key, ConsistentRead=True)["Item"]
+        item["inputs"] = {"M": {"approved_model": {"S": address}}}
+        self.world["dynamodb"].put_item(TableName=JOBS, Item=item)
 
     @property
     def table(self) -> ModelsTable:

@@ -9,8 +9,10 @@ from botocore.exceptions import ClientError
 
 from boxcar.errors import StepError
 from boxcar.jobs.names import job_id
+from boxcar.plans import Gate
 from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
+from boxcar.verdicts import Verdict
 from boxcar.versions import Version
 from tests.unit.judging.conftest import BUCKET, MODEL, MODELS, Stack, model_plan
 
@@ -103,6 +105,52 @@ def test_a_rejected_candidate_leaves_the_approved_one_in_place(memory):
     assert (third.version, third.status) == ("1.0.2", "Approved"), "numbers go on from the rejected version"
     assert stack.table.version(stack.family, MODEL, Version(1, 0, 2))["verdict"]["compared_with"] == "1.0.0"
     agreed(stack)
+
+
+def test_a_candidate_to_review_waits_and_the_approved_one_stays(stack):
+    stack.judged("run-1")
+    unsure = model_plan(gate=Gate(max_calibration_error=0.05))  # which the evaluation does not tell
+    second = stack.judged("run-2", unsure)
+    assert (second.version, second.status) == ("1.0.1", "PendingManualApproval")
+    assert stack.table.approved(stack.family, MODEL)["version"] == "1.0.0"
+    assert stack.table.latest(stack.family, MODEL)["status"] == "PendingManualApproval"
+    package = stack.packages.describe(second.package_arn)
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    assert package["CustomerMetadataProperties"]["verdict"] == "review"
+    assert stack.register("run-2") == second
+    agreed(stack)
+
+
+def test_the_verdict_lies_beside_its_version_and_the_registry_knows_where(stack):
+    stack.judged("run-1")
+    second = stack.judged("run-2", score=0.91)
+    item = stack.table.version(stack.family, MODEL, Version(1, 0, 1))
+    assert item["verdict_document"] == f"s3://{BUCKET}/models/packaging/mailer/1.0.1/verdict.json"
+    known = stack.packages.describe(second.package_arn)["CustomerMetadataProperties"]
+    assert known["verdict_document"] == item["verdict_document"] and known["compared_with"] == "1.0.0"
+    assert (known["roc_auc"], known["roc_auc_before"]) == ("0.910000", "0.900000")
+    body = stack.world["s3"].get_object(Bucket=BUCKET, Key="models/packaging/mailer/1.0.1/verdict.json")["Body"].read()
+    assert Verdict.model_validate_json(body) == Verdict.model_validate(item["verdict"])
+
+
+def test_a_comparison_with_what_is_no_longer_approved_is_none(memory):
+    stack = memory
+    stack.judged("run-1", score=0.9)
+    stack.trained("run-2", score=0.7, comparison={"scores": {"roc_auc": 0.7}, "drops": {"roc_auc": {"drop": 0.0}}})
+    read = "s3://b/models/packaging/mailer/0.9.0/model.tar.gz"
+    stack.read_by_evaluate("run-2", read)
+    verdict = stack.compare("run-2")
+    assert verdict.outcome == "reject" and verdict.score_before == 0.9
+    assert f"evaluate compared with {read}, but version 1.0.0 has been approved since" in verdict.reasons[0]
+
+
+def test_a_comparison_with_the_approved_version_is_taken(memory):
+    stack = memory
+    stack.judged("run-1", score=0.9)
+    stack.trained("run-2", score=0.7, comparison={"scores": {"roc_auc": 0.7}, "drops": {"roc_auc": {"drop": 0.0}}})
+    stack.read_by_evaluate("run-2", stack.table.approved(stack.family, MODEL)["outputs"]["model"])
+    verdict = stack.compare("run-2")
+    assert verdict.outcome == "approve" and (verdict.score_before, verdict.score_before_recorded) == (0.7, 0.9)
 
 
 def test_numbers_say_what_changed(memory):

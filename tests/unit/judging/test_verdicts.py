@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from boxcar.errors import EvaluationError, FamilyError
 from boxcar.evaluations import Evaluation, evaluation_uri, parse_evaluation
 from boxcar.plans import Gate
-from boxcar.verdicts import Verdict, judge, population_stability_index
+from boxcar.shifts import population_stability_index
+from boxcar.verdicts import Verdict, judge
 
 
 def figures(**changes: Any) -> Evaluation:

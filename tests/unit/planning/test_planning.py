@@ -159,8 +159,40 @@ def test_a_family_broken_in_the_table_is_refused_with_its_file():
         plan({"family": "packaging"}, stored(source={"query": "DROP TABLE products"}))
 
 
+def test_what_breaches_lead_to_is_laid_over_one_by_one():
+    version = stored()
+    document = version.family.model_dump(mode="json")
+    document["gate"]["on_breach"] = {"label_shift": "review", "latency": "reject"}
+    document["models"]["box"]["gate"] = {"on_breach": {"latency": "approve"}}
+    made = plan({"family": "packaging"}, version.model_copy(update={"family": Family.model_validate(document)}))
+    assert made.models["box"].gate.causes("latency") == "approve"
+    assert made.models["box"].gate.causes("label_shift") == "review"
+    assert made.models["mailer"].gate.causes("latency") == "reject"
+    assert made.models["mailer"].gate.causes("score_drop") == "reject", "as long as nobody says otherwise"
+
+
+def test_steps_hear_of_a_slice_only_when_the_gate_names_one():
+    version = stored()
+    document = version.family.model_dump(mode="json")
+    document["gate"]["fairness"] = None
+    document["models"]["box"]["gate"] = {"fairness": {"slice": "brand", "max_gap": 0.1, "min_rows": 70}}
+    made = plan({"family": "packaging"}, version.model_copy(update={"family": Family.model_validate(document)}))
+    steps = {name: {step.name: step.config for step in model.steps} for name, model in made.models.items()}
+    for name in ("prepare", "evaluate"):
+        assert steps["box"][name]["fairness"] == {"slice": "brand", "min_rows": 70}
+        assert "fairness" not in steps["mailer"][name]
+    assert "fairness" not in steps["box"]["train"]
+
+
+def test_evaluate_is_given_the_approved_version_if_there_is_one():
+    evaluate = plan({"family": "packaging"}).models["box"].steps[-1]
+    assert evaluate.inputs["approved_model"] == "@./approved.model?"
+    assert len(evaluate.inputs) + len(["code", "config"]) <= 10, "CreateProcessingJob takes ten inputs"
+
+
 def test_the_machine_gets_names_and_limits_only():
     made = outline(plan({"family": "packaging", "models": ["box", "own_container"]}))
     assert [[model["model"] for model in wave] for wave in made["waves"]] == [["box"], ["own_container"]]
     assert all(step["timeout_s"] > 3600 for wave in made["waves"] for model in wave for step in model["steps"])
+    assert made["owner"] == "packaging-science", "who is asked when the gate cannot decide"
     assert len(json.dumps(made)) < 2000

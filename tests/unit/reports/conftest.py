@@ -11,6 +11,7 @@ from boxcar.verdicts import judge
 BEGIN = 1_767_582_000.0  # 2026-01-05 03:00:00 UTC
 STEPS = {"prepare": "processing", "train": "training", "predict": "transform", "evaluate": "processing"}
 WAVES = [["mailer", "bag", "box"], ["own_container"]]
+STATUS = {"approve": "approved", "review": "review", "reject": "rejected"}
 Results = list[list[dict[str, Any]]]
 
 
@@ -156,7 +157,7 @@ def whole_run() -> tuple[RunFacts, Results]:
         [
             {
                 "model": name,
-                "status": "approved" if models[name].verdict.outcome == "approve" else "rejected",  # type: ignore[union-attr]
+                "status": STATUS[models[name].verdict.outcome],  # type: ignore[union-attr]
                 "version": figures[name][6],
             }
             for name in wave

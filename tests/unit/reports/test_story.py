@@ -21,6 +21,14 @@ def test_a_run_of_which_all_was_judged_succeeded_even_when_a_candidate_was_rejec
     assert json.loads(json.dumps(report)) == report
 
 
+def test_a_candidate_to_review_waits_for_a_decision_and_the_run_succeeded():
+    facts, results = whole_run()
+    results[0][2]["status"] = "review"
+    report = tell(facts, results, None, BEGIN + 380)
+    assert report["status"] == "succeeded"
+    assert "1 of 4 models waits for a decision (box)" in report["sentence"]
+
+
 def test_every_step_is_told_with_its_waiting_and_running():
     facts, results = whole_run()
     steps = tell(facts, results, None, BEGIN + 380)["steps"]

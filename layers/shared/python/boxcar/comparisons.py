@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from boxcar.evaluations import evaluation_uri, load_evaluation
+from boxcar.evaluations import Comparison, evaluation_uri, load_evaluation
 from boxcar.registry.table import ModelsTable
 from boxcar.run_outputs import RunOutputs
 from boxcar.verdicts import Verdict, judge, verdict_key
 from boxcar.versions import change_since, next_version
+
+# The input by which an evaluate step gets the approved version's artifact.
+COMPARED_INPUT = "approved_model"
 
 
 def compare(model: str, outputs: RunOutputs, table: ModelsTable, s3: Any, bucket: str, judged_at: str) -> Verdict:
@@ -26,8 +29,14 @@ def compare(model: str, outputs: RunOutputs, table: ModelsTable, s3: Any, bucket
     if before and before.evaluation == uri:
         return before
     approved, lineage = table.approved(plan.family, model), table.lineage(plan.family, model)
+    candidate = load_evaluation(s3, uri)
+    compared = outputs.read_by(plan, "evaluation", COMPARED_INPUT)
+    if approved and compared and compared != approved["outputs"]["model"]:
+        # Another run was quicker: what evaluate measured says nothing about the version that is in production now.
+        problem = f"evaluate compared with {compared}, but version {approved['version']} has been approved since"
+        candidate = candidate.model_copy(update={"comparison": Comparison(problem=problem)})
     verdict = judge(
-        load_evaluation(s3, uri),
+        candidate,
         load_evaluation(s3, approved["evaluation"]) if approved else None,
         plan.gate,
         run=outputs.run,

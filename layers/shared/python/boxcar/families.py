@@ -174,5 +174,9 @@ def waves(family: Family, selected: list[str]) -> list[list[str]]:
 
 
 def gate_of(family: Family, model: str) -> Gate:
-    """The family's gate with the model's own limits laid over it."""
-    return Gate.model_validate({**family.gate.model_dump(), **family.models[model].gate})
+    """The family's gate with the model's own limits laid over it; what breaches lead to is laid over one by one."""
+    own = family.models[model].gate
+    merged = {**family.gate.model_dump(), **own}
+    if isinstance(own.get("on_breach"), dict):
+        merged["on_breach"] = {**family.gate.on_breach, **own["on_breach"]}
+    return Gate.model_validate(merged)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from boxcar.criteria import METRICS
 from boxcar.errors import FamilyError
 from boxcar.families import Architecture, Family, gate_of
 
@@ -152,9 +153,13 @@ def parameter_faults(architecture: Architecture, given: dict[str, Any]) -> list[
 
 def _gate_fault(family: Family, model: str) -> str | None:
     try:
-        gate_of(family, model)
+        gate = gate_of(family, model)
     except ValidationError as error:
         return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}, got {f['input']!r}" for f in error.errors())
+    if gate.metric not in METRICS:
+        return f"metric: is {gate.metric!r}; write one of {', '.join(METRICS)}"
+    if gate.fairness and gate.fairness.slice in {one.label for one in family.models.values()}:
+        return f"fairness.slice: {gate.fairness.slice!r} is a label; write a column that says whose rows they are"
     return None
 
 

@@ -54,6 +54,7 @@ def make_plan(trigger: Trigger, version: FamilyVersion, run: str, created_at: st
     return Plan(
         run=run,
         family=family.family,
+        owner=family.owner,
         family_version=version.number,
         family_file=version.file,
         source=trigger.source,
@@ -71,6 +72,7 @@ def outline(plan: Plan) -> dict[str, Any]:
         "status": "planned",
         "run": plan.run,
         "family": plan.family,
+        "owner": plan.owner,
         "unload_timeout_s": timeout_s(plan.steps[0]),
         "waves": [
             [
@@ -123,6 +125,9 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
         "upstream": model.uses_predictions_of,
         "parameters": parameters,
     }
+    gate = gate_of(family, name)
+    if gate.fairness:  # evaluate has to count by it, and prepare to keep the column
+        config["fairness"] = {"slice": gate.fairness.slice, "min_rows": gate.fairness.min_rows}
     steps = [
         _with_code(_with_config(step, config, parameters), applied)
         for step in _change_steps(architecture.steps, {**family.defaults.steps, **model.steps}, architecture.image)
@@ -145,7 +150,7 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
         label=model.label,
         features=features,
         uses_predictions_of=model.uses_predictions_of,
-        gate=gate_of(family, name),
+        gate=gate,
         steps=steps,
     )
 

@@ -1,21 +1,69 @@
 """What a training run will do: the document that Plan writes and every later state reads (`runs/<run>/plan.json`)."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from boxcar.errors import StepError
 from boxcar.steps import Document, Step
 
+Outcome = Literal["approve", "review", "reject"]
+CriterionName = Literal[
+    "score",
+    "rows",
+    "calibration",
+    "fairness",
+    "score_drop",
+    "label_shift",
+    "row_change",
+    "feature_drift",
+    "latency",
+]
+
+# A figure that says that a candidate is bad rejects it; one that says that something is odd asks a person.
+ON_BREACH: dict[CriterionName, Outcome] = {
+    "score": "reject",
+    "rows": "reject",
+    "calibration": "review",
+    "fairness": "review",
+    "score_drop": "reject",
+    "label_shift": "reject",
+    "row_change": "reject",
+    "feature_drift": "review",
+    "latency": "review",
+}
+
+
+class Fairness(Document):
+    """How far a figure may be apart for rows that differ in one column."""
+
+    slice: str = Field(pattern=r"^[a-z_][a-z0-9_]{0,126}$")  # a column of the source; it need not be a feature
+    figure: Literal["score", "positive_rate"] = "score"  # the gate's metric, or the share of rows called yes
+    max_gap: float = Field(ge=0)  # between any two values of the column
+    min_rows: int = Field(default=100, ge=2)  # values with fewer validation rows are not judged
+
 
 class Gate(Document):
-    """How far a candidate may differ from the approved version before it is rejected."""
+    """How far a candidate may differ from the approved version, and what happens when it differs by more.
+
+    A criterion whose limit is None is not looked at. A figure that could not be computed breaches its criterion.
+    """
 
     metric: str = "roc_auc"  # roc_auc, average_precision (higher is better) or log_loss (lower is better)
     max_score_drop: float = Field(default=0.02, ge=0)  # in the metric's own unit
     max_label_shift: float = Field(default=0.25, ge=0)  # population stability index
     max_row_change: float = Field(default=0.5, ge=0)  # |rows / approved rows - 1|
     min_score: float | None = None  # the floor for a first version too
+    min_rows: int | None = Field(default=None, ge=1)  # validation rows
+    max_feature_drift: float | None = Field(default=None, ge=0)  # population stability index of any feature
+    max_calibration_error: float | None = Field(default=None, ge=0)  # expected calibration error, 0 to 1
+    max_latency_ratio: float | None = Field(default=None, gt=0)  # seconds to score / the approved version's
+    fairness: Fairness | None = None
+    on_breach: dict[CriterionName, Outcome] = Field(default_factory=dict)  # where it differs from ON_BREACH
+
+    def causes(self, criterion: CriterionName) -> Outcome:
+        """What a breach of a criterion leads to."""
+        return self.on_breach.get(criterion, ON_BREACH[criterion])
 
 
 class ModelPlan(Document):
@@ -39,6 +87,7 @@ class Plan(Document):
 
     run: str
     family: str
+    owner: str = ""  # who decides about a version that the gate does not
     family_version: int
     family_file: str
     source: str  # s3://… of the trigger, "schedule", or "api"

@@ -36,20 +36,29 @@ class RunOutputs:
         Raises:
             StepError: no step makes it, or the step has not finished.
         """
-        from boxcar.jobs.names import job_id
-
-        try:
-            step = output_step(plan, name)
-        except KeyError as error:
-            raise StepError(f"{error.args[0]}; add it to `outputs` in architecture {plan.architecture}") from None
-        key = f"job#{job_id(self._stack, self.run, plan.model, step.name)}"
-        item = self._dynamodb.get_item(TableName=self._jobs_table, Key={"pk": {"S": key}}, ConsistentRead=True).get(
-            "Item", {}
-        )
+        key, step, item = self._job_that_makes(plan, name)
         address: str | None = item.get("outputs", {}).get("M", {}).get(name, {}).get("S")
         if not address:
             status = item.get("status", {}).get("S", "missing")
             raise StepError(
-                f"{key}: outputs.{name} is missing (status {status}); step {step.name} of {plan.model} has to end"
+                f"{key}: outputs.{name} is missing (status {status}); step {step} of {plan.model} has to end"
             )
         return address
+
+    def read_by(self, plan: ModelPlan, output: str, name: str) -> str | None:
+        """The address that the step which makes an output read as its input `name`; None if it had no such input."""
+        _, _, item = self._job_that_makes(plan, output)
+        address: str | None = item.get("inputs", {}).get("M", {}).get(name, {}).get("S")
+        return address
+
+    def _job_that_makes(self, plan: ModelPlan, output: str) -> tuple[str, str, dict[str, Any]]:
+        """Key and item of a job in the jobs table, and the name of its step; the item is empty if there is none."""
+        from boxcar.jobs.names import job_id
+
+        try:
+            step = output_step(plan, output)
+        except KeyError as error:
+            raise StepError(f"{error.args[0]}; add it to `outputs` in architecture {plan.architecture}") from None
+        key = f"job#{job_id(self._stack, self.run, plan.model, step.name)}"
+        answer = self._dynamodb.get_item(TableName=self._jobs_table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        return key, step.name, answer.get("Item", {})

@@ -1,8 +1,8 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
-What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, report), what the monitor
-of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution. What is none of these raises,
-so that it ends among the dead letters, not nowhere.
+What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, model_review, report),
+what the monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution. What is none
+of these raises, so that it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -108,6 +108,36 @@ def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
         f"Version {version} of model {model} in family {family} was rejected.",
         cause,
         {**_where(message, links, cause), "Version": version, "Report": _report_of(links, run)},
+        str(message.get("since") or since),
+        "",
+        severity="warning",
+    )
+
+
+def _model_review(message: dict[str, Any], links: Links, since: str) -> Mail:
+    run, model, version = _text(message, "run"), _text(message, "model"), _text(message, "version")
+    reasons = message.get("reasons")
+    if not isinstance(reasons, list):
+        raise UnknownMessageError(
+            f"reasons: is {str(reasons)[:80]!r} in a message of kind model_review; write a list of sentences"
+        )
+    family = message.get("family", "")
+    deciders = message.get("owner") or f"whoever answers for family {family or '(unknown)'}"
+    advice = Advice(
+        SCIENCE,
+        f"The family's gate cannot decide this by figures. {deciders} must: put the version into production, or not.",
+        f"Registered {version} as waiting for approval, with its artifact, figures and verdict. The approved version "
+        "stays in place until somebody decides.",
+        "Read the criteria in the report. To put it into production, say so in the family file's gate (a looser limit, "
+        "or `on_breach`) and start the run again; to leave it, do nothing.",
+    )
+    return _alarm(
+        f"model_review:{run}/{model}",
+        f"{family}/{model} {version} needs a decision: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
+        advice,
+        f"Version {version} of model {model} in family {family} waits for a decision of {deciders}.",
+        Cause("\n".join(f"- {reason}" for reason in reasons)),
+        {**_where(message, links, Cause("")), "Version": version, "Report": _report_of(links, run)},
         str(message.get("since") or since),
         "",
         severity="warning",
@@ -237,6 +267,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "run_failed": _run_failed,
     "model_failed": _model_failed,
     "model_rejected": _model_rejected,
+    "model_review": _model_review,
     "report": _report,
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,

@@ -11,6 +11,8 @@ _OUTCOMES = {
     "partial": "Some models failed; the others were trained and judged.",
     "failed": "No model was trained.",
 }
+_COUNTED = {"review": "to decide"}
+_JUDGED = ("approved", "review", "rejected")
 _HEAD = ["model", "version", "status", "before", "after", "labels", "rows"]
 
 
@@ -42,8 +44,8 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     where = {"Machine": message.get("machine"), "Run": run, "Family": message.get("family"), "Ended": since}
     parts.append(section("Where", [f"{name + ':':9} {value}" for name, value in where.items() if value]))
     counted = ", ".join(
-        f"{count} {name}"
-        for name in ("approved", "rejected", "failed")
+        f"{count} {_COUNTED.get(name, name)}"
+        for name in ("approved", "review", "rejected", "failed")
         if (count := sum(model.get("status") == name for model in models))
     )
     subject = f"[Boxcar report] {family}: {counted or status or 'ended'} ({run})"
@@ -77,4 +79,4 @@ def _reasons(model: dict[str, Any]) -> list[str]:
     name = model.get("model", "")
     if model.get("status") == "failed":
         return [f"{name}: {model.get('error') or 'failed'}"]
-    return [f"{name}: {reason}" for reason in model.get("reasons") or [] if model.get("status") == "rejected"]
+    return [f"{name}: {reason}" for reason in model.get("reasons") or [] if model.get("status") in _JUDGED]

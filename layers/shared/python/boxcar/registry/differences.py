@@ -25,7 +25,7 @@ def differences(family: str, model: str, table: ModelsTable, packages: Packages,
     for arn, item in versions.items():
         if arn not in described:
             found.append(f"{family}/{model} {item['version']}: is in the models table, but its package {arn} is gone")
-        for name, address in {"artifact": item["outputs"]["model"], "evaluation": item["evaluation"]}.items():
+        for name, address in _files(item).items():
             if not _exists(s3, address):
                 found.append(f"{family}/{model} {item['version']}: its {name} {address} is gone")
     return found + _pointer_differences(family, model, table, list(versions.values()))
@@ -66,6 +66,12 @@ def _pointer_differences(family: str, model: str, table: ModelsTable, versions: 
         elif item["status"] != "Approved":
             found.append(f"{family}/{model}: approved names {approved['version']}, whose status is {item['status']}")
     return found
+
+
+def _files(item: dict[str, Any]) -> dict[str, str]:
+    """What must lie in the bucket for a version. The oldest ones have no verdict of their own there."""
+    files = {"artifact": item["outputs"]["model"], "evaluation": item["evaluation"]}
+    return {**files, "verdict": item["verdict_document"]} if "verdict_document" in item else files
 
 
 def _exists(s3: Any, address: str) -> bool:

@@ -7,10 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from boxcar.plans import ModelPlan
+from boxcar.plans import ModelPlan, Outcome
 from boxcar.steps import Step
+from boxcar.verdicts import Verdict
 from boxcar.versions import Version
 
+# What SageMaker calls each outcome: a version that a person must decide about waits for that.
+STATUSES: dict[Outcome, str] = {"approve": "Approved", "review": "PendingManualApproval", "reject": "Rejected"}
 _NAME_LENGTH = 63  # CreateModelPackageGroup: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}
 
 
@@ -91,7 +94,8 @@ def package_request(
     group: str,
     version: Version,
     run: str,
-    approved: bool,
+    verdict: Verdict,
+    verdict_document: str,
     image: str,
     environment: dict[str, str],
     artifact: str,
@@ -105,7 +109,8 @@ def package_request(
         group: name of the model package group.
         version: the number it gets.
         run: the run that trained it.
-        approved: the verdict.
+        verdict: what was decided, and on which figures.
+        verdict_document: s3://…/verdict.json, the copy that belongs to the version.
         image: URI of the container that serves it.
         environment: what tells that container where its code is.
         artifact: s3://…/model.tar.gz, the copy that belongs to the version.
@@ -119,7 +124,7 @@ def package_request(
     return {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": identity,
-        "ModelApprovalStatus": "Approved" if approved else "Rejected",
+        "ModelApprovalStatus": STATUSES[verdict.outcome],
         "InferenceSpecification": {
             "Containers": [container],
             "SupportedContentTypes": [content_type],
@@ -137,9 +142,18 @@ def package_request(
             "architecture": plan.architecture,
             "interface_digest": plan.interface_digest,
             "code_digest": plan.code_digest,
+            "verdict": verdict.outcome,
+            "verdict_document": verdict_document,
+            "compared_with": verdict.compared_with or "none",
+            verdict.metric: _figure(verdict.score),
+            f"{verdict.metric}_before": _figure(verdict.score_before),
         },
         "ClientToken": hashlib.sha256(f"{group}\n{identity}".encode()).hexdigest()[:36],
     }
+
+
+def _figure(value: float | None) -> str:
+    return "missing" if value is None else f"{value:.6f}"
 
 
 def serving_step(plan: ModelPlan) -> Step:

@@ -20,6 +20,7 @@ from boxcar.verdicts import Verdict
 from boxcar.versions import Change, Version
 
 ARTIFACT_NAME = "model.tar.gz"
+VERDICT_NAME = "verdict.json"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Registered:
     """What became of it."""
 
     version: str
-    status: str  # Approved, Rejected
+    status: str  # Approved, PendingManualApproval, Rejected
     package_arn: str
 
 
@@ -65,16 +66,19 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
     if repeated and (done := table.version(plan.family, plan.model, version)):
         return Registered(done["version"], done["status"], done["package_arn"])
     prefix = version_prefix(bucket, plan.family, plan.model, version)
-    artifact, evaluation = prefix + ARTIFACT_NAME, prefix + FILE_NAME
+    artifact, evaluation, judged = prefix + ARTIFACT_NAME, prefix + FILE_NAME, prefix + VERDICT_NAME
+    verdict = candidate.verdict.model_copy(update={"version": str(version), "change": change})
     _copy(s3, candidate.artifact, artifact)
     _copy(s3, candidate.evaluation, evaluation)
+    _write(s3, judged, verdict.model_dump_json(indent=1))
     group = packages.ensure_group(plan.family, plan.model)
     request = package_request(
         plan,
         group=group,
         version=version,
         run=candidate.run,
-        approved=approve,
+        verdict=verdict,
+        verdict_document=judged,
         image=candidate.image,
         environment=candidate.environment,
         artifact=artifact,
@@ -84,20 +88,22 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
     package_arn = packages.register(request, search_first=repeated)
     status = request["ModelApprovalStatus"]
     document = {
-        **version_document(candidate, version, change, load_evaluation(s3, evaluation)),
+        **version_document(candidate, version, change, verdict, load_evaluation(s3, evaluation)),
         "status": status,
         "package_arn": package_arn,
         "outputs": {"model": artifact, "evaluation": evaluation},  # what the next candidate is compared with
         "evaluation": evaluation,
+        "verdict_document": judged,
     }
     table.commit(plan.family, plan.model, version, document, approve)
     return Registered(str(version), status, package_arn)
 
 
-def version_document(candidate: Candidate, version: Version, change: Change, evaluation: Evaluation) -> dict[str, Any]:
+def version_document(
+    candidate: Candidate, version: Version, change: Change, verdict: Verdict, evaluation: Evaluation
+) -> dict[str, Any]:
     """What the models table keeps of a version besides its addresses: config, figures and verdict."""
     plan = candidate.plan
-    verdict = candidate.verdict.model_copy(update={"version": str(version), "change": change})
     return {
         "version": str(version),
         "sort_key": version.sort_key,
@@ -122,6 +128,11 @@ def version_document(candidate: Candidate, version: Version, change: Change, eva
         "rows": evaluation.rows,
         "verdict": verdict.model_dump(mode="json"),
     }
+
+
+def _write(s3: Any, address: str, text: str) -> None:
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")
 
 
 def _copy(s3: Any, source: str, target: str) -> None:

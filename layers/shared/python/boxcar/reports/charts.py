@@ -87,7 +87,7 @@ def label_chart(now: dict[str, int], before: dict[str, int]) -> Markup | None:
 
 
 def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
-    """The score of each version, oldest first; rejected ones as hollow points of their own colour."""
+    """The score of each version, oldest first; those not approved as points of their own colour."""
     shown = [version for version in history if version["score"] is not None]
     if not shown:
         return None
@@ -114,7 +114,7 @@ def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
         allow_interruptions=False,
     )
     chart.add(
-        "rejected",
+        "not approved",
         [score if v["status"] != "Approved" else None for v, score in zip(shown, scores, strict=True)],
         stroke=False,
     )

@@ -12,7 +12,14 @@ from boxcar.reports.story import duration
 from boxcar.reports.timeline import timeline
 
 _FOLDER = Path(__file__).parent / "page"
-_TONES = {"succeeded": "good", "approved": "good", "partial": "warn", "rejected": "warn", "failed": "bad"}
+_TONES = {
+    "succeeded": "good",
+    "approved": "good",
+    "partial": "warn",
+    "review": "warn",
+    "rejected": "warn",
+    "failed": "bad",
+}
 
 
 def render(report: dict[str, Any]) -> str:
@@ -33,6 +40,9 @@ def render(report: dict[str, Any]) -> str:
         "count": lambda value: _figure(value, "{:,}"),
         "tone": lambda status: _TONES.get(status, "idle"),
         "limit": _limit,
+        "interval": _interval,
+        "tone_of": _tone_of,
+        "said": _said,
     }
     environment.globals["top_features"] = _top_features
     charts = {
@@ -64,11 +74,31 @@ def _figure(value: float | None, form: str) -> str:
 
 def _limit(criterion: dict[str, Any], which: str) -> str:
     """A figure or a limit of a criterion, in its own unit."""
-    value = criterion[which]
+    value, name = criterion[which], criterion["name"]
     if value is None:
         return "not set" if which == "limit" else "missing"
-    return (
-        f"{value:+.1%}"
-        if criterion["name"] == "row_change" and which == "figure"
-        else (f"{value:.0%}" if criterion["name"] == "row_change" else f"{value:.4f}")
-    )
+    if name == "row_change":
+        return f"{value:+.1%}" if which == "figure" else f"{value:.0%}"
+    if name == "latency":
+        return f"{value:.2f} times"
+    return f"{value:,.0f}" if name == "rows" else f"{value:.4f}"
+
+
+def _interval(criterion: dict[str, Any]) -> str:
+    """The 95 % interval of a figure that has one."""
+    low, high = criterion.get("low"), criterion.get("high")
+    return "" if low is None or high is None else f"95 % interval {low:.4f} to {high:.4f}"
+
+
+def _said(criterion: dict[str, Any]) -> str:
+    """What a criterion says: that it is fine, or what its breach leads to."""
+    if not criterion["breached"]:
+        return "passed"
+    return {"approve": "noted", "review": "review"}.get(criterion.get("causes", "reject"), "breached")
+
+
+def _tone_of(criterion: dict[str, Any]) -> str:
+    """The colour of a criterion: a breach that asks a person is not as bad as one that rejects."""
+    if not criterion["breached"]:
+        return "good"
+    return "bad" if criterion.get("causes", "reject") == "reject" else "warn"

@@ -60,7 +60,10 @@ def tell(
 
 
 def status_of(outcomes: dict[str, dict[str, Any]], error: dict[str, Any] | None) -> str:
-    """Succeeded, partial or failed. A rejected candidate is a success of the run: it did what it is for."""
+    """Succeeded, partial or failed.
+
+    A candidate that is rejected, or waits for a decision, is a success of the run: it did what it is for.
+    """
     if error or not outcomes:
         return "failed"
     failures = sum(outcome.get("status") == "failed" for outcome in outcomes.values())
@@ -95,19 +98,18 @@ def _sentence(status: str, models: list[dict[str, Any]], error: dict[str, Any] |
     if not models:
         return f"The run ended without a result.{took}"
     parts = []
-    for name, verb in (
-        ("approved", "approved"),
-        ("rejected", "rejected"),
-        ("failed", "failed"),
-        ("unfinished", "did not finish"),
+    for name, of_one, of_many in (
+        ("approved", "was approved", "were approved"),
+        ("review", "waits for a decision", "wait for a decision"),
+        ("rejected", "was rejected", "were rejected"),
+        ("failed", "failed", "failed"),
+        ("unfinished", "did not finish", "did not finish"),
     ):
         chosen = [model["model"] for model in models if model["status"] == name]
         if len(chosen) == len(models) == 1:
-            phrase = f"was {verb}" if name in ("approved", "rejected") else verb
-            parts.append(f"The one model, {chosen[0]}, {phrase}")
+            parts.append(f"The one model, {chosen[0]}, {of_one}")
         elif chosen:
-            plural = "was" if len(chosen) == 1 else "were"
-            phrase = f"{plural} {verb}" if name in ("approved", "rejected") else verb
+            phrase = of_one if len(chosen) == 1 else of_many
             parts.append(f"{len(chosen)} of {len(models)} models {phrase} ({', '.join(chosen)})")
     return f"{'; '.join(parts)}.{took}"
 
@@ -128,6 +130,9 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
             for figure in (
                 "score",
                 "score_before",
+                "score_before_recorded",
+                "paired",
+                "rows_validation",
                 "label_shift",
                 "row_change",
                 "rows",
@@ -136,6 +141,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
                 "change",
             )
         },
+        "drift": judged.get("drift") or {},
         "labels": judged.get("labels") or {},
         "labels_before": judged.get("labels_before") or {},
         "reasons": judged.get("reasons") or [],
@@ -144,6 +150,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
         "threshold": evaluation.threshold if evaluation else None,
         "confusion": dict(evaluation.confusion) if evaluation else {},
         "importances": dict(evaluation.importances) if evaluation else {},
+        "slices": evaluation.slices.model_dump(mode="json") if evaluation and evaluation.slices else None,
         "history": [
             {
                 "version": version["version"],
