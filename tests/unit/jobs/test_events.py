@@ -185,3 +185,16 @@ def test_an_answer_owed_by_a_killed_monitor_is_given_by_the_sweep(world: World) 
     world.clock.time += 61
     world.monitor().sweep()
     assert "output" in world.answer() and world.open_items() == []
+
+
+def test_an_event_of_another_thing_of_the_same_name_changes_nothing(world: World) -> None:
+    """Names are not unique everywhere: a statement, or a batch job, may be there twice."""
+    world.submit(make_step("unload", "statement"))
+    world.launch()
+    (job,) = world.redshift.jobs.values()
+    event = world.redshift.event(job, job.ends)
+    event["detail"] |= {"statementId": "id-of-another", "state": "FAILED"}
+    world.monitor().hear(event)
+    assert world.states.sent == 0 and world.held() == {"statement": 1}
+    world.run()
+    assert "output" in world.answer()

@@ -85,6 +85,9 @@ class Monitor:
                 return
             if job.status not in (LAUNCHED, IN_PROGRESS):
                 return
+            if _another(seen.arn, job.attempts[-1].arn):
+                log.warning("an event of another thing of that name", extra={"attempt": name, "arn": seen.arn})
+                return
             if seen.partial:
                 seen = kind.describe(name, seen.arn or job.attempts[-1].arn, self.clients)
             after = self._after(job, seen, at)
@@ -253,3 +256,8 @@ class Monitor:
         if over <= now:
             return look
         return min(look, over) if job.token else over
+
+
+def _another(seen: str, known: str) -> bool:
+    """Whether an ARN is not the one that was written down. Some kinds put more behind a # once they know it."""
+    return bool(seen and known) and seen.partition("#")[0] != known.partition("#")[0]
