@@ -51,7 +51,7 @@ bench: setup ## list the benches, or run one: NAME=counts
 	@$(BIN)/python -m tests.bench $(NAME)
 
 clean: ## remove what builds and checks leave behind; environments and the embedded cloud's state stay
-	@rm -rf .aws-sam .boxcar/build .boxcar/lint .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	@rm -rf .aws-sam .boxcar/build .boxcar/cache .boxcar/lint .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	@find . -name __pycache__ -not -path './.venv/*' -not -path './.boxcar/*' -prune -exec rm -rf {} +
 
 reset: setup ## stop the embedded cloud and empty it

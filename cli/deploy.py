@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from cli.layers import zip_layers
 from cli.session import Session
 
 SAM = Path(".boxcar/environments/sam/bin/sam")
@@ -43,6 +44,8 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
     # Named, because SAM looks for it beside the template, and that lies in the build folder.
     config = ["--config-file", str(Path("samconfig.toml").resolve()), "--config-env", config_env]
     _sam(["build", *config, *build_options], environment, quiet)
+    if session.local:
+        zip_layers(build_folder or Path(".boxcar/build"))  # as in samconfig.toml
     _sam(["deploy", *config, *deploy_options], environment, quiet)
 
 
