@@ -126,7 +126,7 @@ class EmbeddedCloud:
             endpoint=self.endpoint,
             concurrency=concurrency,
         )
-        self._deliverer = Deliverer(self)
+        self._deliverer = Deliverer(self, self.measures.delivery)
         self.schedules = Schedules(seam.take_schedules(), self._deliverer.submit, self.clock)
         expire = seam.take_expiry(self.account, self.region)
         self.streams = Streams(self, seam.TableStreams(self.account, self.region), expire)

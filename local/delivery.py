@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +54,10 @@ class NotAllowedError(Exception):
 class Deliverer:
     """Delivers in the background, so that whoever put the event does not wait."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, tell: Callable[[str, str], None] = lambda source_arn, what: None) -> None:
+        """`tell(source_arn, what)` is told what is measured: attempted, erred, delivered, failed, (not) buried."""
         self._cloud = cloud
+        self._tell = tell
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="delivery")
 
     def submit(self, delivery: Delivery) -> None:
@@ -72,17 +75,22 @@ class Deliverer:
         oldest = float(policy.get("MaximumEventAgeInSeconds", MAX_AGE_SECONDS))
         attempt = 0
         while True:
+            self._tell(delivery.source_arn, "attempted")
             try:
                 with self._cloud.clock.hold():
-                    return self._send(delivery)
+                    self._send(delivery)
             except Exception as error:
+                self._tell(delivery.source_arn, "erred")
                 code, text = _describe(error)
                 age = self._cloud.clock.time() - started
                 if code not in TRANSIENT or attempt >= retries or age > oldest:
                     logger.error("%s → %s failed: %s: %s", delivery.source_arn, delivery.target["Arn"], code, text)
+                    self._tell(delivery.source_arn, "failed")
                     return self._bury(delivery, code, text, attempt)
                 asyncio.run(self._cloud.clock.sleep(min(60.0, 2.0**attempt)))
                 attempt += 1
+            else:
+                return self._tell(delivery.source_arn, "delivered")
 
     def _send(self, delivery: Delivery) -> None:
         target, payload = delivery.target, delivery.payload
@@ -165,7 +173,10 @@ class Deliverer:
             client = self._client(delivery, "sqs") if delivery.execution else self._cloud.client("sqs")
             self._send_message(client, queue, delivery.payload, {}, attributes)
         except Exception as error:
+            self._tell(delivery.source_arn, "not buried")
             logger.error("%s: its dead-letter queue did not take the event: %s", delivery.source_arn, error)
+        else:
+            self._tell(delivery.source_arn, "buried")
 
 
 def _describe(error: Exception) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What services measure of themselves: AWS/Lambda, AWS/SQS, AWS/States, and what log lines hold.
+"""What services measure of themselves: AWS/Lambda, AWS/SQS, AWS/States, deliveries, and what log lines hold.
 
 Sources: Lambda developer guide, "Types of metrics for Lambda functions"; SQS developer guide, "Available CloudWatch
 metrics for Amazon SQS"; Step Functions developer guide, "Monitoring Step Functions metrics using Amazon CloudWatch".
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from local.clock import Clock
 from local.cloudwatch import embedded
+from local.cloudwatch.deliveries import metrics_of
 from local.cloudwatch.metrics import Metric, Metrics, Sample
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,11 @@ class Vended:
             took = detail["stopDate"] - detail["startDate"]
             samples.append((Metric.of("AWS/States", "ExecutionTime", dimensions), Sample.of(at, took, "Milliseconds")))
         self._metrics.put(samples)
+
+    def delivery(self, source_arn: str, what: str) -> None:
+        """Something happened to a delivery of a rule or a schedule (local.cloudwatch.deliveries says what may)."""
+        at = self._clock.time()
+        self._metrics.put((metric, Sample.of(at, 1.0, "Count")) for metric in metrics_of(source_arn, what))
 
     def queue(self, name: str, what: str, size: int | None = None) -> None:
         """Something happened to a message of a queue: one of COUNTED; `size` in bytes for one that is sent."""

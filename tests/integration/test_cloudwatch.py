@@ -197,6 +197,20 @@ def test_executions_and_messages_are_counted(deployed: Deployed) -> None:
     assert total(cloud, "AWS/SQS", "NumberOfMessagesReceived", **sent) > 0
 
 
+def test_a_schedule_that_cannot_deliver_is_counted(deployed: Deployed) -> None:
+    dimensions = {"ScheduleGroup": "default"}
+    names = ("InvocationAttemptCount", "InvocationDroppedCount", "InvocationsSentToDeadLetterCount")
+    before = [total(deployed.cloud, "AWS/Scheduler", name, **dimensions) for name in names]
+    deployed.cloud.fire_schedule("small-forbidden")  # its role may not invoke the function
+    deployed.dead_letters()
+
+    def counted() -> bool:
+        now = [total(deployed.cloud, "AWS/Scheduler", name, **dimensions) for name in names]
+        return now == [value + 1 for value in before]
+
+    wait_for(counted, 10)
+
+
 def test_iam_decides_who_may(cloud: CloudClient) -> None:
     iam = cloud.client("iam")
     iam.create_user(UserName="meter")

@@ -84,6 +84,26 @@ def test_executions_are_counted_by_how_they_end(world: World) -> None:
     assert sums(world, "AWS/States", "ExecutionsSucceeded", StateMachineArn="arn:machine") is None
 
 
+def test_deliveries_of_schedules_and_rules(world: World) -> None:
+    schedule = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/boxcar-sweep"
+    rule = "arn:aws:events:us-east-1:000000000000:rule/boxcar-failed-runs"
+    for source in (schedule, rule):
+        for what in ("attempted", "erred", "attempted", "delivered"):
+            world.service.vended.delivery(source, what)
+        for what in ("attempted", "erred", "failed", "buried"):
+            world.service.vended.delivery(source, what)
+    group, named = {"ScheduleGroup": "default"}, {"RuleName": "boxcar-failed-runs"}
+    assert sums(world, "AWS/Scheduler", "InvocationAttemptCount", **group) == 3.0
+    assert sums(world, "AWS/Scheduler", "TargetErrorCount", **group) == 2.0
+    assert sums(world, "AWS/Scheduler", "InvocationDroppedCount", **group) == 1.0
+    assert sums(world, "AWS/Scheduler", "InvocationsSentToDeadLetterCount", **group) == 1.0
+    assert sums(world, "AWS/Events", "Invocations", **named) == 2.0  # not the attempt that was tried again
+    assert sums(world, "AWS/Events", "FailedInvocations", **named) == 1.0
+    assert sums(world, "AWS/Events", "InvocationsSentToDlq", **named) == 1.0
+    assert sums(world, "AWS/Events", "InvocationsFailedToBeSentToDlq", **named) is None
+    assert sums(world, "AWS/Events", "Invocations") == 2.0
+
+
 def test_alarms_are_looked_at_each_minute_of_the_clouds_clock(tmp_path: Path) -> None:
     clock = VirtualClock(START)
     begun = time.monotonic()
