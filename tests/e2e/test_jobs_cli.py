@@ -284,3 +284,26 @@ def test_a_folder_of_code_is_uploaded_once(jobs: Command) -> None:
     before = jobs.stack.session.client("s3").list_objects_v2(**listing)["KeyCount"]
     jobs.ok("submit", jobs.file("again", step={"config": SMALL}), "--set", f"code={copy}", "--watch")
     assert jobs.stack.session.client("s3").list_objects_v2(**listing)["KeyCount"] == before
+
+
+RESUMES = """
+import argparse, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("--checkpoints")
+folder = pathlib.Path(parser.parse_known_args()[0].checkpoints)
+done = int((folder / "epoch").read_text()) if (folder / "epoch").exists() else 0
+print(f"goes on after epoch {done}")
+(folder / "epoch").write_text(str(done + 3))
+if done == 0:
+    raise SystemExit("the machine is gone")
+"""
+
+
+def test_the_next_attempt_goes_on_where_the_last_one_was(jobs: Command) -> None:
+    step = {"config": {"checkpoints": "/opt/ml/checkpoints"}, "resources": {"spot": "prefer"}, "max_attempts": 2}
+    file = jobs.file("resumes", RESUMES, step=step, owner="ann")
+    assert "Completed 1" in jobs.ok("submit", file, "--watch")
+    (shown,) = jobs.lines("show", "resumes", "--owner", "ann")
+    assert [attempt["failure"] for attempt in shown["attempts"]] == ["AlgorithmError", ""]
+    assert {attempt["pool"] for attempt in shown["attempts"]} == {"spot/ml.m5.large"}
+    assert "goes on after epoch 3" in jobs.ok("logs", "resumes", "--owner", "ann")

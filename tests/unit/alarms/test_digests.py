@@ -34,7 +34,7 @@ def test_one_job_is_told_in_full() -> None:
     assert mail.audiences == ("science",)
     assert mail.attributes == {"kind": "jobs", "severity": "warning", "owner": "ann"}
     for words in ("Failed: AlgorithmError", "2 attempts", "exit code 1", "a-1: AlgorithmError: first",
-                  "correct the code", "#/jobs/boxcar-ann-depth-1-0123456789-2", "boxcar jobs explain"):  # fmt: skip
+                  "submit it under another name", "#/jobs/boxcar-ann-depth-1-0123456789-2", "boxcar jobs explain"):  # fmt: skip
         assert words in " ".join(mail.text.split()), words
 
 

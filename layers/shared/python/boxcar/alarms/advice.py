@@ -21,7 +21,13 @@ class Advice:
     audiences: tuple[str, ...]
     meaning: str  # one sentence
     done: str  # what Boxcar did by itself
-    action: str  # what the reader should do
+    action: str  # what the reader should do about a run
+    job_action: str = ""  # … about a job of her own, where that differs
+
+    @property
+    def for_job(self) -> str:
+        """What the reader should do about a job of her own."""
+        return self.job_action or self.action
 
 
 ADVICE = {
@@ -42,36 +48,42 @@ ADVICE = {
         "A step could not be submitted: a reference leads nowhere, or a field is not valid for its kind.",
         _NOT_RETRIED,
         "Correct the step in the architecture or the family file, apply the family again, then start the run again.",
+        job_action="Correct the field named above and submit the job again.",
     ),
     "NoRows": Advice(
         SCIENCE,
         "The unload gave fewer rows than the family asks for.",
         "Trained nothing, so that no model learns from an empty or half-loaded table.",
         "Run the query of the family in the warehouse. If the data came late, upload the trigger again once it is in.",
+        job_action="Run the query in the warehouse. If the data came late, `boxcar jobs retry` the job once it is in.",
     ),
     "InputError": Advice(
         SCIENCE,
         "The code of the step looked at its data and says that it cannot be used.",
         "Did not try again: the data would be the same.",
         "Look at the labels and columns named above, correct the source or the query, then start the run again.",
+        job_action="Look at the data named above, correct its source, then `boxcar jobs retry` the job.",
     ),
     "AlgorithmError": Advice(
         SCIENCE,
         "The code of the step ended with an error.",
         "Tried it again as often as the step allows, then gave up.",
         "Read the end of the job's log, correct the code of the architecture, apply the family, start the run again.",
+        job_action="Read the end of `boxcar jobs logs`, correct the code, and submit it under another name.",
     ),
     "ClientError": Advice(
         SCIENCE,
         "The service refused the job as it was described, or could not read its input.",
         _NOT_RETRIED,
         "Compare the message above with the step in the architecture or the family file: image, instance type, inputs.",
+        job_action="Correct image, instance type or inputs in the job file; submit it under another name.",
     ),
     "TimeLimitExceeded": Advice(
         SCIENCE,
         "The job ran longer than its max_runtime_s and was stopped.",
         "Stopped the job. Did not try again: it would take as long.",
         "Raise max_runtime_s of the step, give it a larger instance type, or let it do less; then start the run again.",
+        job_action="Raise max_runtime_s, ask for a larger machine, or let it do less; submit it under another name.",
     ),
     "EvaluationError": Advice(
         SCIENCE,
@@ -84,6 +96,7 @@ ADVICE = {
         "Somebody stopped the job.",
         "Ended the step without trying again.",
         "If it was you, nothing. Otherwise ask who did; start the run again to repeat it.",
+        job_action="If it was you, nothing. Otherwise ask who did; `boxcar jobs retry` begins it again.",
     ),
     "Quarantined": Advice(
         ENGINEERING,
@@ -96,6 +109,7 @@ ADVICE = {
         "AWS had no such machine for the job within its max_wait_s, or the account's limit is used up.",
         "Waited, tried again with growing pauses and every fallback instance type, then gave up.",
         "Ask for a higher quota of the instance type named above, or add fallbacks to the step's instance_types.",
+        job_action="Submit it with more instance_types or a longer max_wait_s, or ask for a higher quota and retry it.",
     ),
     "CapacityError": Advice(
         ENGINEERING,
@@ -108,6 +122,7 @@ ADVICE = {
         "A role lacks a permission. The message names who wanted to do what to which resource.",
         "Did not try again: only a changed policy helps.",
         "Allow that action on that resource for that role in template.yaml, deploy, then redrive the run.",
+        job_action="Allow it for that role in template.yaml, deploy, then `boxcar jobs retry` the job.",
     ),
     "Throttled": Advice(
         ENGINEERING,
@@ -126,6 +141,7 @@ ADVICE = {
         "AWS had a fault of its own.",
         "Tried again several times, without counting it against the job's own attempts.",
         "Look at the AWS health page, then redrive the run or start it again.",
+        job_action="Look at the AWS health page, then `boxcar jobs retry` the job.",
     ),
     "ImportError": Advice(
         ENGINEERING,

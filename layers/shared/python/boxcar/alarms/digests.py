@@ -71,7 +71,7 @@ def _example(outcome: str, count: int, example: dict[str, Any], links: Links) ->
     else:
         advice = advice_for(canonical_name(outcome, str(example.get("reason", ""))))
         lines += [f"Reason:  {example.get('reason') or 'none was given'}", advice.meaning]
-        lines += [f"Boxcar:  {advice.done}", f"You:     {advice.action}"]
+        lines += [f"Boxcar:  {advice.done}", f"You:     {advice.for_job}"]
         lines += [f"- {one['name']}: {one['failure']}: {one['reason']}" for one in example.get("attempts", [])[:-1]]
     if link := links.job(str(example.get("arn", ""))):
         lines.append(link)

@@ -207,7 +207,7 @@ def _failure(job: Job) -> FailureExplained:
         attempts=job.attempts_made,
         meaning=advice.meaning,
         done=advice.done,
-        action=advice.action,
+        action=advice.for_job,
     )
 
 
