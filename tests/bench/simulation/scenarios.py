@@ -34,6 +34,7 @@ SEED = 4
 DAYS = 3
 BUSY_H = 58.0  # what the jobs need on these quotas, of the 72 hours
 QUICK_H = 10.0  # … of a quick look with fewer jobs
+KILL_RATE = 0.02  # of the launcher's calls, while there are kills left, and ten minutes after the last one
 SHORT, LONG = (0.0, 600.0), (7 * HOUR, LONGEST_S)
 KIND = "ml.m5.xlarge"
 POOL = f"training/{KIND}"
@@ -48,7 +49,7 @@ def three_days(deployed: Path, count: int) -> dict[str, Any]:
     plans = jobs(count, SEED, Mix(submitted_within_s=hours / 5 * HOUR))
     limits = quotas(plans, hours, SEED)
     kills = max(10, count // 100)
-    weather = Weather(throttled=0.005, throttled_in_bursts=0.15, kills=kills, kill_rate=kills / (4 * count))
+    weather = Weather(throttled=0.005, throttled_in_bursts=0.15, kills=kills, kill_rate=KILL_RATE)
     events = Events(lost=0.01, doubled=0.05, late=0.03)
     conditions = Conditions(SEED, weather, events, horizon_s=DAYS * DAY)
     with campaign(deployed, conditions) as world:

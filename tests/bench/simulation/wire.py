@@ -61,7 +61,8 @@ class Weather:
     throttled: float = 0.0
     throttled_in_bursts: float = 0.0
     kills: int = 0  # of the launcher, this many in all
-    kill_rate: float = 0.0  # of its calls, until they are used up
+    kill_rate: float = 0.0  # of its calls, until they are used up; but
+    kill_gap_s: float = 600.0  # so long after each nobody is killed: a message that kills ten times is a dead letter
     killed_function: str = "launch-jobs"
 
 
@@ -101,6 +102,7 @@ class Wire:
         self._after: list[dict[str, Any] | None] = []
         self._transacting: Counter[str] = Counter()  # keys, of transactions on their way
         self._writing: Counter[str] = Counter()
+        self._peace = 0.0  # until when nobody is killed
         self._bursts = {service: rng.uniform(0, BURST_EVERY_S) for service in THROTTLES}
         seam.watch_pages(lambda items, index: self._page.extend(items))
 
@@ -142,7 +144,7 @@ class Wire:
         if caller.dead:
             raise Killed(caller.function)  # a finally of its would call again
         left = self.weather.kills - self.counts.kills
-        if left <= 0 or caller.function != self.weather.killed_function:
+        if left <= 0 or caller.function != self.weather.killed_function or self.world.now < self._peace:
             return ""
         if self._rng.random() >= self.weather.kill_rate:
             return ""
@@ -150,6 +152,7 @@ class Wire:
 
     def _kill(self, caller: Caller) -> None:
         self.counts.kills += 1
+        self._peace = self.world.now + self.weather.kill_gap_s
         caller.dead = True
         raise Killed(caller.function)
 

@@ -67,7 +67,7 @@ class Plan:
             "code": code,
             "config": {"plan": self.name, "work_seconds": self.seconds, "provision_seconds": self.provision_s},
             "resources": {"instance_types": list(self.types)},
-            "max_runtime_s": int(2 * LONGEST_S),
+            "max_runtime_s": int(max(HOUR, 2 * self.seconds)),  # what its owner thinks that it may take
             "max_attempts": MAX_ATTEMPTS,
             "max_wait_s": max_wait_s,
             "priority": self.priority,
