@@ -215,7 +215,7 @@ class Alarms:
             found = self._queries.series(stat, start, end)
             pairs = [found.get(time, (None, 0.0)) for time in times]
             return Range(times, [value for value, _ in pairs], [number for _, number in pairs])
-        series = self._queries.evaluate(alarm["Metrics"], start, end)
+        series = self._queries.evaluate(alarm["Metrics"], start, end, begin=lambda start, period: start)
         watched = next(query["Id"] for query in alarm["Metrics"] if query.get("ReturnData", True))
         return Range(times, [series[watched].get(time) for time in times], [])
 

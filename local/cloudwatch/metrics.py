@@ -66,16 +66,16 @@ class Metrics:
 
     def put(self, samples: Iterable[tuple[Metric, Sample]], *, resolution: int = 60, replace: bool = False) -> None:
         """Keep samples, to the minute or (resolution 1) the second; `replace` takes out what the minute held before."""
-        with self._lock:
+        found = list(samples)  # before the lock: whoever makes them may fail
+        with self._lock, self._database:
             self._database.execute("BEGIN")
-            for metric, sample in samples:
+            for metric, sample in found:
                 number, at = self._id(metric), sample.at // resolution * resolution
                 if replace:
                     self._database.execute("DELETE FROM samples WHERE metric = ? AND at = ?", (number, at))
                 row = (number, at, sample.unit, sample.count, sample.total, sample.low, sample.high)
                 self._database.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", row)
                 self._database.execute("UPDATE metrics SET last = max(last, ?) WHERE id = ?", (at, number))
-            self._database.execute("COMMIT")
 
     def samples(self, metric: Metric, start: float, end: float, unit: str | None = None) -> list[Sample]:
         """The samples of one metric from `start` to before `end`, oldest first; of one unit if given."""

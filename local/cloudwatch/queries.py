@@ -1,6 +1,7 @@
 """What is put and what is asked: PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from local.clock import Clock
@@ -16,6 +17,12 @@ LISTED = 500  # metrics on one page
 OLDEST, NEWEST = 14 * 86400, 2 * 3600  # seconds before and after now that a time of data may lie
 FINE = (1, 5, 10, 20, 30)  # periods below a minute
 Request = dict[str, Any]
+
+
+def rounded(start: float, period: float) -> float:
+    """A start as CloudWatch rounds it: down to the minute, or to a fine period's own step."""
+    step = period if period in FINE else 60
+    return start // step * step
 
 
 class Queries:
@@ -123,8 +130,12 @@ class Queries:
             )
         return {"MetricDataResults": results, "Messages": []}
 
-    def evaluate(self, queries: list[Request], start: float, end: float) -> dict[str, Series]:
+    def evaluate(
+        self, queries: list[Request], start: float, end: float, begin: Callable[[float, float], float] = rounded
+    ) -> dict[str, Series]:
         """The series of each query by its id, from `start` to before `end`.
+
+        `begin(start, period)` is where the first period of a query begins.
 
         Raises:
             ApiError: a query is wrong, or uses what is not implemented.
@@ -135,11 +146,11 @@ class Queries:
         expressions: list[tuple[str, Expression]] = []
         for query in queries:
             if query.get("MetricStat"):
-                found = self.series(query["MetricStat"], rounded(start, query["MetricStat"]["Period"]), end)
+                found = self.series(query["MetricStat"], begin(start, query["MetricStat"]["Period"]), end)
                 series[query["Id"]] = {time: value for time, (value, _) in found.items()}
             else:
                 expressions.append((query["Id"], parsed(query)))
-        times = _times(rounded(start, period), end, period)
+        times = _times(begin(start, period), end, period)
         metrics = list(series)  # METRICS() is of these, not of expressions
         while expressions:
             ready = [each for each in expressions if each[1].names <= series.keys()]
@@ -215,12 +226,6 @@ def metric_of(namespace: str, name: str, dimensions: list[dict[str, str]]) -> Me
 def dimensions_of(metric: Metric) -> list[dict[str, str]]:
     """Dimensions as the API shows them."""
     return [{"Name": name, "Value": value} for name, value in metric.dimensions]
-
-
-def rounded(start: float, period: float) -> float:
-    """A start as CloudWatch rounds it: down to the minute, or to a fine period's own step."""
-    step = period if period in FINE else 60
-    return start // step * step
 
 
 def _times(start: float, end: float, period: float) -> list[float]:

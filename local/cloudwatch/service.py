@@ -60,7 +60,7 @@ class CloudWatch:
         dashboards = Dashboards(self._store, self._clock, cloud.account)
         self._timers: Timers | None = None
         self._interval: float | None = None  # between looks before a minute is over, in seconds; None for none
-        self._forgot = self._clock.time()
+        self._forgot = self._closed = self._clock.time()  # when old data was let go of, and the last minute ended
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "PutMetricData": queries.put_data,
             "GetMetricData": queries.get_data,
@@ -154,8 +154,9 @@ class CloudWatch:
         assert self._timers is not None
         try:
             self._alarms.evaluate(now // FINE * FINE, fine=True)
-            if now % MINUTE < FINE:
-                minute = now // MINUTE * MINUTE
+            minute = now // MINUTE * MINUTE
+            if minute > self._closed:  # not "if it is the minute's first second": a machine may stall
+                self._closed = minute
                 self.vended.close_minute(minute - MINUTE)
                 self._alarms.evaluate(minute, fine=False)
             if now - self._forgot > HOUR:

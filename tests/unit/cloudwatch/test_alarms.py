@@ -190,6 +190,17 @@ def test_metric_math_is_watched(world: World) -> None:
     assert "[6.0 (28/05/26 20:27:00)] was greater than the threshold (5.0)" in world.described()["StateReason"]
 
 
+def test_fine_periods_of_an_expression_end_every_ten_seconds(world: World) -> None:
+    metric = {"Namespace": "Test", "MetricName": "Lost"}
+    stat = {"Id": "lost", "MetricStat": {"Metric": metric, "Period": 20, "Stat": "Sum"}, "ReturnData": False}
+    without = dict.fromkeys(("Namespace", "MetricName", "Statistic", "Period"))
+    world.alarm(**without, Metrics=[stat, {"Id": "twice", "Expression": "lost * 2"}], Threshold=5.0)
+    world.put(3, StorageResolution=1, Timestamp=world.clock.now + 12)
+    world.clock.now += 21  # the period that ends at 30 begins at 10
+    world.service.tick()
+    assert world.state_of() == "ALARM"
+
+
 def test_a_state_that_is_set_lasts_until_the_next_look(world: World) -> None:
     world.alarm(TreatMissingData="notBreaching", OKActions=[TOPIC])
     world.api.set_alarm_state(AlarmName="lost", StateValue="ALARM", StateReason="a drill")

@@ -1,10 +1,12 @@
 """Metrics as their users meet them: what is put is found again, by exact dimensions and in periods."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local.cloudwatch.metrics import Metric, Sample
 from tests.unit.cloudwatch.conftest import START, World
 
 WHOLE = {"Period": 60, "StartTime": START - 600, "EndTime": START + 60}
@@ -194,3 +196,15 @@ def test_old_samples_are_let_go_of(world: World) -> None:
         Statistics=["Sum"],
     )
     assert [point["Sum"] for point in found["Datapoints"]] == [2.0]
+
+
+def test_samples_that_cannot_be_made_leave_the_rest_as_it_was(world: World) -> None:
+    def broken() -> Iterator[tuple[Metric, Sample]]:
+        yield Metric("Test", "Lost"), Sample.of(START, 1.0)
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError):
+        world.service._metrics.put(broken())
+    assert world.api.list_metrics()["Metrics"] == []
+    world.put(2)
+    assert [point["Sum"] for point in points(world, ("Sum",))] == [2.0]
