@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from local.ministack_seam import simulation
-from tests.bench.simulation.lambdas import Lambdas, dead_letters, sources, start_schedules
+from tests.bench.simulation.lambdas import Lambdas
+from tests.bench.simulation.pollers import dead_letters, sources, start_schedules
 from tests.bench.simulation.stack import TABLE, Events, Stack
 from tests.bench.simulation.wire import Counts, Killed, Weather
 from tests.bench.simulation.workload import Fates, Plan, Quotas

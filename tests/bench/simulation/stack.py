@@ -23,7 +23,7 @@ from local import server
 from local.api import JSON, error_response
 from local.cloud import EmbeddedCloud, Own
 from local.delivery import Delivery
-from local.ministack_seam import simulation
+from local.ministack_seam import indexes, simulation
 from local.service import ApiError
 from tests.bench.simulation.wire import Weather, Wire
 from tests.bench.simulation.world import World, WorldClock, WorldTimers
@@ -86,9 +86,10 @@ class Stack:
         self.fate: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda name, request: None
         self.mails: list[Mail] = []
         self.cloud = _Cloud(self, folder, port, events)
+        simulation.check()
         simulation.use_clock(world.time)
         simulation.restore(("iam", "sts", "sqs", "sns", "lambda", "eventbridge", "scheduler", "dynamodb"))
-        simulation.sort_indexes(lambda call: world.after(INDEX_LAG_S, call))
+        indexes.sort_indexes(lambda call: world.after(INDEX_LAG_S, call))
         self.wire = Wire(world, random.Random(seed + 1), weather, TABLE)
         self.sagemaker: Any = self.cloud.services["sagemaker"]
         self._root: dict[str, Any] = {}
