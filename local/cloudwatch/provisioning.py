@@ -13,8 +13,12 @@ Made = tuple[str, dict[str, Any]]
 
 
 def provision_cloudwatch(handle: Handle) -> None:
-    """Take over alarms and dashboards."""
-    for kind, made_by in (("Alarm", AlarmResources(handle)), ("Dashboard", DashboardResources(handle))):
+    """Take over alarms and dashboards; a composite alarm fails its stack with CloudWatch's own refusal."""
+    for kind, made_by in (
+        ("Alarm", AlarmResources(handle)),
+        ("CompositeAlarm", AlarmResources(handle, "PutCompositeAlarm")),
+        ("Dashboard", DashboardResources(handle)),
+    ):
         seam.provision(
             f"AWS::CloudWatch::{kind}", {"create": made_by.create, "update": made_by.update, "delete": made_by.delete}
         )
@@ -23,8 +27,9 @@ def provision_cloudwatch(handle: Handle) -> None:
 class AlarmResources:
     """AWS::CloudWatch::Alarm: Ref is the name."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, action: str = "PutMetricAlarm") -> None:
         self._handle = handle
+        self._action = action
 
     def create(self, logical_id: str, properties: dict[str, Any], stack: str) -> Made:
         """Create it under its name, or one made from the stack's."""
@@ -44,8 +49,8 @@ class AlarmResources:
         _ignore_missing(self._handle, "DeleteAlarms", {"AlarmNames": [physical_id]})
 
     def _put(self, name: str, properties: dict[str, Any]) -> Made:
-        shape = service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
-        self._handle("PutMetricAlarm", coerced(shape, {**properties, "AlarmName": name}))
+        shape = service_model("cloudwatch").operation_model(self._action).input_shape
+        self._handle(self._action, coerced(shape, {**properties, "AlarmName": name}))
         [alarm] = self._handle("DescribeAlarms", {"AlarmNames": [name]})["MetricAlarms"]
         return name, {"Arn": alarm["AlarmArn"]}
 

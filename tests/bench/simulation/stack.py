@@ -21,9 +21,10 @@ from botocore.useragent import UserAgentString
 from local import ministack_seam as seam
 from local import server
 from local.api import JSON, error_response
-from local.cloud import EmbeddedCloud, Own
+from local.cloud import EmbeddedCloud
 from local.delivery import Delivery
 from local.ministack_seam import indexes, simulation
+from local.own_services import Own
 from local.service import ApiError
 from tests.bench.simulation.wire import Weather, Wire
 from tests.bench.simulation.world import World, WorldClock, WorldTimers

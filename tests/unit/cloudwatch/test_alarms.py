@@ -8,13 +8,6 @@ from botocore.exceptions import ClientError
 from tests.unit.cloudwatch.conftest import TOPIC, World
 
 
-def refused(world: World, **changes: object) -> str:
-    with pytest.raises(ClientError) as told:
-        world.alarm(**changes)
-    assert told.value.response["Error"]["Code"] == "ValidationError"
-    return str(told.value)
-
-
 def test_a_new_alarm_waits_for_data_then_rings_then_rests(world: World) -> None:
     world.alarm(TreatMissingData="notBreaching")
     alarm = world.described()
@@ -295,26 +288,3 @@ def test_tags_of_an_alarm(world: World) -> None:
     world.api.tag_resource(ResourceARN=arn, Tags=[{"Key": "stage", "Value": "dev"}])
     world.api.untag_resource(ResourceARN=arn, TagKeys=["team"])
     assert world.api.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "stage", "Value": "dev"}]
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"TreatMissingData": "never"}, "breaching, notBreaching, ignore, missing"),
-        ({"DatapointsToAlarm": 2}, "between 1 and EvaluationPeriods"),
-        ({"Period": 45}, "10, 20, 30, or a multiple of 60"),
-        ({"Period": 3600, "EvaluationPeriods": 200}, "604800 seconds"),
-        ({"Statistic": None}, "either Statistic or ExtendedStatistic"),
-        ({"Statistic": None, "ExtendedStatistic": "tm90"}, "percentiles only; write pNN"),
-        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "anomaly detection"),
-        ({"Threshold": None}, "Threshold must be given"),
-        ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "SNS topics only"),
-    ],
-)
-def test_what_cannot_be_evaluated_is_refused(world: World, changes: dict[str, object], words: str) -> None:
-    assert words in refused(world, **changes)
-
-
-def test_composite_alarms_are_refused_with_a_way_out(world: World) -> None:
-    with pytest.raises(ClientError, match="composite alarms; let an alarm watch a math expression"):
-        world.api.put_composite_alarm(AlarmName="both", AlarmRule="ALARM(a) AND ALARM(b)")

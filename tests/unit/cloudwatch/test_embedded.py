@@ -1,9 +1,12 @@
 """Metrics in log lines, against the embedded metric format's specification."""
 
 import json
+import time
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from tests.unit.cloudwatch.conftest import START, World
 
@@ -130,3 +133,13 @@ def test_a_line_that_is_cut_off_counts_as_such(world: World) -> None:
 def test_other_lines_are_left_alone(world: World) -> None:
     logged(world, '{"level": "INFO", "message": "fine"}', "_aws is a word", '{"_aws": {"other": 1}}')
     assert metrics(world) == {}
+
+
+def test_what_powertools_writes(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.clock.now = time.time()  # Powertools takes the time from the machine
+    powertools = Metrics(namespace="Boxcar", service="plan_run")
+    powertools.add_metric(name="RunsPlanned", unit=MetricUnit.Count, value=2)
+    powertools.add_dimension(name="family", value="packaging")
+    powertools.flush_metrics()
+    logged(world, capsys.readouterr().out)
+    assert metrics(world) == {("Boxcar", "RunsPlanned"): {"family": "packaging", "service": "plan_run"}}
