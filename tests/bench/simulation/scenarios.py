@@ -32,7 +32,7 @@ from tests.bench.simulation.world import START
 
 SEED = 4
 DAYS = 3
-BUSY_H = 58.0  # what the jobs need on these quotas, of the 72 hours
+BUSY_H = 50.0  # what the jobs need on these quotas, of the 72 hours
 QUICK_H = 10.0  # … of a quick look with fewer jobs
 KILL_RATE = 0.02  # of the launcher's calls, while there are kills left, and ten minutes after the last one
 SHORT, LONG = (0.0, 600.0), (7 * HOUR, LONGEST_S)
