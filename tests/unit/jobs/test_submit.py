@@ -106,6 +106,12 @@ def test_what_may_be_missing_is_left_out_until_it_is_there(world: World) -> None
     assert later.inputs == {"old": "s3://data/mailer/model.tar.gz"}
 
 
+def test_a_job_of_no_model_has_no_approved_version_of_its_own(world: World) -> None:
+    step = make_step("mine", "processing", inputs={"old": "@./approved.model?"})
+    with pytest.raises(StepError, match="this job belongs to no model"):
+        world.submit_own("mine", step)
+
+
 def test_a_step_of_the_run_may_not_be_optional(world: World) -> None:
     with pytest.raises(StepError, match="only an approved version may be missing"):
         world.submit(make_step("train", inputs={"c": "@prepare.train?"}))

@@ -161,7 +161,7 @@ def score_drop(candidate: Evaluation, approved: Evaluation, gate: Gate) -> Crite
     parts = [f"{metric} {moved}" + (_on_rows(candidate.comparison) if paired else ""), worse]
     if beyond and noise:
         parts.append(f"more than the {limit:g} that is allowed, but within the noise of these rows: not a drop")
-    elif worse and noise:
+    elif low is not None and high is not None and abs(drop) >= ROUNDING and low <= ROUNDING and high >= -ROUNDING:
         parts.append(f"which is within the noise; at most {limit:g} worse is allowed")
     else:
         parts.append(f"at most {limit:g} worse is allowed")

@@ -66,6 +66,8 @@ def resolve(
             raise StepError(f"{where}: only an approved version may be missing; write it without the question mark")
         if match["model"]:
             model = around.model if match["model"] == "." else match["model"]
+            if not model:
+                raise StepError(f"{where}: this job belongs to no model; write @<model>/approved.<output>")
             outputs = approved_outputs(around.family, model)
             if match["optional"] and match["output"] not in (outputs or {}):
                 continue
