@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_importances_are_shares_in_falling_order(trained):
 
 def test_balanced_weighs_the_rarer_class_up(trained, tmp_path):
     own = trained["own_container"]
-    copy = type(own)(tmp_path / "copy", own.python, own.model, own.label, own.features, own.upstream)
+    copy = replace(own, folder=tmp_path / "copy")
     shutil.copytree(own.folder, copy.folder)
     before = copy.evaluation["confusion"]["tp"]
     assert copy.train(rounds=20, balanced="True").code == 0
