@@ -1,5 +1,6 @@
 """What MiniStack's services would measure of themselves: told to CloudWatch in place of its own."""
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,12 +108,14 @@ def watch_queues(tell: Tell) -> None:
     send, delete, delete_batch = sqs._act_send_message, sqs._act_delete_message, sqs._act_delete_message_batch
     collect, delete_read, fan_out = sqs._collect_msgs, sqs._delete_messages_for_esm, sns._deliver_to_sqs
 
+    @functools.wraps(send)
     def _act_send_message(data: dict[str, Any], qurl: str) -> Any:
         answer = send(data, qurl)
         size = len(str(data.get("MessageBody", "")).encode())
         tell(_of_url(data.get("QueueUrl", qurl)), "NumberOfMessagesSent", size)
         return answer
 
+    @functools.wraps(fan_out)
     def _deliver_to_sqs(endpoint: str, envelope: str, raw: bool, raw_message: str, *rest: Any, **more: Any) -> Any:
         queue = sqs._queue_by_arn(endpoint)
         before = len(queue["messages"]) if queue else 0
@@ -121,6 +124,7 @@ def watch_queues(tell: Tell) -> None:
             tell(_name(queue), "NumberOfMessagesSent", len((raw_message if raw else envelope).encode()))
         return answer
 
+    @functools.wraps(collect)
     def _collect_msgs(q: dict[str, Any], max_n: int, vis_timeout: int) -> Any:
         found = collect(q, max_n, vis_timeout)
         for _ in found:
@@ -129,17 +133,20 @@ def watch_queues(tell: Tell) -> None:
             tell(_name(q), "NumberOfEmptyReceives", None)
         return found
 
+    @functools.wraps(delete)
     def _act_delete_message(data: dict[str, Any], qurl: str) -> Any:
         answer = delete(data, qurl)
         tell(_of_url(data.get("QueueUrl", qurl)), "NumberOfMessagesDeleted", None)
         return answer
 
+    @functools.wraps(delete_batch)
     def _act_delete_message_batch(data: dict[str, Any], qurl: str) -> Any:
         answer = delete_batch(data, qurl)
         for _ in answer["Successful"]:
             tell(_of_url(data.get("QueueUrl", qurl)), "NumberOfMessagesDeleted", None)
         return answer
 
+    @functools.wraps(delete_read)
     def _delete_messages_for_esm(queue_url: str, receipt_handles: set[str]) -> None:
         delete_read(queue_url, receipt_handles)
         for _ in receipt_handles:

@@ -17,9 +17,9 @@ def _example(outcome: str, **fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _message(counts: dict[str, int], *examples: dict[str, Any], **fields: Any) -> dict[str, Any]:
+def _message(counts: dict[str, int], *examples: dict[str, Any], sweep: str = "", **fields: Any) -> dict[str, Any]:
     return {
-        "kind": "jobs_digest", "owner": "ann", "sweep": "", "number": 3, "counts": counts, "since": 1_767_225_600.0,
+        "kind": "jobs_digest", "owner": "ann", "number": 3, "sweeps": {sweep: counts}, "since": 1_767_225_600.0,
         "until": 1_767_225_660.0, "examples": list(examples), **fields,
     }  # fmt: skip
 
@@ -64,3 +64,10 @@ def test_a_quarantined_job_is_an_alarm_to_engineering() -> None:
     mail = read_message(message, LINKS, "2026-01-01T00:00:00Z")
     assert mail is not None and mail.audiences == ("engineering",) and "died 5 times" in mail.text
     assert mail.subject.startswith("[Boxcar alarm]")
+
+
+def test_several_sweeps_are_one_mail() -> None:
+    message = _message({"Completed": 3}) | {"sweeps": {"depth": {"Completed": 3}, "": {"Stopped": 1}}}
+    mail = digest_mail(message, LINKS)
+    assert mail.subject == "[Boxcar jobs] jobs of ann: 3 Completed, 1 Stopped"
+    assert "depth" in mail.text and "(none)" in mail.text

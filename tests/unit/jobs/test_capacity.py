@@ -257,3 +257,33 @@ def test_who_waits_longer_than_it_wants_to_is_found_behind_others(world: World) 
     world.launch(everything=True, old=True)
     failed = world.table.get(hasty.id)
     assert failed is not None and (failed.status, failed.failure) == ("Failed", "CapacityTimeout")
+
+
+def test_who_has_a_fallback_does_not_wait_behind_those_who_have_none(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 1, "training/ml.m5.xlarge": 1})
+    for number in range(3):
+        world.submit_own(f"only-{number}", make_step("train"), owner="ann")
+    world.submit_own("either", make_step("train", resources={"instance_types": ["ml.m5.large", "ml.m5.xlarge"]}))
+    world.launch()
+    assert world.held() == {"training/ml.m5.large": 1, "training/ml.m5.xlarge": 1}
+    assert any("either" in job.name for job in world.sagemaker.running("ml.m5.xlarge"))
+
+
+def test_lines_that_begin_with_the_same_pool_share_its_turns(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 1, "training/ml.m5.xlarge": 0})
+    either = {"instance_types": ["ml.m5.large", "ml.m5.xlarge"]}
+    for number in range(4):
+        world.submit_own(f"a{number}", make_step("train"), owner="ann")
+        world.submit_own(f"b{number}", make_step("train", resources=either), owner="bob")
+    world.run(hours=24)
+    owners = [name.split("-")[1] for name in world.sagemaker.jobs]
+    assert all(owners[: 2 * n].count("bob") == n for n in range(1, 5))
+
+
+def test_what_a_pass_has_launched_is_not_launched_again_on_the_same_capacity(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 1})
+    first = world.submit_own("first", make_step("train"))
+    world.submit_own("second", make_step("train"))
+    world.calls.log.clear()
+    world.launch(jobs=[first.id], pools={"training/ml.m5.large": 1})
+    assert world.calls.count()["dynamodb.transact_write_items"] == 1

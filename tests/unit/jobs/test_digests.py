@@ -19,10 +19,11 @@ from tests.unit.jobs.fakes import Deadly, Ending, FakeS3, Killed, client_error
 
 def _told(world: World) -> Counter[str]:
     """What all mails say together; a message that came twice counts once, as its number does."""
-    numbered = {(message["owner"], message["sweep"], message["number"]): message for message in world.digests()}
+    numbered = {(message["owner"], message["number"]): message for message in world.digests()}
     told: Counter[str] = Counter()
     for message in numbered.values():
-        told.update(message["counts"])
+        for counts in message["sweeps"].values():
+            told.update(counts)
     return told
 
 
@@ -32,7 +33,7 @@ def test_one_job_is_one_mail_a_minute_later(world: World) -> None:
     assert world.digests() == []
     world.step(90)
     (message,) = world.digests()
-    assert message["counts"] == {"Completed": 1} and message["owner"] == "ann"
+    assert message["sweeps"] == {"": {"Completed": 1}} and message["owner"] == "ann"
     (example,) = message["examples"]
     assert example["job"] == job.id and example["outputs"]["model"].startswith("s3://")
     for _ in range(100):
@@ -52,17 +53,17 @@ def test_a_sweep_is_a_few_mails_that_add_up(world: World) -> None:
         world.step(60)
     assert _told(world) == {"Completed": 190, "AlgorithmError": 10}
     assert len(world.digests()) <= 9
-    assert {message["sweep"] for message in world.digests()} == {"depth"}
+    assert {sweep for message in world.digests() for sweep in message["sweeps"]} == {"depth"}
 
 
-def test_owners_and_sweeps_have_mails_of_their_own(world: World) -> None:
+def test_each_owner_has_mails_of_her_own_with_every_sweep_counted(world: World) -> None:
     world.submit_own("a", make_step("train"), owner="ann", sweep="one")
     world.submit_own("b", make_step("train"), owner="ann")
     world.submit_own("c", make_step("train"), owner="bob")
     world.run()
     world.step(90)
-    assert {(message["owner"], message["sweep"]) for message in world.digests()} == {
-        ("ann", "one"), ("ann", ""), ("bob", ""),
+    assert {message["owner"]: message["sweeps"] for message in world.digests()} == {
+        "ann": {"one": {"Completed": 1}, "": {"Completed": 1}}, "bob": {"": {"Completed": 1}},
     }  # fmt: skip
 
 

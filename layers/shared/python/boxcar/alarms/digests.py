@@ -1,5 +1,7 @@
 """The mail about a scientist's jobs that have ended: one job in full, or many by outcome with an example of each."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ from boxcar.mails import Mail, columns, section
 AUDIENCES = ("science",)
 COMPLETED = "Completed"
 MOST_OUTPUTS = 5
+MOST_SWEEPS = 30
 
 
 def digest_mail(message: dict[str, Any], links: Links) -> Mail:
@@ -21,10 +24,14 @@ def digest_mail(message: dict[str, Any], links: Links) -> Mail:
             `{"outcome", "job", "step", "reason", "attempts", "attempts_made", "seconds", "arn", "outputs"}`.
         links: where readers can look.
     """
-    owner, sweep, counts = message["owner"], message.get("sweep", ""), dict(message["counts"])
+    owner, sweeps = message["owner"], dict(message["sweeps"])
+    counts: Counter[str] = Counter()
+    for some in sweeps.values():
+        counts.update(some)
     total = sum(counts.values())
     examples = {example["outcome"]: example for example in message.get("examples", [])}
-    told = ", ".join(f"{count} {outcome}" for outcome, count in _in_order(counts))
+    told = _told(counts)
+    sweep = next(iter(sweeps)) if len(sweeps) == 1 else ""
     which = f"sweep {sweep}" if sweep else "jobs"
     if total == 1 and examples:
         ((outcome, example),) = examples.items()
@@ -37,6 +44,9 @@ def digest_mail(message: dict[str, Any], links: Links) -> Mail:
             section("What happened", [f"{total} {which if not sweep else f'jobs of {which}'} of {owner} ended."]),
             "\n".join(["Outcomes", *(f"  {line}" for line in table)]),
         ]
+        if len(sweeps) > 1:
+            rows = [[name or "(none)", _told(some)] for name, some in sorted(sweeps.items())[:MOST_SWEEPS]]
+            parts.append("\n".join(["Sweeps", *(f"  {line}" for line in columns([["sweep", "jobs"], *rows]))]))
     for outcome, count in _in_order(counts):
         if outcome in examples:
             parts.append(_example(outcome, count, examples[outcome], links))
@@ -44,7 +54,7 @@ def digest_mail(message: dict[str, Any], links: Links) -> Mail:
     parts.append(section("Look further", _commands(owner, sweep, counts, examples)))
     severity = "info" if set(counts) <= {COMPLETED, "Stopped"} else "warning"
     return Mail(
-        f"digest:{owner}:{sweep}:{message['number']}",
+        f"digest:{owner}:{message['number']}",
         AUDIENCES,
         subject,
         "\n\n".join(parts) + "\n",
@@ -52,7 +62,11 @@ def digest_mail(message: dict[str, Any], links: Links) -> Mail:
     )
 
 
-def _in_order(counts: dict[str, int]) -> list[tuple[str, int]]:
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in _in_order(counts))
+
+
+def _in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """Completed first, then the most frequent failure."""
     return sorted(counts.items(), key=lambda item: (item[0] != COMPLETED, -item[1], item[0]))
 
@@ -78,7 +92,7 @@ def _example(outcome: str, count: int, example: dict[str, Any], links: Links) ->
     return section(name, lines)
 
 
-def _commands(owner: str, sweep: str, counts: dict[str, int], examples: dict[str, Any]) -> list[str]:
+def _commands(owner: str, sweep: str, counts: Mapping[str, int], examples: dict[str, Any]) -> list[str]:
     among = f"--sweep {sweep}" if sweep else f"--owner {owner}"
     lines = [f"boxcar jobs list {among}"]
     failed = [outcome for outcome in counts if outcome != COMPLETED]

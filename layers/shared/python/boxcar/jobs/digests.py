@@ -1,6 +1,6 @@
 """Digests: one mail about many jobs that have ended.
 
-The item `digest#<owner>#<sweep>` counts ends by outcome, and keeps one job of each kind of failure as an example. A job
+The item `digest#<owner>` counts ends by outcome and sweep, and keeps one job of each outcome as an example. A job
 counts in the same transaction that ends it, so no end is missed and none is counted twice. A digest is mailed a minute
 after its first end, then after 2, 4, 8 … minutes, four hours at most, while jobs keep ending: a thousand jobs over a
 day are about a dozen mails.
@@ -28,13 +28,12 @@ _EXAMPLES = "example#"
 
 @dataclass(frozen=True)
 class Digest:
-    """What is to be told about an owner's jobs of one sweep, or about those of none."""
+    """What is to be told about an owner's jobs."""
 
     key: str
     owner: str
-    sweep: str
-    counts: dict[str, int]  # Completed, or the failure -> how many ended so
-    examples: dict[str, str]  # the same -> the id of one of them
+    counts: dict[str, int]  # <outcome>#<sweep> -> how many ended so; an outcome is Completed or a failure
+    examples: dict[str, str]  # outcome -> the id of one of them
     since: float
     changes: int  # grows with each end
     number: int  # of mails, so far
@@ -55,18 +54,17 @@ def count_end(job: Job) -> dict[str, Any]:
     due = iso(job.look)  # a minute from now
     names = {
         "#owner": "owner",
-        "#count": f"{_COUNTS}{outcome}",
+        "#count": f"{_COUNTS}{outcome}#{job.sweep}",
         "#example": f"{_EXAMPLES}{outcome}",
-        "#sweep": "sweep",
     }
-    values = {":one": 1, ":job": job.id, ":ended": ended, ":owner": job.owner, ":sweep": job.sweep, ":due": due}
+    values = {":one": 1, ":job": job.id, ":ended": ended, ":owner": job.owner, ":due": due}
     expression = (
-        "SET #owner = :owner, #sweep = :sweep, #example = if_not_exists(#example, :job), "
+        "SET #owner = :owner, #example = if_not_exists(#example, :job), "
         "since = if_not_exists(since, :ended), queue = :queue, due = if_not_exists(due, :due) "
         "ADD #count :one, changes :one"
     )
     return {
-        "Key": {"pk": encode(_key(job.owner, job.sweep))},
+        "Key": {"pk": encode(_key(job.owner))},
         "UpdateExpression": expression,
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": {name: encode(value) for name, value in {**values, ":queue": DUE}.items()},
@@ -79,7 +77,6 @@ def to_digest(item: Item) -> Digest:
     return Digest(
         key=value["pk"],
         owner=value.get("owner", ""),
-        sweep=value.get("sweep", ""),
         counts={name.removeprefix(_COUNTS): n for name, n in value.items() if name.startswith(_COUNTS)},
         examples={name.removeprefix(_EXAMPLES): job for name, job in value.items() if name.startswith(_EXAMPLES)},
         since=value.get("since", 0.0),
@@ -121,7 +118,7 @@ def _freeze(table: "JobsTable", digest: Digest, now: float) -> Digest | None:
     window = min(LONGEST_S, digest.window_s * 2) if busy and digest.window_s else FIRST_S
     frozen = {"counts": digest.counts, "examples": digest.examples, "since": digest.since, "until": now}
     item = {
-        "pk": digest.key, "owner": digest.owner, "sweep": digest.sweep, "changes": digest.changes + 1,
+        "pk": digest.key, "owner": digest.owner, "changes": digest.changes + 1,
         "number": digest.number + 1, "window_s": window, "quiet_until": now + window, "frozen": frozen,
         "queue": DUE, "due": iso(now + FIRST_S),
     }  # fmt: skip
@@ -170,12 +167,15 @@ def _message(table: "JobsTable", digest: Digest) -> dict[str, Any]:
         job = table.get(job_id)
         if job is not None:
             examples.append({"outcome": outcome, **example(job)})
+    sweeps: dict[str, dict[str, int]] = {}
+    for name, count in frozen["counts"].items():
+        outcome, _, sweep = name.partition("#")
+        sweeps.setdefault(sweep, {})[outcome] = count
     return {
         "kind": "jobs_digest",
         "owner": digest.owner,
-        "sweep": digest.sweep,
         "number": digest.number,
-        "counts": frozen["counts"],
+        "sweeps": sweeps,
         "since": frozen["since"],
         "until": frozen["until"],
         "examples": examples,
@@ -203,5 +203,5 @@ def example(job: Job) -> dict[str, Any]:
     }
 
 
-def _key(owner: str, sweep: str) -> str:
-    return f"digest#{owner}#{sweep}"
+def _key(owner: str) -> str:
+    return f"digest#{owner}"

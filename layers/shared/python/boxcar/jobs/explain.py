@@ -116,7 +116,7 @@ def explain(job: Job, around: Surroundings, now: float) -> Explanation:
 
 def _waiting(job: Job, around: Surroundings, now: float) -> Waiting:
     pools = [_pool(pool, job, around, now) for pool in job.preferred]
-    lease = around.leases.get(job.preferred[0], Lease(job.preferred[0]))
+    lease = around.leases.get(job.pools[0], Lease(job.pools[0]))  # its turns are given there
     now_served = lease.turns.get(job.priority, 0.0)
     owners = {who for (priority, who), turn in lease.owners.items() if priority == job.priority and turn > now_served}
     line = _line(job, around, len(owners | {job.owner}))

@@ -6,9 +6,11 @@ creates it again under the same name; AWS refuses a second one of that name (Sag
 statement's client token).
 """
 
+import heapq
 import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,12 +46,15 @@ class Launcher:
     now: Callable[[], float]
     seconds_left: Callable[[], float]
     jitter: Jitter = random.uniform
-    # pool -> lines whose jobs may use it as well; outlives a pass, where its owner lets it
-    fallbacks: dict[str, set[str]] = field(default_factory=dict)
+    # pool -> lines whose jobs may use it, those that ask for it first before the others; outlives a pass, where its
+    # owner lets it
+    lines: dict[str, list[str]] = field(default_factory=dict)
     launched: int = 0
     out_of_time: bool = False
     later: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # work, and when it can be done
-    _full: dict[str, int] = field(default_factory=dict)  # pool -> the fewest units there is no room for
+    _closed: set[str] = field(default_factory=set)  # pools in which the next in turn has no room
+    _blocked: set[str] = field(default_factory=set)  # lines whose next in turn has no room in any pool
+    _used: Counter[str] = field(default_factory=Counter)  # pool -> units that this pass has launched on
     _seen: set[str] = field(default_factory=set)
     _resting: set[str] = field(default_factory=set)  # services that throttle us
 
@@ -57,66 +62,80 @@ class Launcher:
         """Do what there is to do, by priority, then by turn."""
         for job_id in work.jobs:
             self._guarded(self._take_up, job_id)
-        if work.everything or (work.pools and not self.fallbacks):
-            leases = {lease.pool: lease for lease in self.table.leases()}
-            self._learn_fallbacks(leases)
+        if work.everything or (work.pools and not self.lines):
+            leases = self.table.leases()
+            self._learn_lines(leases)
             if work.everything:
-                self._all_lines(leases, work.old)
+                self._everything(leases, work.old)
         if not work.everything:
             for pool, units in work.pools.items():
-                left = self._line(pool, units)
-                for line in sorted(self.fallbacks.get(pool, ())):
-                    left = self._line(line, left) if left > 0 else 0
+                self._serve(pool, units - self._used[pool])
         for job_id in work.new:
             self._guarded(self._take_up, job_id)
 
     # ── which jobs
 
-    def _all_lines(self, leases: dict[str, Lease], old: bool) -> None:
-        for pool, lease in leases.items():
+    def _everything(self, leases: list[Lease], old: bool) -> None:
+        for lease in leases:
             if old:
-                for job in self.table.outwaited(pool, self.now()):
-                    self._guarded(self._give_up, job.id, job)
+                for line in lease.lines:
+                    for job in self.table.outwaited(line, self.now()):
+                        self._guarded(self._give_up, job.id, job)
                 forget_turns(self.table, lease)
-            if self._may_have_room(lease, leases):
-                self._line(pool, None)
+            if lease.has_room(1, self._configured(lease.pool), self.now()):
+                self._serve(lease.pool, None)
 
-    def _may_have_room(self, lease: Lease, leases: dict[str, Lease]) -> bool:
-        known = [leases.get(pool, Lease(pool)) for pool in (lease.pool, *lease.falls_to)]
-        return any(one.has_room(1, self._configured(one.pool), self.now()) for one in known)
+    def _learn_lines(self, leases: list[Lease]) -> None:
+        self.lines.clear()
+        for lease in leases:
+            self.lines[lease.pool] = sorted(lease.lines)
+        for line in sorted({line for lease in leases for line in lease.lines}):
+            self._learn_line(line)
 
-    def _learn_fallbacks(self, leases: dict[str, Lease]) -> None:
-        self.fallbacks.clear()
-        for pool, lease in leases.items():
-            self.fallbacks.setdefault(pool, set())
-            for other in lease.falls_to:
-                self.fallbacks.setdefault(other, set()).add(pool)
+    def _learn_line(self, line: str) -> None:
+        for pool in line.split("|"):
+            known = self.lines.setdefault(pool, [])
+            if line not in known:
+                known.append(line)
 
-    def _line(self, pool: str, units: int | None) -> int:
-        """Launch from a line, in order, until its first has no room or so many units are used. Answers what is left."""
-        left, behind = units if units is not None else 0, " "
-        while True:
-            page = min(PAGE, left + 1) if units is not None else PAGE
-            jobs = self.table.waiting(pool, page, behind)
+    def _serve(self, pool: str, units: int | None) -> None:
+        """Launch on a pool until nobody waits for it, the next in turn has no room, or so many units are used."""
+        lines = self.lines.get(pool, [pool])
+        first = [line for line in lines if line.partition("|")[0] == pool]
+        for group in (first, *([line] for line in lines if line not in first)):  # turns of other pools count otherwise
+            if units is not None and units <= 0:
+                return
+            units = self._launch_from(group, units)
+
+    def _launch_from(self, lines: list[str], units: int | None) -> int | None:
+        """Launch from lines that share their turns. Answers the units that are left."""
+        page = PAGE if units is None else min(PAGE, units + 1)
+        for job in heapq.merge(*(self._walk(line, page) for line in lines), key=lambda job: job.due):
+            if self.seconds_left() < MARGIN_S:
+                self.out_of_time = True
+            if self.out_of_time or kinds.find(job.kind).service in self._resting:
+                return 0
+            if job.id in self._seen:
+                continue
+            if not self._guarded(self._consider, job.id, job):
+                self._blocked.add(job.line)
+            elif units is not None:
+                units -= job.units
+                if units <= 0:
+                    break
+        return units
+
+    def _walk(self, line: str, page: int) -> Iterator[Job]:
+        behind = " "
+        while line not in self._blocked:
+            jobs = self.table.waiting(line, page, behind)
             for job in jobs:
-                if self.seconds_left() < MARGIN_S:
-                    self.out_of_time = True
-                if self.out_of_time or kinds.find(job.kind).service in self._resting:
-                    return 0
-                if job.id in self._seen:
-                    continue
-                if not self._guarded(self._consider, job.id, job):
-                    # Whoever stands behind a job that needs more room waits too, or small jobs would starve it. One
-                    # behind may have another pool to go to.
-                    if len(job.pools) == 1:
-                        return left
-                    continue
-                left -= job.units
-                if units is not None and left <= 0:
-                    return 0
+                if line in self._blocked:
+                    return
+                yield job
             if len(jobs) < page:
-                return left
-            behind = jobs[-1].due
+                return
+            behind, page = jobs[-1].due, PAGE
 
     def _take_up(self, job_id: str) -> bool:
         """One that was named: left over, at the end of its backoff, or new and not listed yet."""
@@ -128,6 +147,7 @@ class Launcher:
         job = self.table.get(job_id)
         if job is None or kinds.find(job.kind).service in self._resting:
             return False
+        self._learn_line(job.line)
         if job.unheard and job.look <= self.now():
             self._resume(job)
         elif job.status == NEW and job.not_before <= self.now() and not self._consider(job) and job.resting:
@@ -159,14 +179,15 @@ class Launcher:
     # ── a job that is New
 
     def _consider(self, job: Job) -> bool:
-        """Launch it, on the first of its pools that has room. False if none has, and it waits."""
+        """Launch it, on the first of its pools that has room. False if none has, and it waits.
+
+        Whoever stands behind one that has no room waits too, or jobs that need less would starve it.
+        """
         before: Job | None = job
         for pool in job.preferred:
-            if before is None:
+            if before is None or before.status != NEW:
                 return True
-            if before.status != NEW:
-                return True
-            if self._full.get(pool, job.units + 1) > job.units:
+            if pool not in self._closed:
                 before = self._launch(before, pool)
         if before is None or before.status != NEW:
             return True
@@ -197,8 +218,9 @@ class Launcher:
             saved = self.table.save(job, launched, room)
         except NoRoom as full:
             log.info("no room", extra={"job": job.id, "pool": pool, "held": full.lease.held})
-            self._full[pool] = min(job.units, self._full.get(pool, job.units))
+            self._closed.add(pool)
             return job
+        self._used[pool] += job.units
         return self._create(saved, job)
 
     # ── the call to AWS
@@ -281,8 +303,8 @@ class Launcher:
         limit = max(0, lease.held - job.units)
         learned = replace(lease, limit=limit, until=until, refusals=refusals + 1)
         saved = self.table.save(job, job.refused(before, None, why), learned=learned)
-        self._full[pool] = min(job.units, self._full.get(pool, job.units))
-        self.later.append((until, {"pools": {before.preferred[0]: job.units}}))
+        self._closed.add(pool)
+        self.later.append((until, {"pools": {pool: job.units}}))
         return saved
 
     def _fail(self, job: Job, failure: Failure, reason: str) -> None:

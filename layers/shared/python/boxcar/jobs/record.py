@@ -15,7 +15,7 @@ NEW, LAUNCHED, IN_PROGRESS = "New", "Launched", "InProgress"
 COMPLETED, FAILED, STOPPED = "Completed", "Failed", "Stopped"
 
 # Partitions of `by_queue`. A finished job that owes nothing is in none of them: nothing grows with history.
-LINE = "New#"  # + pool: who waits for it, by priority and turn
+LINE = "New#"  # + line: who waits for its pools, by priority and turn
 DUE = "Due"  # what time wakes: ends of backoffs, launches left over, jobs overdue for a look, debts
 
 LAUNCHER_TIMEOUT_S = 60  # of the function launch_jobs; after it a launch that says nothing is left over
@@ -69,7 +69,7 @@ class Job:
     owner: str
     priority: int
     document: str  # the Step as JSON, references resolved
-    pools: tuple[str, ...]  # a lease of one of them is needed, in order of preference; it waits in line for the first
+    pools: tuple[str, ...]  # a lease of one of them is needed, in order of preference
     units: int  # how many of it
     inputs: dict[str, str]
     max_runtime_s: int
@@ -81,7 +81,7 @@ class Job:
     sweep: str = ""  # what it was submitted as a part of
     tags: dict[str, str] = field(default_factory=dict)
     turn: float = 0.0  # its place in the line of its first pool; 0 goes before all others of its priority
-    turn_given_by: str = ""  # the pool whose line `turn` counts in; "" when it has been used
+    turn_given_by: str = ""  # the pool whose turns it is one of; "" when it has been used
     turn_cost: float = 0.0  # how far its owner's next turn was put behind it
     token: str = ""  # of the Task that waits; dropped when answered
     token_digest: str = ""
@@ -116,7 +116,7 @@ class Job:
     def queue(self) -> str:
         """Partition of `by_queue`, "" when there is nothing left to do."""
         if self.status == NEW:
-            return DUE if self.resting else f"{LINE}{self.preferred[0]}"
+            return DUE if self.resting else f"{LINE}{self.line}"
         if self.finished:
             return DUE if self.owes else ""
         return DUE
@@ -127,6 +127,11 @@ class Job:
         if self.status != NEW:
             return iso(self.look)
         return iso(self.not_before) if self.resting else f"{self.priority:02d}#{self.turn:016.3f}"
+
+    @property
+    def line(self) -> str:
+        """Whom it stands in line with: those who may use the same pools, in the same order."""
+        return "|".join(self.pools)
 
     @property
     def preferred(self) -> tuple[str, ...]:

@@ -117,9 +117,9 @@ class JobsTable:
 
     # ── who waits
 
-    def waiting(self, pool: str, most: int, behind: str = " ") -> list[Job]:
-        """The first in line of a pool, by priority, then by turn; those behind a place (`Job.due`) if one is given."""
-        query = self._query(f"{LINE}{pool}", "due > :bound", behind) | {"Limit": most}
+    def waiting(self, line: str, most: int, behind: str = " ") -> list[Job]:
+        """The first in a line, by priority, then by turn; those behind a place (`Job.due`) if one is given."""
+        query = self._query(f"{LINE}{line}", "due > :bound", behind) | {"Limit": most}
         return _jobs(self.client.query(**query)["Items"])
 
     def ahead(self, job: Job, most: int = 1000) -> int:
@@ -128,9 +128,9 @@ class JobsTable:
         count: int = self.client.query(**query)["Count"]
         return count
 
-    def outwaited(self, pool: str, now: float) -> Iterator[Job]:
+    def outwaited(self, line: str, now: float) -> Iterator[Job]:
         """Those in line who wait for capacity longer than they want to. Reads the whole line: not for every pass."""
-        query = self._query(f"{LINE}{pool}", "due >= :bound", " ")
+        query = self._query(f"{LINE}{line}", "due >= :bound", " ")
         query["FilterExpression"] = "patience_ends <= :now"
         query["ExpressionAttributeValues"][":now"] = encode(now)
         yield from _jobs(self._pages(query))
@@ -161,9 +161,14 @@ class JobsTable:
         return to_lease(pool, answer.get("Item", {}))
 
     def leases(self) -> list[Lease]:
-        """Those of every pool that a job ever asked for."""
+        """Those of every pool that a job ever asked for, first or as a fallback."""
         answer = self.client.get_item(TableName=self.name, Key=_key("pools"), ConsistentRead=True)
-        pools = sorted(decode(answer["Item"]["names"])) if "Item" in answer else []
+        asked_first = self._leases(sorted(decode(answer["Item"]["names"])) if "Item" in answer else [])
+        known = {lease.pool for lease in asked_first}
+        fallbacks = {pool for lease in asked_first for line in lease.lines for pool in line.split("|")} - known
+        return asked_first + self._leases(sorted(fallbacks))
+
+    def _leases(self, pools: list[str]) -> list[Lease]:
         found: list[Lease] = []
         for start in range(0, len(pools), 100):  # the most that BatchGetItem takes
             keys = [_key(f"lease#{pool}") for pool in pools[start : start + 100]]
