@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxcar.criteria import Criterion
+from boxcar.criterion import Criterion
 from boxcar.evaluations import Evaluation
 from boxcar.plans import ON_BREACH, Gate
 from boxcar.shifts import chi_square_p, chi_square_tail, population_stability_index

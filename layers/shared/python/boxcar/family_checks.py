@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from boxcar.criteria import METRICS
+from boxcar.criterion import METRICS
 from boxcar.errors import FamilyError
 from boxcar.families import Architecture, Family, gate_of
 

@@ -5,7 +5,7 @@ that cannot be computed breaches its criterion: what nobody measured has not pas
 """
 
 from boxcar import criteria
-from boxcar.criteria import METRICS, Criterion
+from boxcar.criterion import METRICS, Criterion
 from boxcar.errors import FamilyError
 from boxcar.evaluations import Evaluation
 from boxcar.plans import Gate, Outcome
