@@ -13,7 +13,7 @@ from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import Work, wake_launcher, wake_launcher_at
 from boxcar.settings import settings
 
-_lines: dict[str, list[str]] = {}  # what a pass learned; a function that starts cold learns it again
+_fallbacks: set[str] = set()  # what a pass learned; a function that starts cold learns it again
 logger = Logger(service="launch_jobs")
 copy_config_to_registered_loggers(logger, include={"boxcar"})  # what the domain says
 
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         settings=settings(),
         now=time.time,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-        lines=_lines,
+        fallbacks=_fallbacks,
     )
     wakes = [json.loads(record["body"]) for record in event.get("Records", [])]
     launcher.run(Work.of(wakes))

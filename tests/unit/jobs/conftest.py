@@ -171,9 +171,9 @@ def make_tables(dynamodb: Any) -> None:
 
     indexes = [
         index("by_queue", "queue", "due"), index("by_run", "run", "pk"), index("by_day", "day", "created"),
-        index("by_owner", "owner", "created"),
+        index("by_owner", "owner", "created"), index("by_fallback", "fallback", "due"),
     ]  # fmt: skip
-    attributes = ("pk", "queue", "due", "run", "day", "created", "owner")
+    attributes = ("pk", "queue", "due", "run", "day", "created", "owner", "fallback")
     dynamodb.create_table(
         TableName="jobs",
         BillingMode="PAY_PER_REQUEST",

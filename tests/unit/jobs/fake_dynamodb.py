@@ -85,6 +85,9 @@ class FakeDynamoDB:
                 if item.get("run") == values[":run"] and self._true(request["FilterExpression"], request, item)
             ]  # fmt: skip
             return {"Items": copy.deepcopy(items)}
+        if request["IndexName"] == "by_fallback":
+            found = [item for item in self.tables["jobs"].values() if item.get("fallback") == values[":pool"]]
+            return {"Items": sorted(copy.deepcopy(found), key=lambda item: item["due"]["S"])[: request["Limit"]]}
         entries = self.index.get(values[":queue"]["S"], [])
         bound = values[":bound"]["S"]
         conditions = {

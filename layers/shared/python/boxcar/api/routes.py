@@ -169,7 +169,7 @@ class JobsApi:
         if job.status != NEW:
             return Surroundings()
         in_line = not job.resting
-        first = self.table.waiting(job.line, 1) if in_line else []
+        first = self.table.waiting(job.pools[0], 1) if in_line else []
         return Surroundings(
             leases={pool: self.table.lease(pool) for pool in job.pools},
             configured=self.settings.instance_limits,

@@ -26,6 +26,8 @@ def to_item(job: Job) -> Item:
         values["running_due"] = iso(job.running_look)
     if job.queue:
         values |= {"queue": job.queue, "due": job.due}
+    if job.fallback:
+        values["fallback"] = job.fallback
     return encode_all(values)
 
 

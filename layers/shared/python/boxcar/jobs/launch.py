@@ -6,11 +6,10 @@ creates it again under the same name; AWS refuses a second one of that name (Sag
 statement's client token).
 """
 
-import heapq
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,14 +45,12 @@ class Launcher:
     now: Callable[[], float]
     seconds_left: Callable[[], float]
     jitter: Jitter = random.uniform
-    # pool -> lines whose jobs may use it, those that ask for it first before the others; outlives a pass, where its
-    # owner lets it
-    lines: dict[str, list[str]] = field(default_factory=dict)
+    # pools that jobs fall back to, and "" once that is known; outlives a pass, where its owner lets it
+    fallbacks: set[str] = field(default_factory=set)
     launched: int = 0
     out_of_time: bool = False
     later: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # work, and when it can be done
     _closed: set[str] = field(default_factory=set)  # pools in which the next in turn has no room
-    _blocked: set[str] = field(default_factory=set)  # lines whose next in turn has no room in any pool
     _used: Counter[str] = field(default_factory=Counter)  # pool -> units that this pass has launched on
     _seen: set[str] = field(default_factory=set)
     _resting: set[str] = field(default_factory=set)  # services that throttle us
@@ -62,14 +59,14 @@ class Launcher:
         """Do what there is to do, by priority, then by turn."""
         for job_id in work.jobs:
             self._guarded(self._take_up, job_id)
-        if work.everything or (work.pools and not self.lines):
+        if work.everything or (work.pools and "" not in self.fallbacks):
             leases = self.table.leases()
-            self._learn_lines(leases)
+            self.fallbacks.clear()
+            self.fallbacks.update([""], *(lease.falls_to for lease in leases))
             if work.everything:
                 self._everything(leases, work.old)
-        if not work.everything:
-            for pool, units in work.pools.items():
-                self._serve(pool, units - self._used[pool])
+        for pool, units in work.pools.items():
+            self._serve(pool, units - self._used[pool])
         for job_id in work.new:
             self._guarded(self._take_up, job_id)
 
@@ -78,80 +75,56 @@ class Launcher:
     def _everything(self, leases: list[Lease], old: bool) -> None:
         for lease in leases:
             if old:
-                for line in lease.lines:
-                    for job in self.table.outwaited(line, self.now()):
-                        self._guarded(self._give_up, job.id, job)
+                for job in self.table.outwaited(lease.pool, self.now()):
+                    self._guarded(self._give_up, job.id, job)
                 forget_turns(self.table, lease)
             if lease.has_room(1, self._configured(lease.pool), self.now()):
                 self._serve(lease.pool, None)
 
-    def _learn_lines(self, leases: list[Lease]) -> None:
-        self.lines.clear()
-        for lease in leases:
-            self.lines[lease.pool] = sorted(lease.lines)
-        for line in sorted({line for lease in leases for line in lease.lines}):
-            self._learn_line(line)
-
-    def _learn_line(self, line: str) -> None:
-        for pool in line.split("|"):
-            known = self.lines.setdefault(pool, [])
-            if line not in known:
-                known.append(line)
-
     def _serve(self, pool: str, units: int | None) -> None:
-        """Launch on a pool until nobody waits for it, the next in turn has no room, or so many units are used."""
-        lines = self.lines.get(pool, [pool])
-        first = [line for line in lines if line.partition("|")[0] == pool]
-        for group in (first, *([line] for line in lines if line not in first)):  # turns of other pools count otherwise
-            if units is not None and units <= 0:
-                return
-            units = self._launch_from(group, units)
+        """Launch on a pool until the next in turn has no room, or so many units are used.
 
-    def _launch_from(self, lines: list[str], units: int | None) -> int | None:
-        """Launch from lines that share their turns. Answers the units that are left."""
-        page = PAGE if units is None else min(PAGE, units + 1)
-        for job in heapq.merge(*(self._walk(line, page) for line in lines), key=lambda job: job.due):
-            if self.seconds_left() < MARGIN_S:
-                self.out_of_time = True
-            if self.out_of_time or kinds.find(job.kind).service in self._resting:
-                return 0
-            if job.id in self._seen:
-                continue
-            if not self._guarded(self._consider, job.id, job):
-                self._blocked.add(job.line)
-            elif units is not None:
-                units -= job.units
-                if units <= 0:
-                    break
-        return units
-
-    def _walk(self, line: str, page: int) -> Iterator[Job]:
-        behind = " "
-        while line not in self._blocked:
-            jobs = self.table.waiting(line, page, behind)
+        First who asks for it first, then who may use it as well: their turns are those of other pools.
+        """
+        left = units
+        while not self._closed & {pool} and (left is None or left > 0):
+            page = PAGE if left is None else min(PAGE, left + 1)
+            jobs = [job for job in self.table.waiting(pool, page) if job.id not in self._seen]
             for job in jobs:
-                if line in self._blocked:
+                if not self._in_time(job) or not self._guarded(self._consider, job.id, job):
                     return
-                yield job
-            if len(jobs) < page:
-                return
-            behind, page = jobs[-1].due, PAGE
+                left = None if left is None else left - job.units
+                if left is not None and left <= 0:
+                    return
+            if not jobs:
+                break
+        if pool in self.fallbacks and pool not in self._closed:
+            for job_id in self.table.falling_to(pool, PAGE if left is None else min(PAGE, left)):
+                if not self._guarded(self._take_up, job_id, job_id, pool):
+                    return
 
-    def _take_up(self, job_id: str) -> bool:
-        """One that was named: left over, at the end of its backoff, or new and not listed yet."""
+    def _in_time(self, job: Job) -> bool:
+        if self.seconds_left() < MARGIN_S:
+            self.out_of_time = True
+        return not self.out_of_time and kinds.find(job.kind).service not in self._resting
+
+    def _take_up(self, job_id: str, pool: str = "") -> bool:
+        """One that was named: left over, at the end of its backoff, new and not listed yet, or with this fallback."""
         if job_id in self._seen:
             return True
         if self.seconds_left() < MARGIN_S:
             self.out_of_time = True
             return False
         job = self.table.get(job_id)
-        if job is None or kinds.find(job.kind).service in self._resting:
+        if job is None or not self._in_time(job):
             return False
-        self._learn_line(job.line)
+        self.fallbacks.update(job.pools[1:])
         if job.unheard and job.look <= self.now():
             self._resume(job)
-        elif job.status == NEW and job.not_before <= self.now() and not self._consider(job) and job.resting:
-            self.table.save(job, job.ready())
+        elif job.status == NEW and job.not_before <= self.now() and not self._consider(job, pool):
+            if job.resting:
+                self.table.save(job, job.ready())
+            return False
         return True
 
     def _guarded(self, act: Callable[..., bool], job_id: str, *arguments: Any) -> bool:
@@ -178,13 +151,13 @@ class Launcher:
 
     # ── a job that is New
 
-    def _consider(self, job: Job) -> bool:
-        """Launch it, on the first of its pools that has room. False if none has, and it waits.
+    def _consider(self, job: Job, first: str = "") -> bool:
+        """Launch it, on the first of its pools that has room, or on one that surely has. False if it waits.
 
         Whoever stands behind one that has no room waits too, or jobs that need less would starve it.
         """
         before: Job | None = job
-        for pool in job.preferred:
+        for pool in sorted(job.preferred, key=lambda pool: pool != first):
             if before is None or before.status != NEW:
                 return True
             if pool not in self._closed:

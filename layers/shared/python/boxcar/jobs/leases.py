@@ -27,7 +27,7 @@ class Lease:
     limit: int | None = None  # learned when AWS refused: so many ran at that time
     until: float = 0.0  # when the learned limit is forgotten, seconds since the epoch
     refusals: int = 0  # one after another
-    lines: frozenset[str] = frozenset()  # of jobs that ask for this pool first
+    falls_to: frozenset[str] = frozenset()  # pools that jobs may use as well that ask for this one first
     turns: dict[int, float] = field(default_factory=dict)  # virtual time by priority: the turn launched last
     owners: dict[tuple[int, str], float] = field(default_factory=dict)  # the next turn of an owner, by priority
     listed: bool = False
@@ -75,7 +75,7 @@ def to_lease(pool: str, item: Item) -> Lease:
         limit=value.get("limit"),
         until=value.get("until", 0.0),
         refusals=value.get("refusals", 0),
-        lines=frozenset(value.get("lines", ())),
+        falls_to=frozenset(value.get("falls_to", ())),
         turns=turns,
         owners=owners,
         listed=value.get("listed", False),
@@ -131,10 +131,10 @@ def forget_limit(table: "JobsTable", pool: str) -> None:
     table.update_lease(pool, "REMOVE #limit, #until, refusals", _NAMES)
 
 
-def next_turns(table: "JobsTable", line: str, priority: int, owner: str, cost: float) -> tuple[float, Lease]:
-    """Give an owner her next turn in a line, and put the one after it `cost` behind.
-
-    Lines that begin with the same pool share its turns.
+def next_turns(
+    table: "JobsTable", pools: tuple[str, ...], priority: int, owner: str, cost: float
+) -> tuple[float, Lease]:
+    """Give an owner her next turn in the line of the first of some pools, and put the one after it `cost` behind.
 
     Turns are the start tags of start-time fair queueing: an owner's next turn is the end of her last one, or the turn
     that is launched now, whichever is later. So owners alternate however many jobs each has in line, and nobody saves
@@ -148,11 +148,13 @@ def next_turns(table: "JobsTable", line: str, priority: int, owner: str, cost: f
     Raises:
         RuntimeError: others kept changing it.
     """
-    pool, name = line.partition("|")[0], f"next#{priority:02d}#{owner}"
-    expression = "SET #next = if_not_exists(#next, :none) + :cost ADD #lines :line"
-    values: dict[str, Any] = {"none": 0.0, "cost": cost, "line": {line}}
+    pool, name = pools[0], f"next#{priority:02d}#{owner}"
+    expression = "SET #next = if_not_exists(#next, :none) + :cost"
+    values: dict[str, Any] = {"none": 0.0, "cost": cost}
+    if len(pools) > 1:
+        expression, values = f"{expression} ADD falls_to :others", values | {"others": set(pools[1:])}
     for _ in range(MOST_TRIES):
-        lease = table.update_lease(pool, expression, {"#next": name, "#lines": "lines"}, values=values)
+        lease = table.update_lease(pool, expression, {"#next": name}, values=values)
         if not lease.listed:
             table.register_pool(pool)
         seen, now = lease.owners[priority, owner], lease.turns.get(priority, 0.0)
@@ -180,7 +182,7 @@ def forget_turns(table: "JobsTable", lease: Lease) -> None:
     """Remove turns that are over, when there are many: all, if nobody stands in line. Not those given meanwhile."""
     if len(lease.owners) <= MOST_OWNERS:
         return
-    nobody = not any(table.waiting(line, 1) for line in lease.lines)
+    nobody = not table.waiting(lease.pool, 1)
     over = [(key, turn) for key, turn in lease.owners.items() if nobody or turn <= lease.turns.get(key[0], 0.0)][:100]
     if not over:
         return

@@ -15,7 +15,7 @@ NEW, LAUNCHED, IN_PROGRESS = "New", "Launched", "InProgress"
 COMPLETED, FAILED, STOPPED = "Completed", "Failed", "Stopped"
 
 # Partitions of `by_queue`. A finished job that owes nothing is in none of them: nothing grows with history.
-LINE = "New#"  # + line: who waits for its pools, by priority and turn
+LINE = "New#"  # + pool: who asks for it first, by priority and turn
 DUE = "Due"  # what time wakes: ends of backoffs, launches left over, jobs overdue for a look, debts
 
 LAUNCHER_TIMEOUT_S = 60  # of the function launch_jobs; after it a launch that says nothing is left over
@@ -116,7 +116,7 @@ class Job:
     def queue(self) -> str:
         """Partition of `by_queue`, "" when there is nothing left to do."""
         if self.status == NEW:
-            return DUE if self.resting else f"{LINE}{self.line}"
+            return DUE if self.resting else f"{LINE}{self.pools[0]}"
         if self.finished:
             return DUE if self.owes else ""
         return DUE
@@ -129,9 +129,9 @@ class Job:
         return iso(self.not_before) if self.resting else f"{self.priority:02d}#{self.turn:016.3f}"
 
     @property
-    def line(self) -> str:
-        """Whom it stands in line with: those who may use the same pools, in the same order."""
-        return "|".join(self.pools)
+    def fallback(self) -> str:
+        """Partition of `by_fallback`: while it stands in line, the pool that it may use as well; else ""."""
+        return self.pools[1] if len(self.pools) > 1 and self.queue.startswith(LINE) else ""
 
     @property
     def preferred(self) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ class Submitter:
         """Store jobs, each owner's next to each other in line: one call for all their turns, one for each job."""
         groups: dict[tuple[str, int, str], list[int]] = defaultdict(list)
         for index, job in enumerate(jobs):
-            groups[job.line, job.priority, job.owner].append(index)
+            groups["|".join(job.pools), job.priority, job.owner].append(index)
         submitted: dict[int, Submitted] = {}
         for indexes in groups.values():
             turn, lease = self._turns(jobs[indexes[0]], sum(jobs[index].turn_cost for index in indexes))
@@ -178,7 +178,7 @@ class Submitter:
         return [submitted[index] for index in range(len(jobs))]
 
     def _turns(self, job: Job, cost: float) -> tuple[float, Lease]:
-        return next_turns(self.table, job.line, job.priority, job.owner, cost)
+        return next_turns(self.table, job.pools, job.priority, job.owner, cost)
 
     def _note(self, job: Job, lease: Lease) -> None:
         configured = self.settings.instance_limits.get(lease.pool)

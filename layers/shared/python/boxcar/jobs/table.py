@@ -117,9 +117,9 @@ class JobsTable:
 
     # ── who waits
 
-    def waiting(self, line: str, most: int, behind: str = " ") -> list[Job]:
-        """The first in a line, by priority, then by turn; those behind a place (`Job.due`) if one is given."""
-        query = self._query(f"{LINE}{line}", "due > :bound", behind) | {"Limit": most}
+    def waiting(self, pool: str, most: int, behind: str = " ") -> list[Job]:
+        """The first in line of a pool, by priority, then by turn; those behind a place (`Job.due`) if one is given."""
+        query = self._query(f"{LINE}{pool}", "due > :bound", behind) | {"Limit": most}
         return _jobs(self.client.query(**query)["Items"])
 
     def ahead(self, job: Job, most: int = 1000) -> int:
@@ -128,9 +128,17 @@ class JobsTable:
         count: int = self.client.query(**query)["Count"]
         return count
 
-    def outwaited(self, line: str, now: float) -> Iterator[Job]:
+    def falling_to(self, pool: str, most: int) -> list[str]:
+        """Ids of the first who stand in line for another pool and may use this one as well."""
+        answer = self.client.query(
+            TableName=self.name, IndexName="by_fallback", KeyConditionExpression="fallback = :pool", Limit=most,
+            ExpressionAttributeValues={":pool": encode(pool)},
+        )  # fmt: skip
+        return [item["pk"]["S"].removeprefix("job#") for item in answer["Items"]]
+
+    def outwaited(self, pool: str, now: float) -> Iterator[Job]:
         """Those in line who wait for capacity longer than they want to. Reads the whole line: not for every pass."""
-        query = self._query(f"{LINE}{line}", "due >= :bound", " ")
+        query = self._query(f"{LINE}{pool}", "due >= :bound", " ")
         query["FilterExpression"] = "patience_ends <= :now"
         query["ExpressionAttributeValues"][":now"] = encode(now)
         yield from _jobs(self._pages(query))
@@ -165,8 +173,9 @@ class JobsTable:
         answer = self.client.get_item(TableName=self.name, Key=_key("pools"), ConsistentRead=True)
         asked_first = self._leases(sorted(decode(answer["Item"]["names"])) if "Item" in answer else [])
         known = {lease.pool for lease in asked_first}
-        fallbacks = {pool for lease in asked_first for line in lease.lines for pool in line.split("|")} - known
-        return asked_first + self._leases(sorted(fallbacks))
+        fallbacks = {pool for lease in asked_first for pool in lease.falls_to} - known
+        held = {lease.pool: lease for lease in self._leases(sorted(fallbacks))}
+        return asked_first + [held.get(pool, Lease(pool)) for pool in sorted(fallbacks)]
 
     def _leases(self, pools: list[str]) -> list[Lease]:
         found: list[Lease] = []
