@@ -13,7 +13,7 @@ from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import wake_launcher, wake_launcher_at
 from boxcar.settings import settings
 
-FULL_PASS_MINUTES = 10  # every line is looked at so often, whatever wakes were lost
+FULL_PASS_MINUTES = 20  # every line is looked at so often, whatever wakes were lost
 OLD_MINUTES = 60  # … and those who wait too long are looked for
 
 logger = Logger(service="monitor_jobs")

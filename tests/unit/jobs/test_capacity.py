@@ -184,10 +184,10 @@ def test_a_job_is_started_before_the_index_lists_it(world: World) -> None:
     listed = world.dynamodb.query
     job = world.submit(make_step("train"))
     world.dynamodb.query = lambda **request: {"Items": []}
-    world.launch(pools={"training/ml.m5.large": 1}, new=[job.id, "boxcar-unknown-0123456789"])
+    world.launch(pools={"training/ml.m5.large": 1}, new={"training/ml.m5.large": [job.id, "boxcar-unknown-0123456789"]})
     world.dynamodb.query = listed
     assert list(world.sagemaker.jobs) == [f"{job.id}-1"]
-    world.launch(new=[job.id])
+    world.launch(new={"training/ml.m5.large": [job.id]})
     assert len(world.sagemaker.jobs) == 1
 
 
@@ -282,8 +282,19 @@ def test_lines_that_begin_with_the_same_pool_share_its_turns(world: World) -> No
 
 def test_what_a_pass_has_launched_is_not_launched_again_on_the_same_capacity(world: World) -> None:
     world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 1})
+    resources = {"instance_types": ["ml.m5.xlarge", "ml.m5.large"]}
     first = world.submit_own("first", make_step("train"))
     world.submit_own("second", make_step("train"))
+    world.submit_own("third", make_step("train", resources=resources))
     world.calls.log.clear()
     world.launch(jobs=[first.id], pools={"training/ml.m5.large": 1})
+    assert world.held() == {"training/ml.m5.large": 1}
     assert world.calls.count()["dynamodb.transact_write_items"] == 1
+
+
+def test_new_ones_are_not_read_one_by_one_when_their_pool_is_full(world: World) -> None:
+    world.settings = replace(SETTINGS, instance_limits={"training/ml.m5.large": 1})
+    jobs = [world.submit_own(f"job-{number}", make_step("train")) for number in range(50)]
+    world.calls.log.clear()
+    world.launch(pools={"training/ml.m5.large": 50}, new={"training/ml.m5.large": [job.id for job in jobs]})
+    assert len(world.sagemaker.jobs) == 1 and len(world.calls.log) < 12

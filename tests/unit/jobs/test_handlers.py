@@ -97,7 +97,7 @@ def test_from_submission_to_answer(functions: Functions) -> None:
     _store(functions)
     answer = functions.call("submit_job", REQUEST)
     assert answer["status"] == "New"
-    told = {"wake": "submitted", "pools": {"training/ml.m5.large": 1}, "new": [answer["job"]]}
+    told = {"wake": "submitted", "pools": {"training/ml.m5.large": 1}, "new": {"training/ml.m5.large": [answer["job"]]}}
     assert functions.messages("launch.fifo") == [told]
     assert functions.call("launch_jobs", _records({"wake": "x"}))["launched"] == 1
     (job,) = functions.world.sagemaker.jobs.values()

@@ -122,7 +122,7 @@ class Api:
     @property
     def woken(self) -> list[str]:
         """Ids of the jobs that the launcher was told of."""
-        return [job for wake in self.wakes for job in wake["new"]]
+        return [job for wake in self.wakes for ids in wake["new"].values() for job in ids]
 
     def jobs(self) -> list[dict[str, Any]]:
         items = self.dynamodb.scan(TableName="jobs")["Items"]

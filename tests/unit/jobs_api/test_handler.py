@@ -65,7 +65,7 @@ def test_a_submission_wakes_the_launcher_and_a_stop_tells_the_monitor(queues: di
     job = json.loads(stored["body"])["job"]
     assert stored["statusCode"] == 201
     (wake,) = messages(queues["LAUNCH_QUEUE_URL"])
-    assert wake == {"wake": "submitted", "pools": {"training/ml.m5.large": 1}, "new": [job]}
+    assert wake == {"wake": "submitted", "pools": {"training/ml.m5.large": 1}, "new": {"training/ml.m5.large": [job]}}
     assert handler(event("DELETE", "/jobs/{id}", id=job), Context())["statusCode"] == 202
     assert messages(queues["EVENTS_QUEUE_URL"]) == [{"stop": job}]
     listed = json.loads(handler(event("GET", "/jobs"), Context())["body"])

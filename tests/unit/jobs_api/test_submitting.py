@@ -36,7 +36,7 @@ def test_a_job_is_stored_for_its_caller_and_the_launcher_is_woken(both: Api) -> 
     assert job["created"] is True
     assert job["created_at"] == "2026-01-07T12:00:00.000Z"
     assert job["instance_type"] == "ml.m5.large"
-    assert api.wakes == [{"pools": {"training/ml.m5.large": 1}, "new": [job["job"]]}]
+    assert api.wakes == [{"pools": {"training/ml.m5.large": 1}, "new": {"training/ml.m5.large": [job["job"]]}}]
     assert len(api.jobs()) == 1
 
 

@@ -67,8 +67,11 @@ class Launcher:
                 self._everything(leases, work.old)
         for pool, units in work.pools.items():
             self._serve(pool, units - self._used[pool])
-        for job_id in work.new:
-            self._guarded(self._take_up, job_id)
+        for pools, ids in work.new.items():
+            for job_id in ids:
+                if self._closed.issuperset(pools.split("|")):  # known without reading it
+                    break
+                self._guarded(self._take_up, job_id)
 
     # ── which jobs
 
@@ -87,7 +90,9 @@ class Launcher:
         First who asks for it first, then who may use it as well: their turns are those of other pools.
         """
         left = units
-        while not self._closed & {pool} and (left is None or left > 0):
+        if left is not None and left <= 0:
+            return
+        while pool not in self._closed:
             page = PAGE if left is None else min(PAGE, left + 1)
             jobs = [job for job in self.table.waiting(pool, page) if job.id not in self._seen]
             for job in jobs:

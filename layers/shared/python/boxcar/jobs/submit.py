@@ -227,9 +227,11 @@ def wakes(startable: list[Job]) -> list[dict[str, Any]]:
     for start in range(0, len(new), MOST_JOBS):
         some = new[start : start + MOST_JOBS]
         pools: dict[str, int] = defaultdict(int)
+        ids: dict[str, list[str]] = defaultdict(list)
         for job in some:
-            pools[job.preferred[0]] += job.units
-        told.append({"pools": dict(pools), "new": [job.id for job in some]})
+            pools[job.pools[0]] += job.units
+            ids["|".join(job.pools)].append(job.id)
+        told.append({"pools": dict(pools), "new": dict(ids)})
     return told
 
 

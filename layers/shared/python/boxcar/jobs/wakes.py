@@ -19,7 +19,7 @@ class Work:
 
     pools: dict[str, int] = field(default_factory=dict)  # lines -> units that became free, or are asked for
     jobs: list[str] = field(default_factory=list)  # ids whose time has come: launches left over, ends of backoffs
-    new: list[str] = field(default_factory=list)  # ids that the index may not list yet
+    new: dict[str, list[str]] = field(default_factory=dict)  # pools, by | -> ids that the index may not list yet
     everything: bool = False  # every line there is
     old: bool = False  # and those who have waited longer than they want to
 
@@ -31,11 +31,12 @@ class Work:
             for pool, units in message.get("pools", {}).items():
                 work.pools[pool] = work.pools.get(pool, 0) + units
             work.jobs += message.get("jobs", [])
-            work.new += message.get("new", [])
+            for pools, ids in message.get("new", {}).items():
+                work.new.setdefault(pools, []).extend(ids)
             unnamed = not any(name in message for name in ("pools", "jobs", "new"))
             work.everything |= unnamed or message.get("everything", False)
             work.old |= message.get("old", False)
-        work.jobs, work.new = list(dict.fromkeys(work.jobs)), list(dict.fromkeys(work.new))
+        work.jobs = list(dict.fromkeys(work.jobs))
         return work
 
 
