@@ -17,7 +17,7 @@ from boxcar import kinds
 from boxcar.jobs.debts import settle
 from boxcar.jobs.failures import Failure, Jitter, Refusal, backoff, refusal
 from boxcar.jobs.kind import AlreadyStarted, Clients, Launch
-from boxcar.jobs.leases import Lease, NoRoom, Room, forget_turns, return_turn
+from boxcar.jobs.leases import Lease, NoRoom, Room, forget_turns, return_turn, taught
 from boxcar.jobs.names import checkpoints, place
 from boxcar.jobs.record import GRACE_S, NEW, PROVISIONING_S, Job
 from boxcar.jobs.table import Conflict, JobsTable
@@ -29,8 +29,6 @@ MOST_DEATHS = 5  # launches of one job that nobody came back from
 MARGIN_S = 15.0  # a pass ends so long before its function would be killed
 CLOCKS_DIFFER_S = 60.0
 PAGE = 25
-LONGEST_LIMIT_S = 1800.0  # a learned limit is tried again so often at least
-FORGIVEN_S = 86400.0  # refusals longer ago than this do not make the next one last longer
 
 log = logging.getLogger("boxcar")
 
@@ -274,15 +272,10 @@ class Launcher:
         The job keeps its place: the pool holds it back, until one ends or the limit is forgotten.
         """
         pool, now = job.holding, self.now()
-        lease = self.table.lease(pool)
-        refusals = lease.refusals if now - lease.until < FORGIVEN_S else 0
-        ceiling = min(LONGEST_LIMIT_S, self.settings.retry_s * 2 ** min(refusals, 20))
-        until = now + max(1.0, ceiling / 2 + self.jitter(0.0, ceiling / 2))
-        limit = max(0, lease.held - job.units)
-        learned = replace(lease, limit=limit, until=until, refusals=refusals + 1)
+        learned = taught(self.table.lease(pool), job.units, now, self.settings.retry_s, self.jitter)
         saved = self.table.save(job, job.refused(before, None, why), learned=learned)
         self._closed.add(pool)
-        self.later.append((until, {"pools": {pool: job.units}}))
+        self.later.append((learned.until, {"pools": {pool: job.units}}))
         return saved
 
     def _fail(self, job: Job, failure: Failure, reason: str) -> None:

@@ -4,10 +4,11 @@ The item `lease#<pool>` counts units in use (`held`) and, once AWS has refused, 
 `until`). Turns share a pool fairly between owners; see `next_turns`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from boxcar.attributes import Item, decode, encode
+from boxcar.jobs.failures import Jitter
 from boxcar.jobs.record import Job
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_OWNERS = 200  # owners' turns are kept in the item; those that mean nothing any more are removed above this
 MOST_TRIES = 20
+LONGEST_LIMIT_S = 1800.0  # a learned limit is tried again so often at least
+FORGIVEN_S = 86400.0  # refusals longer ago than this do not make the next one last longer
 _NAMES = {"#limit": "limit", "#until": "until"}  # both are reserved words
 
 
@@ -126,9 +129,15 @@ def give_back(job: Job, learned: Lease | None) -> dict[str, Any]:
     return _update(job.holding, expression, values) | {"ExpressionAttributeNames": _NAMES}
 
 
-def forget_limit(table: "JobsTable", pool: str) -> None:
-    """AWS gave more than the learned limit: there is none any more."""
-    table.update_lease(pool, "REMOVE #limit, #until, refusals", _NAMES)
+def taught(lease: Lease, units: int, now: float, base_s: float, jitter: Jitter) -> Lease:
+    """What a refusal of `units` more teaches: what runs besides is the limit, for a while.
+
+    The while doubles from `base_s` seconds with each refusal, up to half an hour, and is drawn from its upper half.
+    """
+    refusals = lease.refusals if now - lease.until < FORGIVEN_S else 0
+    ceiling = min(LONGEST_LIMIT_S, base_s * 2 ** min(refusals, 20))
+    until = now + max(1.0, ceiling / 2 + jitter(0.0, ceiling / 2))
+    return replace(lease, limit=max(0, lease.held - units), until=until, refusals=refusals + 1)
 
 
 def next_turns(
