@@ -4,6 +4,8 @@ import pytest
 
 from boxcar.errors import StepError
 from boxcar.jobs.names import job_id, parse_name
+from boxcar.jobs.record import Job
+from boxcar.jobs.submit import StepRequest
 from boxcar.kinds import find, names
 from tests.unit.jobs.conftest import SETTINGS, World, make_plan, make_step
 from tests.unit.jobs.fakes import Ending
@@ -187,3 +189,28 @@ def test_every_file_among_the_kinds_is_a_kind() -> None:
         kind = find(name)
         assert kind.detail_types and kind.service
     assert SETTINGS.stack
+
+
+def test_two_submissions_of_a_step_at_once_leave_no_task_unanswered(world: World) -> None:
+    """A Lambda that is slow, and Step Functions' retry of it: the later token is the one that is waited for."""
+    step, plan = make_step("train"), make_plan([make_step("train")])
+    create = world.table.create
+
+    def slower(job: Job) -> Job | None:
+        world.table.create = create  # type: ignore[method-assign]
+        world.submit(step, token="first", plan=plan)
+        return create(job)
+
+    world.table.create = slower  # type: ignore[method-assign]
+    world.submit(step, token="second", plan=plan)
+    world.run()
+    assert "output" in world.answer("second") and len(world.sagemaker.jobs) == 1
+
+
+def test_a_submission_that_died_before_its_wake_is_woken_for_by_its_repeat(world: World) -> None:
+    step = make_step("train")
+    world.submit(step)
+    submitter = world.submitter()
+    request = StepRequest(run="run-1", model="mailer", step="train", task_token="token")
+    job = submitter.submit_step(request, make_plan([step]))
+    assert [one.id for one in submitter.startable] == [job.id]

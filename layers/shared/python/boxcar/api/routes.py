@@ -86,7 +86,7 @@ class JobsApi:
         requests = [_owned(job, call, f"jobs[{index}]" if many else "") for index, job in enumerate(new)]
         if many:
             refuse_conflicts(requests, self.table, self.settings.stack)
-        submitter, submitted = self.submitter(), list[Submitted]()
+        submitter = self.submitter()
         try:
             submitted = submitter.submit_jobs(requests)
         except StepError as error:
@@ -94,8 +94,7 @@ class JobsApi:
         except DifferentJob as error:
             raise name_taken(error, f"jobs[{error.index}]." if many else "") from None
         finally:  # what was stored is to run, whatever became of the rest
-            unwoken = [result.job for result in submitted if not result.created]
-            for work in wakes(submitter.startable + unwoken):
+            for work in wakes(submitter.startable):
                 self.wake(work)
         documents = [self._submitted(result) for result in submitted]
         status = 201 if any(result.created for result in submitted) else 200

@@ -69,7 +69,7 @@ class Submitter:
     states: Callable[[], Any]  # the client is made only if there is something to answer
     approved_outputs: Callable[[str, str], dict[str, str] | None]
     now: Callable[[], float]
-    startable: list[Job] = field(default_factory=list)  # new ones for which there may be room: worth a wake
+    startable: list[Job] = field(default_factory=list)  # those for which there may be room: worth a wake if New
 
     def submit_step(self, request: StepRequest, plan: Plan) -> Job:
         """Submit one step of a run.
@@ -82,10 +82,15 @@ class Submitter:
         for _ in range(MOST_CONFLICTS):
             existing = self.table.get(key)
             try:
-                if existing is not None:
-                    return self._again(existing, step, around, plan.requested_by, request.task_token)
-                job = self._new(key, step, around, plan.requested_by, request.task_token)
-                return self._create([job])[0].job
+                if existing is None:
+                    job = self._new(key, step, around, plan.requested_by, request.task_token)
+                    submitted = self._create([job])[0]
+                    if submitted.created:
+                        return submitted.job
+                    existing = submitted.job  # somebody was faster
+                known = self._again(existing, step, around, plan.requested_by, request.task_token)
+                self.startable.append(known)  # whoever stored it may have died before its wake
+                return known
             except Conflict:
                 continue
         raise Conflict(key)
@@ -171,6 +176,8 @@ class Submitter:
                 submitted[index] = Submitted(existing or job, existing is None)
                 if existing is None:
                     self._note(job, lease)
+                else:  # whoever stored it may have died before its wake
+                    self.startable.append(existing)
             known = [jobs[index] for index in indexes if not submitted[index].created]
             if known:  # their turns come again
                 unused = replace(known[0], turn_given_by=lease.pool, turn_cost=sum(job.turn_cost for job in known))
@@ -223,7 +230,7 @@ def own_id(stack: str, owner: str, name: str) -> str:
 def wakes(startable: list[Job]) -> list[dict[str, Any]]:
     """What to tell the launcher of jobs that may have room: which lines to look at, and who may be listed late."""
     told = []
-    new = [job for job in startable if job.status == NEW]
+    new = list({job.id: job for job in startable if job.status == NEW}.values())
     for start in range(0, len(new), MOST_JOBS):
         some = new[start : start + MOST_JOBS]
         pools: dict[str, int] = defaultdict(int)
