@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from local.announcer import Announcer
 from local.batch.arrays import parent_of
 from local.batch.places import refuse
-from local.programs.announcer import Announcer
 from local.sagemaker.store import Record, Store
 from local.service import Cloud
 

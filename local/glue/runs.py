@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from local.announcer import Announcer
 from local.glue.definitions import MOST_MINUTES, Definitions
-from local.programs.announcer import Announcer
 from local.programs.program import Program, Programs, Stopped, Surroundings
 from local.programs.workers import Workers
 from local.sagemaker.logs import Logs

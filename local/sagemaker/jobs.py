@@ -8,7 +8,7 @@ from typing import Any
 from local.sagemaker.capacity import Quotas, Slots
 from local.sagemaker.containers import Containers
 from local.sagemaker.data import Roles
-from local.sagemaker.events import Announcer, visible
+from local.sagemaker.events import SageMakerEvents, visible
 from local.sagemaker.failures import INTERNAL, JobFailure, Stopped
 from local.sagemaker.kind import Kind
 from local.sagemaker.life import STOP, Life
@@ -37,7 +37,7 @@ class Jobs:
         cloud: Cloud,
         store: Store,
         tags: Tags,
-        events: Announcer,
+        events: SageMakerEvents,
         containers: Containers,
         roles: Roles,
         places: int,

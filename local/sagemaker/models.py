@@ -4,7 +4,7 @@ from typing import Any
 
 from local.sagemaker.containers import Containers, PullError
 from local.sagemaker.data import Roles, split
-from local.sagemaker.events import Announcer
+from local.sagemaker.events import SageMakerEvents
 from local.sagemaker.listing import page
 from local.sagemaker.requests import output_members, refuse
 from local.sagemaker.simulated import is_simulated
@@ -19,7 +19,7 @@ class Models:
     """Models, which name an image, an archive and a role."""
 
     def __init__(
-        self, cloud: Cloud, store: Store, tags: Tags, events: Announcer, roles: Roles, containers: Containers
+        self, cloud: Cloud, store: Store, tags: Tags, events: SageMakerEvents, roles: Roles, containers: Containers
     ) -> None:
         self._cloud = cloud
         self._roles = roles

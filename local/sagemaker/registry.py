@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.sagemaker.events import Announcer
+from local.sagemaker.events import SageMakerEvents
 from local.sagemaker.listing import page
 from local.sagemaker.requests import output_members, refuse
 from local.sagemaker.store import Store
@@ -23,7 +23,7 @@ GROUP_SUMMARY = (
 class Registry:
     """ModelPackageGroup and ModelPackage."""
 
-    def __init__(self, cloud: Cloud, store: Store, tags: Tags, events: Announcer) -> None:
+    def __init__(self, cloud: Cloud, store: Store, tags: Tags, events: SageMakerEvents) -> None:
         self._cloud = cloud
         self._store = store
         self._tags = tags

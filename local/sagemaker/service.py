@@ -9,7 +9,7 @@ from typing import Any
 from local.faults import Faults
 from local.sagemaker.containers import IMAGES, Containers, Image
 from local.sagemaker.data import Roles
-from local.sagemaker.events import Announcer
+from local.sagemaker.events import SageMakerEvents
 from local.sagemaker.jobs import Jobs
 from local.sagemaker.kind import Kind
 from local.sagemaker.models import Models
@@ -34,7 +34,7 @@ class SageMaker:
         folder = cloud.state / "sagemaker"
         places = os.cpu_count() or 1
         self._store = Store(folder / "sagemaker.sqlite")
-        self._events = Announcer(cloud)
+        self._events = SageMakerEvents(cloud)
         # one thread a job: with a job on every core, more threads only take turns
         self._containers = Containers(cloud, folder / "work", IMAGES if images is None else images, threads=1)
         tags = Tags(self._store)

@@ -8,18 +8,17 @@ import json
 import os
 import random
 import shutil
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.useragent import UserAgentString
 
 from local import ministack_seam as seam
-from local import server
 from local.api import JSON, error_response
 from local.cloud import EmbeddedCloud
 from local.delivery import Delivery
@@ -60,18 +59,10 @@ class Mail:
 
 def deploy_once(folder: Path) -> Path:
     """Deploy the template of this repository to an empty cloud in a folder, and end the cloud; return the folder."""
-    from cli.deploy import deploy
-    from cli.session import Session
+    from tests.e2e.deployed import deployed_in
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    state = folder / "state"
-    server.up(port, state, detach=True)
-    try:
-        deploy(Session(stack=STACK, local=True, state=state), "local", quiet=True, build_folder=folder / "build")
-    finally:
-        server.down(state)
+    with deployed_in(folder) as deployed:
+        state, port = deployed.session.state, urlsplit(deployed.cloud.endpoint).port
     (state / ADDRESS).write_text(json.dumps(port))
     return state
 
@@ -170,9 +161,10 @@ class _Cloud(EmbeddedCloud):
 
     def _make_sagemaker(self, module: Any, cloud: EmbeddedCloud) -> Any:
         stack = self._stack
-        module.Announcer = _announcer(module.Announcer)
+        import local.sagemaker.events as events
         import local.sagemaker.jobs as jobs
 
+        events.Announcer = _AtOnce
         jobs.Timers = lambda clock: WorldTimers(stack.world)
         return module.SageMaker(cloud, faults=self)
 
@@ -196,18 +188,15 @@ class _Cloud(EmbeddedCloud):
         return 200, dict(JSON), json.dumps(answer or {}).encode()
 
 
-def _announcer(original: Any) -> Any:
-    """Events are put on the bus at once, in the world's own order."""
+class _AtOnce:
+    """An `Announcer` without a thread: events are put on the bus at once, in the world's own order."""
 
-    class Announcer(original):
-        def __init__(self, cloud: EmbeddedCloud) -> None:
-            super().__init__(cloud)
-            self.close()
-            self._queue = self
+    def __init__(self, cloud: EmbeddedCloud, source: str) -> None:
+        self._cloud = cloud
+        self._source = source
 
-        def put(self, event: Any) -> None:
-            if event is not None:
-                detail_type, detail, resources = event
-                self._cloud.emit("aws.sagemaker", detail_type, detail, resources)
+    def say(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+        self._cloud.emit(self._source, detail_type, detail, resources)
 
-    return Announcer
+    def close(self) -> None:
+        return None

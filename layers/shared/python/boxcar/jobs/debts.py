@@ -14,26 +14,25 @@ from boxcar.settings import Settings
 log = logging.getLogger("boxcar")
 
 
-def settle(table: JobsTable, clients: Clients, settings: Settings, job: Job, now: float) -> bool:
-    """Pay what a finished job owes and note it. False if that did not get through: then it stays owed."""
+def settle(table: JobsTable, clients: Clients, settings: Settings, job: Job, now: float) -> None:
+    """Pay what a finished job owes and note it. What does not get through stays owed."""
     if not (job.finished and job.owes):
-        return True
+        return
     try:
         if job.token:
             send_answer(clients("stepfunctions"), job, job.token)
         if job.alarm_owed:
             body = {"kind": "job_quarantined", "owner": job.owner, "sweep": job.sweep, **example(job)}
-            clients("sqs").send_message(QueueUrl=settings.alarm_queue_url, MessageBody=json.dumps(body))
+            tell_alarms(clients("sqs"), settings.alarm_queue_url, body)
     except Exception:
         log.exception("a debt stays owed", extra={"job": job.id})
         _save(table, job, job.unanswered(now))
-        return False
+        return
     _save(table, job, job.settled())
-    return True
 
 
-def send_digest(sqs: Any, alarm_queue_url: str, message: dict[str, Any]) -> None:
-    """Hand a digest to those who mail."""
+def tell_alarms(sqs: Any, alarm_queue_url: str, message: dict[str, Any]) -> None:
+    """Hand a message to those who mail."""
     sqs.send_message(QueueUrl=alarm_queue_url, MessageBody=json.dumps(message))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boxcar.attributes import Item, decode, encode
+from boxcar.attributes import Item, decode_all, encode, encode_all
 from boxcar.jobs.record import COMPLETED, DUE, Job, iso
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def count_end(job: Job) -> dict[str, Any]:
         "Key": {"pk": encode(_key(job.owner))},
         "UpdateExpression": expression,
         "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": {name: encode(value) for name, value in {**values, ":queue": DUE}.items()},
+        "ExpressionAttributeValues": encode_all({**values, ":queue": DUE}),
     }
 
 
 def to_digest(item: Item) -> Digest:
     """The digest of an item."""
-    value = {name: decode(attribute) for name, attribute in item.items()}
+    value = decode_all(item)
     return Digest(
         key=value["pk"],
         owner=value.get("owner", ""),
@@ -124,39 +124,37 @@ def _freeze(table: "JobsTable", digest: Digest, now: float) -> Digest | None:
     }  # fmt: skip
     try:
         table.client.put_item(
-            TableName=table.name, Item={name: encode(value) for name, value in item.items()},
+            TableName=table.name, Item=encode_all(item),
             ConditionExpression="changes = :seen", ExpressionAttributeValues={":seen": encode(digest.changes)},
         )  # fmt: skip
     except table.client.exceptions.ConditionalCheckFailedException:
         return None
-    return to_digest({name: encode(value) for name, value in item.items()})
+    return to_digest(encode_all(item))
 
 
 def _thaw(table: "JobsTable", digest: Digest) -> None:
     """Forget what was mailed. What has been counted meanwhile is due when it has been quiet long enough."""
-    try:
-        _write(table, digest, "REMOVE frozen, queue, due", {}, raising=True)
-    except table.client.exceptions.ConditionalCheckFailedException:
-        expression, values = "SET due = :due REMOVE frozen", {":due": encode(iso(digest.quiet_until))}
-        table.client.update_item(
-            TableName=table.name, Key={"pk": encode(digest.key)}, UpdateExpression=expression,
-            ConditionExpression="#number = :number", ExpressionAttributeNames={"#number": "number"},
-            ExpressionAttributeValues={**values, ":number": encode(digest.number)},
-        )  # fmt: skip
+    if _write(table, digest, "REMOVE frozen, queue, due", {}):
+        return
+    table.client.update_item(
+        TableName=table.name, Key={"pk": encode(digest.key)}, UpdateExpression="SET due = :due REMOVE frozen",
+        ConditionExpression="#number = :number", ExpressionAttributeNames={"#number": "number"},
+        ExpressionAttributeValues={":due": encode(iso(digest.quiet_until)), ":number": encode(digest.number)},
+    )  # fmt: skip
 
 
-def _write(table: "JobsTable", digest: Digest, expression: str, values: dict[str, Any], raising: bool = False) -> None:
+def _write(table: "JobsTable", digest: Digest, expression: str, values: dict[str, Any]) -> bool:
+    """Change the item, unless a job has ended since it was read: then False."""
+    values = {"seen": digest.changes, **values}
     try:
         table.client.update_item(
             TableName=table.name, Key={"pk": encode(digest.key)}, UpdateExpression=expression,
             ConditionExpression="changes = :seen",
-            ExpressionAttributeValues={
-                ":seen": encode(digest.changes), **{f":{name}": encode(value) for name, value in values.items()},
-            },
+            ExpressionAttributeValues={f":{name}": encode(value) for name, value in values.items()},
         )  # fmt: skip
     except table.client.exceptions.ConditionalCheckFailedException:
-        if raising:
-            raise
+        return False
+    return True
 
 
 def _message(table: "JobsTable", digest: Digest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ The item `lease#<pool>` counts units in use (`held`) and, once AWS has refused, 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from boxcar.attributes import Item, decode, encode
+from boxcar.attributes import Item, decode_all, encode, encode_all
 from boxcar.jobs.failures import Jitter
 from boxcar.jobs.record import Job
 
@@ -65,7 +65,7 @@ class NoRoom(Exception):  # noqa: N818
 
 def to_lease(pool: str, item: Item) -> Lease:
     """The lease of an item, or an unused one of no item."""
-    value = {name: decode(attribute) for name, attribute in item.items()}
+    value = decode_all(item)
     turns, owners = {}, {}
     for name, number in value.items():
         if name.startswith("turn#"):
@@ -210,5 +210,5 @@ def _update(pool: str, expression: str, values: dict[str, Any]) -> dict[str, Any
     return {
         "Key": {"pk": encode(f"lease#{pool}")},
         "UpdateExpression": expression,
-        "ExpressionAttributeValues": {name: encode(value) for name, value in values.items()},
+        "ExpressionAttributeValues": encode_all(values),
     }

@@ -10,12 +10,13 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from boxcar import kinds
 from boxcar.attributes import Item
 from boxcar.jobs import digests
-from boxcar.jobs.debts import send_digest, settle
+from boxcar.jobs.debts import settle, tell_alarms
 from boxcar.jobs.failures import SERVICE_RETRIES, Failure, Jitter, backoff, ending
 from boxcar.jobs.kind import Clients, Kind, Observation, seconds
 from boxcar.jobs.names import parse_name
@@ -198,7 +199,7 @@ class Monitor:
         try:
             if item["pk"]["S"].startswith("digest#"):
                 sqs, queue = self.clients("sqs"), self.settings.alarm_queue_url
-                digests.mail(self.table, item, lambda message: send_digest(sqs, queue, message), self.now())
+                digests.mail(self.table, item, partial(tell_alarms, sqs, queue), self.now())
             elif (job := readable(item)) is not None:
                 self._wake(job)
         except Conflict:

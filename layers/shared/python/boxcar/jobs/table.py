@@ -117,9 +117,9 @@ class JobsTable:
 
     # ── who waits
 
-    def waiting(self, pool: str, most: int, behind: str = " ") -> list[Job]:
-        """The first in line of a pool, by priority, then by turn; those behind a place (`Job.due`) if one is given."""
-        query = self._query(f"{LINE}{pool}", "due > :bound", behind) | {"Limit": most}
+    def waiting(self, pool: str, most: int) -> list[Job]:
+        """The first in line of a pool, by priority, then by turn."""
+        query = self._query(f"{LINE}{pool}", "due >= :bound", " ") | {"Limit": most}
         return _jobs(self.client.query(**query)["Items"])
 
     def ahead(self, job: Job, most: int = 1000) -> int:
