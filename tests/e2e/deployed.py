@@ -15,12 +15,11 @@ from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
-from boxcar.registry.table import ModelsTable
 from cli import retailer
 from cli.architectures import read_architectures, read_yaml, upload_code
 from cli.demo import warehouse
 from cli.deploy import deploy
-from cli.models import versions
+from cli.models.names import models_table
 from cli.progress import read_jobs
 from cli.session import Session
 from local import server
@@ -146,14 +145,15 @@ class Deployed:
         return " ".join(f"{mails[0].subject} {mails[0].text}".split())  # as read, wherever the lines of a mail end
 
     def versions(self, family: str, model: str) -> list[dict[str, Any]]:
-        """Registered versions of a model, newest first."""
-        return versions(self.session, family, model)
+        """Registered versions of a model, newest first; `is_approved` marks the one that predicts."""
+        table = models_table(self.session)
+        approved = (table.approved(family, model) or {}).get("version")
+        return [{**item, "is_approved": item["version"] == approved} for item in table.history(family, model)[::-1]]
 
     def disagreements(self, family: str, model: str) -> list[str]:
         """What SageMaker's registry and the models table do not agree on."""
-        table = ModelsTable(self.session.client("dynamodb"), self.session.outputs["ModelsTableName"])
         packages = Packages(self.session.client("sagemaker"), self.session.stack)
-        return differences(family, model, table, packages, self.session.client("s3"))
+        return differences(family, model, models_table(self.session), packages, self.session.client("s3"))
 
     def load(self, week: int) -> dict[str, int]:
         """Fill the warehouse as of a week."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.models import versions
 from cli.session import Session
 from local import server
 from local.mailbox import Mailbox
@@ -78,7 +77,7 @@ def test_own_container_was_trained_after_box_and_with_it(demo: Demo, deployed: D
 
 def test_registry_and_table_agree_on_two_versions_of_each_model(demo: Demo, deployed: Deployed):
     for model in MODELS:
-        found = versions(deployed.session, "packaging", model)
+        found = deployed.versions("packaging", model)
         assert [version["version"] for version in found] == ["1.0.1", "1.0.0"]
         assert deployed.disagreements("packaging", model) == []
 
