@@ -16,6 +16,7 @@ from lint.findings import Finding
 from lint.template import Template
 
 ACCOUNT, REGION, STACK = "111122223333", "us-east-1", "boxcar"
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:sample-AbCdEf"
 PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
@@ -194,7 +195,8 @@ class Samples:
         if name in PSEUDO:
             return PSEUDO[name]
         if name in self._parameters:
-            return str(self._parameters[name].get("Default") or (ACCOUNT if "Account" in name else "sample"))
+            sample = ACCOUNT if "Account" in name else SECRET if name.endswith("SecretArn") else "sample"
+            return str(self._parameters[name].get("Default") or sample)
         resource = self._resources.get(name, {})
         if resource.get("Type") in ("AWS::SNS::Topic", "AWS::StepFunctions::StateMachine"):
             return self._attribute(name, "Arn")

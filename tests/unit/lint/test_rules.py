@@ -196,3 +196,9 @@ def test_both_sides_of_a_condition_are_looked_at():
     either = {"Fn::If": ["Wide", "*", ["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"]]}
     filled = permissions.Samples(stack).fill({"Resource": either, "Action": "s3:GetObject"})
     assert filled == {"Resource": ["*", "arn:aws:s3:::a/*", "arn:aws:s3:::b/*"], "Action": ["s3:GetObject"]}
+
+
+def test_a_secret_that_a_parameter_may_name_is_looked_at_as_one():
+    parameters = {"SlackSecretArn": {"Type": "String", "Default": ""}}
+    stack = template.Template("template.yaml", {}, {"Resources": {}, "Parameters": parameters})
+    assert permissions.Samples(stack).fill({"Ref": "SlackSecretArn"}).startswith("arn:aws:secretsmanager:")

@@ -19,6 +19,7 @@ class Settings:
     alarm_queue_url: str = ""
     archive_dead_letters_url: str = ""
     topic_arns: dict[str, str] = field(default_factory=dict)  # audience -> SNS topic
+    slack_secret_arn: str = ""  # of Secrets Manager; see boxcar.slack. Empty: no Slack
     job_role_arn: str = ""  # SageMaker jobs run with it
     warehouse_role_arn: str = ""  # Redshift reads and writes S3 with it
     redshift_workgroup: str = ""  # serverless; else cluster and user
@@ -58,6 +59,7 @@ def settings() -> Settings:
         alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
         archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
         topic_arns=json.loads(env.get("BOXCAR_TOPICS", "{}")),
+        slack_secret_arn=env.get("BOXCAR_SLACK_SECRET_ARN", ""),
         job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
         warehouse_role_arn=env.get("BOXCAR_WAREHOUSE_ROLE_ARN", ""),
         redshift_workgroup=env.get("BOXCAR_REDSHIFT_WORKGROUP", ""),
