@@ -8,6 +8,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 export SAM_CLI_TELEMETRY := 0
 # Trust the certificates that the machine trusts: behind a proxy, uv's own list would refuse every download.
 export UV_SYSTEM_CERTS ?= 1
+# Some containers forbid compiled modules; then each cloud, command and job would compile boto3 again, for seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-node setup-browser lock demo test lint format deploy bench clean reset

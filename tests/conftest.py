@@ -1,12 +1,13 @@
-"""What all tests share: a running embedded cloud, made once a session and only when a test asks for it."""
+"""What all tests share: embedded clouds, made once a session (of a worker) and only when a test asks for one."""
 
-import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local import server
 from local.client import CloudClient
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -18,16 +19,17 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudClient]:
     server.down(state)
 
 
+@pytest.fixture(scope="session")
+def deployed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state of a cloud to which the real SAM CLI has deployed the stack; `copy_of` starts a cloud on a copy of it."""
+    from tests.e2e.deployed import deploy_once  # a second that most tests need not wait
+
+    return deploy_once(tmp_path_factory.mktemp("deployed"))
+
+
 @pytest.fixture
 def faults(cloud: CloudClient) -> Iterator[CloudClient]:
     """The cloud, whose faults are gone again after the test: `faults.add_fault(service=…, …)`."""
     cloud.forget_faults()
     yield cloud
     cloud.forget_faults()
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

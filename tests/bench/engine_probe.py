@@ -26,17 +26,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests.ports import free_port
+
 ROLE = "arn:aws:iam::000000000000:role/bench"
 CONFIG = Config(retries={"max_attempts": 2}, max_pool_connections=64, read_timeout=300)
 KEYS = {"aws_access_key_id": "000000000000", "aws_secret_access_key": "test", "region_name": "us-east-1"}
 HANDLER = "def handler(event, context):\n    return event\n"
-
-
-def free_port() -> int:
-    """A port nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.bench.simulation.stack import deploy_once
+from tests.e2e.deployed import deploy_once
 
 JOBS = int(os.environ.get("BOXCAR_BENCH_JOBS", "10000"))  # fewer for a quick look
 FINISHED = int(os.environ.get("BOXCAR_BENCH_FINISHED", "1000000"))

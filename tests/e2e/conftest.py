@@ -1,16 +1,17 @@
-"""One stack for each file of e2e tests: an empty embedded cloud, deployed by the real SAM CLI, with IAM enforced."""
+"""One stack for each file of e2e tests, empty at first, on a cloud of its own, with IAM enforced."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.deployed import Deployed, deployed_in
+from tests.e2e.deployed import Deployed, copy_of
 
 
 @pytest.fixture(scope="module")
-def empty_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def empty_stack(deployed_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """A deployed stack whose warehouse is empty."""
-    with deployed_in(tmp_path_factory.mktemp("cloud")) as deployed:
+    with copy_of(deployed_once, tmp_path_factory.mktemp("cloud")) as deployed:
         yield deployed
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import json
-import socket
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
@@ -25,6 +26,7 @@ from cli.session import Session
 from local import server
 from local.client import wait_for
 from local.mailbox import Mail
+from tests.ports import free_port, keep_port, kept_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
@@ -189,14 +191,31 @@ def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
 @contextmanager
 def deployed_in(folder: Path) -> Iterator[Deployed]:
     """Start an empty cloud with its state in a folder, deploy the stack to it, and stop it in the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    state = folder / "state"
-    server.up(port, state, detach=True)
-    try:
-        session = Session(stack="boxcar", local=True, state=state)
+    with _cloud(folder / "state", free_port()) as session:
         deploy(session, "local", quiet=True, build_folder=folder / "build")
         yield Deployed(session)
+
+
+def deploy_once(folder: Path) -> Path:
+    """Deploy the stack to an empty cloud in a folder, stop the cloud, and return its state, to be copied."""
+    with deployed_in(folder) as deployed:
+        state, port = deployed.session.state, urlsplit(deployed.cloud.endpoint).port
+    keep_port(state, int(port or 0))
+    return state
+
+
+@contextmanager
+def copy_of(state: Path, folder: Path) -> Iterator[Deployed]:
+    """Start a cloud on a copy of what `deploy_once` left, and stop it in the end; one at a time: they share a port."""
+    shutil.copytree(state, folder / "state")
+    with _cloud(folder / "state", kept_port(state)) as session:
+        yield Deployed(session)
+
+
+@contextmanager
+def _cloud(state: Path, port: int) -> Iterator[Session]:
+    server.up(port, state, detach=True)
+    try:
+        yield Session(stack="boxcar", local=True, state=state)
     finally:
         server.down(state)

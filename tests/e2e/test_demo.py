@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from cli.session import Session
 from local import server
 from local.mailbox import Mailbox
 from tests.e2e.deployed import ROOT, Deployed
+from tests.ports import free_port
 
 MODELS = ("mailer", "bag", "box", "own_container")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -35,11 +35,8 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     state = tmp_path_factory.mktemp("demo") / "cloud"
-    command = [sys.executable, "-m", "cli", "--state", str(state), "demo", "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "--state", str(state), "demo", "--port", str(free_port())]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, stdin=subprocess.DEVNULL)
     yield Demo(done.stdout + done.stderr, done.returncode, state)
     server.down(state)

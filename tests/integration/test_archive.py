@@ -16,7 +16,7 @@ from boxcar.attributes import encode
 from cli.job_history import read_archived
 from cli.session import Session
 from local.client import CloudClient, wait_for
-from tests.e2e.deployed import Deployed, deployed_in
+from tests.e2e.deployed import Deployed, copy_of
 
 FUNCTION = "boxcar-archive-jobs"
 ROLE = "boxcar-ArchiveJobsRole*"
@@ -26,8 +26,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs/job-history.md"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    with deployed_in(tmp_path_factory.mktemp("cloud")) as deployed:
+def stack(deployed_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with copy_of(deployed_once, tmp_path_factory.mktemp("cloud")) as deployed:
         yield deployed
 
 

@@ -12,7 +12,7 @@ import pytest
 from cli.architectures import upload_code
 from cli.session import Session
 from local.client import CloudClient, wait_for
-from tests.e2e.deployed import Deployed, deployed_in
+from tests.e2e.deployed import Deployed, copy_of
 
 BATCH = """
     import json, os, sys, boxcar_words
@@ -69,8 +69,8 @@ Submit = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    with deployed_in(tmp_path_factory.mktemp("cloud")) as deployed:
+def stack(deployed_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with copy_of(deployed_once, tmp_path_factory.mktemp("cloud")) as deployed:
         yield deployed
 
 

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from local import server
 from local.client import CloudClient, wait_for
 from local.cloudwatch import cbor
-from tests.conftest import free_port
 from tests.integration.conftest import Deployed, outputs_of, sam_deploy
+from tests.ports import free_port
 
 DEAD = "ApproximateNumberOfMessagesVisible"
 

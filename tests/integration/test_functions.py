@@ -31,7 +31,6 @@ def test_an_error_keeps_its_name_its_words_and_its_process(deployed: Deployed) -
     [
         ({"do": "exit"}, "Runtime.ExitError", "Runtime exited"),
         ({"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
-        ({"do": "sleep", "seconds": 11}, "Sandbox.Timedout", "timed out after 10.00 seconds"),
         ({"do": "forbidden"}, "AccessDenied", "is not authorized to perform: s3:ListAllMyBuckets because"),
     ],
 )
@@ -39,6 +38,18 @@ def test_a_failure_is_told_as_aws_tells_it(deployed: Deployed, event: dict, kind
     told = deployed.call(**event)
     assert told["error"] == kind
     assert words in told["payload"]["errorMessage"]
+    assert deployed.call(do="nothing")["error"] is None  # the next call is served
+
+
+def test_a_timeout_is_told_as_aws_tells_it(deployed: Deployed) -> None:
+    functions, name = deployed.cloud.client("lambda"), deployed.outputs["Worker"]
+    functions.update_function_configuration(FunctionName=name, Timeout=1)
+    try:
+        told = deployed.call(do="sleep", seconds=2)
+    finally:
+        functions.update_function_configuration(FunctionName=name, Timeout=10)
+    assert told["error"] == "Sandbox.Timedout"
+    assert "timed out after 1.00 seconds" in told["payload"]["errorMessage"]
     assert deployed.call(do="nothing")["error"] is None  # the next call is served
 
 

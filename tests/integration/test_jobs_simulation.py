@@ -1,20 +1,14 @@
 """Eighty jobs in virtual time with every fault of `make bench NAME=jobs`: none lost, none doubled, all told."""
 
-import pytest
+from pathlib import Path
 
 from tests.bench.jobs import part
-from tests.bench.simulation.stack import deploy_once
 
 JOBS = 80
 
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory):
-    return deploy_once(tmp_path_factory.mktemp("deployed"))
-
-
-def test_nothing_is_lost_whatever_goes_wrong(deployed):
-    found = part("three-days", deployed, JOBS)
+def test_nothing_is_lost_whatever_goes_wrong(deployed_once: Path):
+    found = part("three-days", deployed_once, JOBS)
     assert found["kills"] == 10, found["printed"]
     assert (found["lost"], found["doubled"], found["stuck"], found["digests_wrong"]) == (0, 0, 0, 0), found["printed"]
     assert found["mails"] < 3 * JOBS
@@ -22,6 +16,6 @@ def test_nothing_is_lost_whatever_goes_wrong(deployed):
     assert found["capacity_used"] > 0.7, found["printed"]
 
 
-def test_a_pass_costs_the_same_whatever_has_finished(deployed):
-    found = part("passes", deployed, 3000)
+def test_a_pass_costs_the_same_whatever_has_finished(deployed_once: Path):
+    found = part("passes", deployed_once, 3000)
     assert found["pass_calls_1000"] == found["pass_calls_1000000"] <= 6, found["printed"]

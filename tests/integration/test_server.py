@@ -10,7 +10,7 @@ import pytest
 
 from local import server
 from local.client import CloudClient, wait_for
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 def test_state_survives_down_and_up_and_not_reset(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The deployed stack on an embedded cloud in this process, in the world's time and without a thread.
 
-`deploy_once` does with the real SAM CLI and a cloud that serves what `boxcar deploy` does; `open_stack` takes a copy of
-what that cloud saved, so that each world begins with an empty stack.
+`tests.e2e.deployed.deploy_once` does with the real SAM CLI and a cloud that serves what `boxcar deploy` does; `Stack`
+takes a copy of what that cloud saved, so that each world begins with an empty stack.
 """
 
 import json
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -27,10 +26,10 @@ from local.own_services import Own
 from local.service import ApiError
 from tests.bench.simulation.wire import Weather, Wire
 from tests.bench.simulation.world import World, WorldClock, WorldTimers
+from tests.ports import kept_port
 
 STACK = "boxcar"
 TABLE = f"{STACK}-jobs"
-ADDRESS = "port.json"  # in the deployed folder: endpoints are in what was saved
 EVENT_S = (0.3, 1.5)  # from a change of a job to its message on the queue
 INDEX_LAG_S = 0.2  # until a new entry is found in an index
 
@@ -57,22 +56,12 @@ class Mail:
     text: str
 
 
-def deploy_once(folder: Path) -> Path:
-    """Deploy the template of this repository to an empty cloud in a folder, and end the cloud; return the folder."""
-    from tests.e2e.deployed import deployed_in
-
-    with deployed_in(folder) as deployed:
-        state, port = deployed.session.state, urlsplit(deployed.cloud.endpoint).port
-    (state / ADDRESS).write_text(json.dumps(port))
-    return state
-
-
 class Stack:
     """The stack, and the services that it is made of."""
 
     def __init__(self, deployed: Path, folder: Path, world: World, seed: int, weather: Weather, events: Events) -> None:
         shutil.copytree(deployed, folder)
-        port = json.loads((folder / ADDRESS).read_text())
+        port = kept_port(folder)
         self.world = world
         self.rng = random.Random(seed)
         self.fate: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda name, request: None

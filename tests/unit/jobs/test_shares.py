@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from boxcar.jobs.leases import MOST_OWNERS
+from boxcar.jobs import leases
 from boxcar.jobs.stop import stop
 from tests.unit.jobs.conftest import SETTINGS, World, make_step
 from tests.unit.jobs.fakes import Ending
@@ -82,13 +82,14 @@ def test_who_stops_a_sweep_is_not_behind_it_with_the_next(world: World) -> None:
     assert _order(world).index("ann-right") <= 3
 
 
-def test_turns_of_owners_who_left_are_forgotten(world: World) -> None:
-    for number in range(MOST_OWNERS + 40):
+def test_turns_of_owners_who_left_are_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "MOST_OWNERS", 20)
+    for number in range(30):
         world.submit_own("one", make_step("train"), owner=f"owner{number}")
     world.run(hours=100)
     for _ in range(8):
         world.launch(everything=True, old=True)
-    assert len(world.table.lease(POOL).owners) <= MOST_OWNERS
+    assert len(world.table.lease(POOL).owners) <= 20
 
 
 def test_a_hundred_jobs_at_once_are_in_the_order_of_the_file_and_cost_a_call_each(world: World) -> None:
