@@ -1,14 +1,13 @@
 """What the team agreed on for every resource of the template. Each rule says what to write instead."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lint import template
+from lint import alarm_rules, template
 from lint.findings import Finding
-from lint.template import Template
+from lint.template import Template, references
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 Fault = tuple[str, str]  # the resource, and what is wrong
@@ -17,7 +16,7 @@ Fault = tuple[str, str]  # the resource, and what is wrong
 def check(root: Path) -> list[Finding]:
     """Apply every rule to the template of the checkout."""
     stack = template.read(root / "template.yaml")
-    rules = (parameters, queues, queue_times, targets, functions, log_groups, secrets, machines)
+    rules = (parameters, queues, queue_times, targets, functions, log_groups, secrets, machines, *alarm_rules.RULES)
     found = [Finding(stack.file, place, message) for rule in rules for place, message in rule(stack)]
     found += [Finding(stack.file, place, message) for place, message in substitutions(stack, root)]
     return found + [Finding(stack.file, place, message) for place, message in code_folders(stack, root)]
@@ -176,20 +175,3 @@ def code_folders(stack: Template, root: Path) -> Iterator[Fault]:
         folder = str(path.parent.relative_to(root))
         if folder not in used:
             yield folder, "no function of the template has this CodeUri"
-
-
-def references(value: Any) -> set[str]:
-    """Return the logical ids that a value refers to by Ref, GetAtt or Sub."""
-    if isinstance(value, list):
-        return {name for item in value for name in references(item)}
-    if not isinstance(value, dict):
-        return set()
-    if len(value) == 1:
-        (function, argument), *_ = value.items()
-        if function == "Ref":
-            return {str(argument)}
-        if function == "Fn::GetAtt":
-            return {str(argument).split(".")[0] if isinstance(argument, str) else argument[0]}
-        if function == "Fn::Sub":
-            return set(re.findall(r"\$\{([A-Za-z0-9]+)", json.dumps(argument)))
-    return {name for item in value.values() for name in references(item)}

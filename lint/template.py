@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,3 +59,20 @@ def read(path: Path) -> Template:
         properties.pop("DefinitionS3Location", None)
         properties["Definition"] = definition
     return Template(path.name, written, expanded)
+
+
+def references(value: Any) -> set[str]:
+    """Return the logical ids that a value refers to by Ref, GetAtt or Sub."""
+    if isinstance(value, list):
+        return {name for item in value for name in references(item)}
+    if not isinstance(value, dict):
+        return set()
+    if len(value) == 1:
+        (function, argument), *_ = value.items()
+        if function == "Ref":
+            return {str(argument)}
+        if function == "Fn::GetAtt":
+            return {str(argument).split(".")[0] if isinstance(argument, str) else argument[0]}
+        if function == "Fn::Sub":
+            return set(re.findall(r"\$\{([A-Za-z0-9]+)", json.dumps(argument)))
+    return {name for item in value.values() for name in references(item)}

@@ -1,6 +1,7 @@
 """`boxcar jobs subscribe`: the mails about one owner's jobs, and no others."""
 
 import json
+from typing import Any
 
 import click
 
@@ -29,7 +30,8 @@ def subscribe_command(session: Session, address: str, owner: str | None, as_json
     policy = json.dumps({"owner": [whose]})
     known = _subscription(sns, topic, address)
     agreed = known is not None and known.startswith("arn:")
-    if agreed:
+    if known is not None and agreed:
+        _refuse_audience(sns, known, address)
         changed = {"FilterPolicyScope": "MessageAttributes", "FilterPolicy": policy}
         for name, value in changed.items():
             sns.set_subscription_attributes(SubscriptionArn=known, AttributeName=name, AttributeValue=value)
@@ -53,21 +55,35 @@ def subscribe_command(session: Session, address: str, owner: str | None, as_json
 
 
 def topic_arn(session: Session) -> str:
-    """The topic of audience science.
+    """The topic of every mail.
 
     Raises:
         click.ClickException: the stack is of an older release.
     """
-    arn = session.outputs.get("ScienceTopicArn")
+    arn = session.outputs.get("NotificationsTopicArn")
     if not arn:
         raise click.ClickException(
-            f"stack {session.stack!r} has no output ScienceTopicArn: deploy this version of it first"
+            f"stack {session.stack!r} has no output NotificationsTopicArn: deploy this version of it first"
         )
     return arn
 
 
-def _subscription(sns: object, topic: str, address: str) -> str | None:
+def _refuse_audience(sns: Any, subscription: str, address: str) -> None:
+    """SNS has one subscription an address: that of an audience must not become one of an owner.
+
+    Raises:
+        click.ClickException: the address is that of an audience, which hears of all jobs.
+    """
+    known = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"].get("FilterPolicy") or "{}"
+    if audiences := json.loads(known).get("audience"):
+        raise click.ClickException(
+            f"{address} gets all mails to {' and '.join(audiences)} already, and SNS knows an address once; "
+            "give another, such as name+jobs@host"
+        )
+
+
+def _subscription(sns: Any, topic: str, address: str) -> str | None:
     """ARN of the subscription of an address, `PendingConfirmation` while it has not agreed; None without one."""
-    pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)  # type: ignore[attr-defined]
+    pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     found = (one for page in pages for one in page["Subscriptions"])
     return next((one["SubscriptionArn"] for one in found if one["Endpoint"].lower() == address.lower()), None)

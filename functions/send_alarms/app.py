@@ -11,6 +11,7 @@ from boxcar.alarms.delivery import StillBeingSentError, deliver
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import read_message
 from boxcar.aws import client
+from boxcar.mails import publish
 from boxcar.settings import settings
 
 logger = Logger(service="send_alarms")
@@ -42,8 +43,7 @@ def _send(record: dict[str, Any]) -> None:
         mail,
         dynamodb=client("dynamodb"),
         table=settings().jobs_table,
-        sns=client("sns"),
-        topics=settings().topic_arns,
+        publish=lambda mail: publish(client("sns"), settings().topic_arn, mail),
         clock=time.time,
     )
     logger.info("alarm sent" if fresh else "alarm was sent before", alarm=mail.id, audiences=mail.audiences)

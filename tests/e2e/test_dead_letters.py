@@ -5,7 +5,7 @@ import time
 from local.client import wait_for
 from tests.e2e.deployed import Deployed
 
-ALARM = "boxcar-alarm-dead-letters"
+ENGINEERING = "engineering@boxcar.local"
 
 
 def state_of(stack: Deployed, name: str) -> str:
@@ -13,34 +13,52 @@ def state_of(stack: Deployed, name: str) -> str:
     return str(alarm["StateValue"])
 
 
-def test_what_send_alarms_cannot_read_reaches_engineering_through_cloudwatch(empty_stack: Deployed) -> None:
-    cloud, sqs = empty_stack.cloud, empty_stack.session.client("sqs")
-    queue = sqs.get_queue_url(QueueName="boxcar-alarms")["QueueUrl"]
-    dead = sqs.get_queue_url(QueueName="boxcar-alarm-dead-letters")["QueueUrl"]
+def told(stack: Deployed, alarm: str) -> list[str]:
+    return [mail.subject for mail in stack.cloud.mails(ENGINEERING) if alarm in mail.subject]
+
+
+def queue_url(stack: Deployed, name: str) -> str:
+    url: str = stack.session.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+    return url
+
+
+def test_what_send_alarms_cannot_read_reaches_engineering_past_it(empty_stack: Deployed) -> None:
+    cloud, sqs, alarm = empty_stack.cloud, empty_stack.session.client("sqs"), "boxcar-watchdog/alarm-dead-letters"
+    queue, dead = queue_url(empty_stack, "boxcar-alarms"), queue_url(empty_stack, "boxcar-alarm-dead-letters")
     # what failed comes again at once, not after three minutes; five failures bury it, as the template says
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     cloud.tick()
-    assert state_of(empty_stack, ALARM) == "OK"
+    assert state_of(empty_stack, alarm) == "OK"
 
     sqs.send_message(QueueUrl=queue, MessageBody="this is no alarm")
-    wait_for(lambda: {"alarm": ALARM, "before": "OK", "now": "ALARM"} in cloud.tick(), 60, every=0.5)
-
-    def told() -> list[str]:
-        return [mail.subject for mail in cloud.mails("engineering@boxcar.local") if ALARM in mail.subject]
-
-    wait_for(told)
+    wait_for(lambda: {"alarm": alarm, "before": "OK", "now": "ALARM"} in cloud.tick(), 60, every=0.5)
+    wait_for(lambda: told(empty_stack, alarm))
     cloud.tick()
-    time.sleep(1)  # a second one would come about now
-    assert told() == [f'ALARM: "{ALARM}" in US East (N. Virginia)']
-    [mail] = [mail for mail in cloud.mails() if ALARM in mail.subject]
-    assert mail.to == "engineering@boxcar.local"
-    assert "Look at the log of send-alarms, then redrive." in mail.text
+    time.sleep(1)  # a second one would come about now, or one by the path that is broken
+    assert told(empty_stack, alarm) == [f'ALARM: "{alarm}" in US East (N. Virginia)']
+    [mail] = [mail for mail in cloud.mails() if alarm in mail.subject]
+    assert mail.to == ENGINEERING and mail.topic_arn.endswith(":boxcar-watchdog")
+    assert "Look at the log of send-alarms, mend it, then `boxcar alarms redeliver`." in mail.text
 
     [message] = sqs.receive_message(QueueUrl=dead)["Messages"]
     assert message["Body"] == "this is no alarm"
     sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
-    assert {"alarm": ALARM, "before": "ALARM", "now": "OK"} in cloud.tick()
-    assert len(told()) == 1
+    assert {"alarm": alarm, "before": "ALARM", "now": "OK"} in cloud.tick()
+    assert len(told(empty_stack, alarm)) == 1
+
+
+def test_dead_letters_elsewhere_reach_engineering_as_an_alarm_like_any_other(empty_stack: Deployed) -> None:
+    cloud, sqs, alarm = empty_stack.cloud, empty_stack.session.client("sqs"), "boxcar/start-dead-letters"
+    cloud.tick()
+    sqs.send_message(QueueUrl=queue_url(empty_stack, "boxcar-start-dead-letters"), MessageBody="{}")
+    wait_for(lambda: {"alarm": alarm, "before": "OK", "now": "ALARM"} in cloud.tick(), 60, every=0.5)
+    wait_for(lambda: told(empty_stack, alarm))
+    [mail] = [mail for mail in cloud.mails() if alarm in mail.subject]
+    assert mail.subject == f"[Boxcar alarm] start dead letters ({alarm})"
+    assert mail.to == ENGINEERING and mail.topic_arn.endswith(":boxcar-notifications")
+    text = " ".join(mail.text.split())
+    for part in ("A trigger or a schedule could not start what it should", "Queue: boxcar-start-dead-letters", "Since"):
+        assert part in text
 
 
 def test_every_dead_letter_queue_of_the_stack_has_an_alarm_that_finds_its_metric(empty_stack: Deployed) -> None:

@@ -72,7 +72,10 @@ class Fake:
     stack: str = "boxcar"
     local: bool = False
     outputs: dict[str, str] = field(
-        default_factory=lambda: {"BucketName": "data", "ScienceTopicArn": "arn:aws:sns:us-east-1:1:boxcar-science"}
+        default_factory=lambda: {
+            "BucketName": "data",
+            "NotificationsTopicArn": "arn:aws:sns:us-east-1:1:boxcar-notifications",
+        }
     )
     api: Any = None
 

@@ -11,14 +11,14 @@ def sns(fake, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with mock_aws():
         client = boto3.client("sns", region_name="us-east-1")
-        fake.outputs["ScienceTopicArn"] = client.create_topic(Name="boxcar-science")["TopicArn"]
+        fake.outputs["NotificationsTopicArn"] = client.create_topic(Name="boxcar-notifications")["TopicArn"]
         fake.clients["sns"] = client
         yield client
 
 
 def filters(sns, fake):
     """Filter policy by address."""
-    found = sns.list_subscriptions_by_topic(TopicArn=fake.outputs["ScienceTopicArn"])["Subscriptions"]
+    found = sns.list_subscriptions_by_topic(TopicArn=fake.outputs["NotificationsTopicArn"])["Subscriptions"]
     return {
         one["Endpoint"]: json.loads(
             sns.get_subscription_attributes(SubscriptionArn=one["SubscriptionArn"])["Attributes"]["FilterPolicy"]
@@ -42,6 +42,15 @@ def test_asked_again_the_owner_is_changed_and_there_is_no_second_subscription(bo
     assert filters(sns, fake) == {"ann@example.com": {"owner": ["team"]}}
 
 
+def test_the_mailbox_of_an_audience_stays_that(boxcar_jobs, fake, sns):
+    policy = json.dumps({"audience": ["science"]})
+    topic = fake.outputs["NotificationsTopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ann@x.org", Attributes={"FilterPolicy": policy})
+    done = boxcar_jobs("subscribe", "ann@x.org")
+    assert done.exit_code == 1 and "gets all mails to science already" in done.output
+    assert filters(sns, fake) == {"ann@x.org": {"audience": ["science"]}}
+
+
 @pytest.mark.parametrize("address", ["ann", "@example.com", "a@b@c"])
 def test_what_is_no_address_is_refused(boxcar_jobs, fake, sns, address):
     assert "is not an address" in boxcar_jobs("subscribe", address).output
@@ -49,5 +58,5 @@ def test_what_is_no_address_is_refused(boxcar_jobs, fake, sns, address):
 
 
 def test_an_older_stack_is_named(boxcar_jobs, fake):
-    del fake.outputs["ScienceTopicArn"]
-    assert "has no output ScienceTopicArn: deploy" in boxcar_jobs("subscribe", "ann@example.com").output
+    del fake.outputs["NotificationsTopicArn"]
+    assert "has no output NotificationsTopicArn: deploy" in boxcar_jobs("subscribe", "ann@example.com").output

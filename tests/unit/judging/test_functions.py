@@ -52,18 +52,15 @@ def functions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
     sns, sqs = boto3.client("sns"), boto3.client("sqs")
     inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
     inbox_arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    topics = {
-        name: sns.create_topic(Name=f"boxcar-{name}")["TopicArn"] for name in ("business", "science", "engineering")
-    }
-    for arn in topics.values():
-        sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=inbox_arn)
+    topic = sns.create_topic(Name="boxcar-notifications")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox_arn)
     for name, value in {
         "STACK": "boxcar",
         "BUCKET": BUCKET,
         "JOBS_TABLE": JOBS,
         "MODELS_TABLE": MODELS,
         "ALARM_QUEUE_URL": sqs.create_queue(QueueName="alarms")["QueueUrl"],
-        "TOPICS": json.dumps(topics),
+        "TOPIC_ARN": topic,
         "IMAGES": json.dumps({"xgboost": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/xgboost:3.0-5"}),
         "CONSOLE_URL": "https://console.test",
     }.items():
@@ -128,7 +125,7 @@ def test_from_compare_to_mail(stack, functions):
     (message,) = received("alarms")
     assert functions["send_alarms"](records(message)) == {"batchItemFailures": []}
     mails = received("inbox")
-    assert sorted(mail["TopicArn"].rsplit("-", 1)[-1] for mail in mails) == ["business", "science"]
+    assert [json.loads(mail["MessageAttributes"]["audience"]["Value"]) for mail in mails] == [["business", "science"]]
     assert mails[0]["Subject"] == "[Boxcar report] packaging: 1 approved (run-1)"
     assert "mailer" in mails[0]["Message"] and "0.9000" in mails[0]["Message"]
 

@@ -52,14 +52,33 @@ Resources:
   DeadAlarm:
     Type: AWS::CloudWatch::Alarm
     Properties:
+      AlarmName: !Sub "${AWS::StackName}/dead-letters"
+      AlarmDescription: Look at the dead.
       MetricName: ApproximateNumberOfMessagesVisible
       Dimensions: [{Name: QueueName, Value: !GetAtt Dead.QueueName}]
   Given: {Type: AWS::SQS::Queue}
   GivenAlarm:
     Type: AWS::CloudWatch::Alarm
     Properties:
+      AlarmName: !Sub "${AWS::StackName}/given-letters"
+      AlarmDescription: Look at the given.
       MetricName: ApproximateNumberOfMessagesVisible
       Dimensions: [{Name: QueueName, Value: !GetAtt Given.QueueName}]
+  WorkFailsAlarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      AlarmName: !Sub "${AWS::StackName}-watchdog/work-fails"
+      AlarmDescription: Look at the log.
+      Metrics:
+        - {Id: sum, Expression: errors + throttles}
+        - Id: errors
+          ReturnData: false
+          MetricStat: {Period: 60, Stat: Sum, Metric: {MetricName: Errors, Dimensions: [{Name: FunctionName, Value: !Ref Work}]}}
+        - Id: throttles
+          ReturnData: false
+          MetricStat: {Period: 60, Stat: Sum, Metric: {MetricName: Throttles, Dimensions: [{Name: FunctionName, Value: !Ref Work}]}}
+      AlarmActions: [!Ref Watchdog]
+  Watchdog: {Type: AWS::SNS::Topic}
   Tick:
     Type: AWS::Scheduler::Schedule
     Properties:
@@ -138,6 +157,10 @@ def test_a_good_template_passes(checkout):
         ("      LoggingConfig: {LogGroup: !Ref WorkLogs}\n", "", "Work", "needs LoggingConfig"),
         ("RetentionInDays: !Ref Days", "LogGroupName: w", "WorkLogs", "needs RetentionInDays"),
         ("{BOXCAR_BUCKET: !Ref Bucket}", "{DB_PASSWORD: !Ref Days}", "Work", "DB_PASSWORD looks like a secret"),
+        ("MetricName: Throttles", "MetricName: Duration", "Work", "needs an AWS::CloudWatch::Alarm on its Throttles"),
+        ("      AlarmActions: [!Ref Watchdog]\n", "", "WorkFailsAlarm", "needs AlarmName"),
+        ("${AWS::StackName}/dead-letters", "${AWS::StackName}-dead-letters", "DeadAlarm", "needs AlarmName"),
+        ("      AlarmDescription: Look at the log.\n", "", "WorkFailsAlarm", "needs AlarmDescription"),
         ("Level: ERROR", 'Level: "OFF"', "Machine", "needs Logging"),
         ("{WorkArn: !GetAtt Work.Arn}", "{}", "Machine", "add it to DefinitionSubstitutions"),
         ("{WorkArn: !GetAtt Work.Arn}", "{WorkArn: a, Idle: b}", "Machine", "does not use ${Idle}"),

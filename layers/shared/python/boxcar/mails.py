@@ -1,5 +1,6 @@
 """Mails by SNS: what a subject and a text may hold, and how one is published."""
 
+import json
 import re
 import textwrap
 from dataclasses import dataclass, field
@@ -72,12 +73,13 @@ def cut(text: str) -> str:
     return text or "(empty)"
 
 
-def publish(sns: Any, topic_arn: str, mail: Mail, audience: str) -> None:
-    """Hand a mail to one audience's topic."""
-    attributes = {**mail.attributes, "audience": audience}
+def publish(sns: Any, topic_arn: str, mail: Mail) -> None:
+    """Hand a mail to the topic, once for all its audiences: an address of two of them gets one."""
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in mail.attributes.items()}
+    audience = {"DataType": "String.Array", "StringValue": json.dumps(mail.audiences)}
     sns.publish(
         TopicArn=topic_arn,
         Subject=subject(mail.subject),
         Message=cut(mail.text),
-        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+        MessageAttributes={**attributes, "audience": audience},
     )

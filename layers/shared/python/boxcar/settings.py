@@ -18,8 +18,8 @@ class Settings:
     events_queue_url: str = ""  # what the monitor hears; also carries delayed wakes to the launcher
     alarm_queue_url: str = ""
     archive_dead_letters_url: str = ""
-    topic_arns: dict[str, str] = field(default_factory=dict)  # audience -> SNS topic
     slack_secret_arn: str = ""  # of Secrets Manager; see boxcar.slack. Empty: no Slack
+    topic_arn: str = ""  # SNS: mails carry their audience, and subscriptions choose
     job_role_arn: str = ""  # SageMaker jobs run with it
     warehouse_role_arn: str = ""  # Redshift reads and writes S3 with it
     redshift_workgroup: str = ""  # serverless; else cluster and user
@@ -58,8 +58,8 @@ def settings() -> Settings:
         events_queue_url=env.get("BOXCAR_EVENTS_QUEUE_URL", ""),
         alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
         archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
-        topic_arns=json.loads(env.get("BOXCAR_TOPICS", "{}")),
         slack_secret_arn=env.get("BOXCAR_SLACK_SECRET_ARN", ""),
+        topic_arn=env.get("BOXCAR_TOPIC_ARN", ""),
         job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
         warehouse_role_arn=env.get("BOXCAR_WAREHOUSE_ROLE_ARN", ""),
         redshift_workgroup=env.get("BOXCAR_REDSHIFT_WORKGROUP", ""),

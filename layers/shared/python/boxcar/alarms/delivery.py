@@ -2,13 +2,13 @@
 
 The item is claimed, the mail published, the item marked as sent. A crash in between leaves a claim that ends after
 `LEASE_S`, and the message comes back from the queue after its visibility timeout, which is longer: a mail may then come
-twice, but is never lost. Each audience is marked by itself, so that a repeat skips those who have it.
+twice, but is never lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from boxcar.mails import Mail, publish
+from boxcar.mails import Mail
 
 LEASE_S = 60
 KEPT_S = 90 * 86400  # as long as Step Functions keeps an execution's name taken
@@ -19,16 +19,15 @@ class StillBeingSentError(Exception):
 
 
 def deliver(
-    mail: Mail, *, dynamodb: Any, table: str, sns: Any, topics: Mapping[str, str], clock: Callable[[], float]
+    mail: Mail, *, dynamodb: Any, table: str, publish: Callable[[Mail], None], clock: Callable[[], float]
 ) -> bool:
-    """Send a mail to each of its audiences unless they have it.
+    """Send a mail, unless it was.
 
     Args:
         mail: what to send.
         dynamodb: client for the jobs table.
         table: its name.
-        sns: client.
-        topics: audience -> topic ARN.
+        publish: hands the mail over.
         clock: seconds since the epoch.
 
     Returns:
@@ -36,25 +35,12 @@ def deliver(
 
     Raises:
         StillBeingSentError: somebody else is at it.
-        KeyError: an audience has no topic.
+        Exception: what `publish` raises; the message should come back.
     """
-    missing = [audience for audience in mail.audiences if audience not in topics]
-    if missing:
-        raise KeyError(f"BOXCAR_TOPICS: has no topic for {', '.join(missing)}; it has {', '.join(topics) or 'none'}")
     key = {"pk": {"S": f"alarm#{mail.id}"}}
-    told = _claim(mail, key, dynamodb, table, clock)
-    if told is None:
+    if not _claim(mail, key, dynamodb, table, clock):
         return False
-    for audience in mail.audiences:
-        if audience in told:
-            continue
-        publish(sns, topics[audience], mail, audience)
-        dynamodb.update_item(
-            TableName=table,
-            Key=key,
-            UpdateExpression="ADD told :audience",
-            ExpressionAttributeValues={":audience": {"SS": [audience]}},
-        )
+    publish(mail)
     dynamodb.update_item(
         TableName=table,
         Key=key,
@@ -64,11 +50,11 @@ def deliver(
     return True
 
 
-def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Callable[[], float]) -> set[str] | None:
-    """Claim a mail. Returns who has it already, or None when everybody has."""
+def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Callable[[], float]) -> bool:
+    """Claim a mail. Answers False when it was sent before."""
     now = int(clock())
     try:
-        answer = dynamodb.update_item(
+        dynamodb.update_item(
             TableName=table,
             Key=key,
             UpdateExpression=(
@@ -82,11 +68,10 @@ def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Ca
                 ":expires": {"N": str(now + KEPT_S)},
                 ":subject": {"S": mail.subject},
             },
-            ReturnValues="ALL_NEW",
         )
     except dynamodb.exceptions.ConditionalCheckFailedException:
         item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
         if "sent" in item:
-            return None
+            return False
         raise StillBeingSentError(f"alarm {mail.id}: another invocation is sending it") from None
-    return set(answer["Attributes"].get("told", {}).get("SS", []))
+    return True

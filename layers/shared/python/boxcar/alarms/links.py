@@ -27,8 +27,8 @@ class Links:
 
     @classmethod
     def of(cls, settings: Settings) -> "Links":
-        """What the environment says; account and partition come from the topics' ARNs."""
-        arn = next(iter(settings.topic_arns.values()), "").split(":")
+        """What the environment says; account and partition come from the topic's ARN."""
+        arn = settings.topic_arn.split(":")
         known = len(arn) >= 6
         return cls(
             console_url=settings.console_url,
@@ -59,6 +59,12 @@ class Links:
         resource, _, name = parts[5].partition("#")[0].partition("/")  # behind #: the log stream of a Batch job
         page = _JOB_PAGES.get(f"{parts[2]}:{resource}", "")
         return f"{self.console_url}/{page.format(region=parts[3], name=name)}" if page else ""
+
+    def metric_alarm(self, name: str) -> str:
+        """Where the graph of a CloudWatch alarm can be seen."""
+        if not self.console_url:
+            return ""
+        return f"{self.console_url}/cloudwatch/home?region={self.region}#alarmsV2:alarm/{quote(name, safe='')}"
 
     def file(self, address: str) -> str:
         """Where an s3:// address can be opened."""

@@ -1,20 +1,22 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
 What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, model_review, report),
-what the monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution. What is none
-of these raises, so that it ends among the dead letters, not nowhere.
+what the monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution or an
+alarm of CloudWatch. What is none of these raises, so that it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from boxcar.alarms.advice import SCIENCE, Advice, advice_for, canonical_name
+from boxcar.alarms.alarm_mail import alarm_mail, where
 from boxcar.alarms.causes import Cause, read_cause
+from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.links import Links
 from boxcar.alarms.summaries import report_mail
 from boxcar.errors import BoxcarError
-from boxcar.mails import Mail, section
+from boxcar.mails import Mail
 
 EXECUTION_EVENT = "Step Functions Execution Status Change"
 _BAD_ENDS = {"FAILED", "TIMED_OUT", "ABORTED"}
@@ -43,6 +45,8 @@ def read_message(message: object, links: Links, since: str) -> Mail | None:
         raise UnknownMessageError(f"message: is {str(message)[:80]!r}; write an object with a kind, see docs/alarms.md")
     if message.get("detail-type") == EXECUTION_EVENT:
         return _execution_ended(message, links)
+    if message.get("detail-type") == METRIC_ALARM_EVENT:
+        return metric_alarm_mail(message, links)
     kind = message.get("kind")
     reader = _READERS.get(str(kind))
     if reader is None:
@@ -55,13 +59,13 @@ def _run_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
     cause, error = _cause(message)
     family = message.get("family") or cause.found.get("family", "")
     what = f"Run {run} failed: {error}." if not family else f"Run {run} of family {family} failed: {error}."
-    return _alarm(
+    return alarm_mail(
         f"run:{run}",
         f"{family or message.get('machine', 'run')} run {run} failed: {error}",
         advice_for(error),
         what,
         cause,
-        _where(message, links, cause),
+        where(message, links, cause),
         str(message.get("since") or since),
         "The approved versions stay as they are.",
     )
@@ -73,13 +77,13 @@ def _model_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
     family = message.get("family", "")
     step = message.get("step") or cause.found.get("step", "")
     at = f" in step {step}" if step else ""
-    return _alarm(
+    return alarm_mail(
         f"model_failed:{run}/{model}",
         f"{family}/{model} failed{at}: {error}".lstrip("/"),
         advice_for(error),
         f"Model {model} of family {family} failed{at}: {error}.",
         cause,
-        _where(message, links, cause),
+        where(message, links, cause),
         str(message.get("since") or since),
         f"The other models of the run went on. The approved version of {model} stays in place.",
     )
@@ -101,13 +105,13 @@ def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
         "family file and start the run again; if not, look for what changed in the source.",
     )
     cause = Cause("\n".join(f"- {reason}" for reason in reasons))
-    return _alarm(
+    return alarm_mail(
         f"model_rejected:{run}/{model}",
         f"{family}/{model} {version} was rejected: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
         advice,
         f"Version {version} of model {model} in family {family} was rejected.",
         cause,
-        {**_where(message, links, cause), "Version": version, "Report": _report_of(links, run)},
+        {**where(message, links, cause), "Version": version, "Report": _report_of(links, run)},
         str(message.get("since") or since),
         "",
         severity="warning",
@@ -131,13 +135,13 @@ def _model_review(message: dict[str, Any], links: Links, since: str) -> Mail:
         "Read the criteria in the report. To put it into production, say so in the family file's gate (a looser limit, "
         "or `on_breach`) and start the run again; to leave it, do nothing.",
     )
-    return _alarm(
+    return alarm_mail(
         f"model_review:{run}/{model}",
         f"{family}/{model} {version} needs a decision: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
         advice,
         f"Version {version} of model {model} in family {family} waits for a decision of {deciders}.",
         Cause("\n".join(f"- {reason}" for reason in reasons)),
-        {**_where(message, links, Cause("")), "Version": version, "Report": _report_of(links, run)},
+        {**where(message, links, Cause("")), "Version": version, "Report": _report_of(links, run)},
         str(message.get("since") or since),
         "",
         severity="warning",
@@ -152,7 +156,7 @@ def _job_quarantined(message: dict[str, Any], links: Links, since: str) -> Mail:
     ]
     cause = Cause("\n".join([str(message.get("reason", "")), *attempts]))
     where = {"Job": job, "Owner": str(message.get("owner", "")), "Link": links.job(str(message.get("arn", "")))}
-    return _alarm(
+    return alarm_mail(
         f"job:{job}:{message.get('attempts_made', 0)}",
         f"job {job} is quarantined",
         advice,
@@ -190,41 +194,16 @@ def _execution_ended(event: dict[str, Any], links: Links) -> Mail | None:
     redrives = int(detail.get("redriveCount") or 0)
     arn = str(detail.get("executionArn", ""))
     ended = {"FAILED": "failed", "TIMED_OUT": "timed out", "ABORTED": "was stopped"}[status]
-    return _alarm(
+    return alarm_mail(
         f"run:{run}" + (f":redrive-{redrives}" if redrives else ""),
         f"{machine} run {run} {ended}: {error}",
         advice_for(error),
         f"Run {run} of machine {machine} {ended}: {error}.",
         cause,
-        _where({"machine": machine, "run": run, "execution": arn}, links, cause),
+        where({"machine": machine, "run": run, "execution": arn}, links, cause),
         str(event.get("time", "")),
         "The approved versions stay as they are.",
     )
-
-
-def _alarm(
-    identity: str,
-    words: str,
-    advice: Advice,
-    what: str,
-    cause: Cause,
-    where: dict[str, str],
-    since: str,
-    kept: str,
-    severity: str = "error",
-) -> Mail:
-    happened = [what, advice.meaning]
-    text = "\n\n".join(
-        [
-            section("What happened", happened + (["", *cause.text.splitlines()] if cause.text else [])),
-            section("Where", [f"{name + ':':9} {value}" for name, value in where.items() if value]),
-            section("Since", [since or "unknown"]),
-            section("What Boxcar did", [line for line in (advice.done, kept) if line]),
-            section("What to do", [advice.action]),
-        ]
-    )
-    attributes = {"kind": "alarm", "severity": severity}
-    return Mail(identity, advice.audiences, f"[Boxcar alarm] {words}", text + "\n", attributes)
 
 
 def _cause(message: dict[str, Any]) -> tuple[Cause, str]:
@@ -234,21 +213,6 @@ def _cause(message: dict[str, Any]) -> tuple[Cause, str]:
     if error in ("", "States.TaskFailed", "States.ALL", "Exception") and cause.error:
         error = cause.error  # the cause knows better
     return cause, canonical_name(error or "States.TaskFailed", cause.text)
-
-
-def _where(message: dict[str, Any], links: Links, cause: Cause) -> dict[str, str]:
-    known = {**cause.found, **{name: str(value) for name, value in message.items() if value and isinstance(value, str)}}
-    arn = known.get("execution") or links.execution_arn(known.get("machine", ""), known.get("run", ""))
-    return {
-        "Machine": known.get("machine", ""),
-        "Run": known.get("run", ""),
-        "Family": known.get("family", ""),
-        "Model": known.get("model", ""),
-        "Step": known.get("step", ""),
-        "Job": known.get("job", ""),
-        "Source": known.get("source", ""),
-        "Link": links.execution(arn),
-    }
 
 
 def _report_of(links: Links, run: str) -> str:

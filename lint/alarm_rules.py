@@ -1,0 +1,44 @@
+"""What the team agreed on for alarms: each reaches somebody, and no function fails unseen."""
+
+from collections.abc import Iterator
+
+from lint.template import Template, references
+
+PATH = "${AWS::StackName}/"  # EventBridge brings what is named so to the alarm queue
+WATCHDOG = "${AWS::StackName}-watchdog/"  # … and what watches that queue goes past it
+METRICS = {"Errors", "Throttles"}
+Fault = tuple[str, str]
+
+
+def reach(stack: Template) -> Iterator[Fault]:
+    """An alarm goes by the alarm queue, or straight to the watchdog's topic; never by both, never by neither."""
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        properties = alarm["Properties"]
+        called = str((properties.get("AlarmName") or {}).get("Fn::Sub", ""))
+        actions = references(properties.get("AlarmActions"))
+        if not called.startswith(PATH if not actions else WATCHDOG):
+            yield (
+                name,
+                f'needs AlarmName: !Sub "{PATH}…" without AlarmActions, which EventBridge brings to the alarm queue; '
+                f'or, if it watches that path itself, !Sub "{WATCHDOG}…" with AlarmActions: [!Ref WatchdogTopic]',
+            )
+        if not properties.get("AlarmDescription"):
+            yield name, "needs AlarmDescription: the mail shows it as what to do"
+
+
+def functions(stack: Template) -> Iterator[Fault]:
+    """Every function has an alarm on its errors and throttles."""
+    watched: dict[str, set[str]] = {}
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        properties = alarm["Properties"]
+        stats = [one["MetricStat"]["Metric"] for one in properties.get("Metrics", []) if "MetricStat" in one]
+        for metric in stats or [properties]:
+            for dimension in metric.get("Dimensions", []):
+                for function in references(dimension["Value"]):
+                    watched.setdefault(function, set()).add(str(metric.get("MetricName")))
+    for name in stack.of_type("AWS::Lambda::Function"):
+        if missing := METRICS - watched.get(name, set()):
+            yield name, f"needs an AWS::CloudWatch::Alarm on its {' and '.join(sorted(missing))}, as others have"
+
+
+RULES = (reach, functions)
