@@ -15,6 +15,7 @@ from cli.families import apply_family
 from cli.local_cloud import print_mails, restart
 from cli.runs import follow, upload_trigger
 from cli.session import Session
+from local.client import wait_for
 from local.server import PORT
 
 FAMILY = Path("families/packaging.yaml")
@@ -55,6 +56,8 @@ def demo(session: Session, port: int) -> None:
             raise click.ClickException(f"run {run} {progress.status.lower()}: {progress.error}")
         reports.append(_fetch_report(session, run))
     _print_verdicts([report for report, _ in reports])
+    with _step("fire the schedule of the daily digest"):
+        _mail_digest(session, [report["run"] for report, _ in reports])
     mails = print_mails(session.state)
     _check(session, [report for report, _ in reports], mails)
     console.print(f"\nReport page: [bold]{reports[-1][1].resolve()}[/bold]", soft_wrap=True)
@@ -78,6 +81,17 @@ def warehouse(session: Session) -> retailer.Warehouse:
         user=outputs["RedshiftUserName"],
         role=outputs["WarehouseRoleArn"],
     )
+
+
+def _mail_digest(session: Session, runs: list[str]) -> None:
+    """Have the reports mailed that wait for tomorrow morning, until every run has been told of."""
+
+    def told() -> bool:
+        session.cloud.fire_schedule(f"{session.stack}-digest")  # again: the last report may still be on its way
+        text = "".join(mail.text for mail in session.cloud.mails())
+        return all(run in text for run in runs)
+
+    wait_for(told, every=1, why="not every run was told of by mail")
 
 
 def _fetch_report(session: Session, run: str) -> tuple[dict[str, Any], Path]:

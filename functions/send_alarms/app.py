@@ -7,11 +7,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from boxcar.alarms import routine
 from boxcar.alarms.delivery import StillBeingSentError, deliver
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import read_message
+from boxcar.alarms.repeats import Repeats
 from boxcar.aws import client
-from boxcar.mails import publish
+from boxcar.mails import Mail, publish
 from boxcar.settings import settings
 
 logger = Logger(service="send_alarms")
@@ -34,16 +36,27 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def _send(record: dict[str, Any]) -> None:
     sent_at = int(record.get("attributes", {}).get("SentTimestamp", 0)) / 1000 or time.time()
+    message = json.loads(record["body"])
+    if isinstance(message, dict) and message.get("kind") == routine.KIND:
+        count = routine.tell(client("dynamodb"), settings().jobs_table, _deliver, time.time())
+        logger.info("digest", reports=count)
+        return
     since = datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="seconds")
-    mail = read_message(json.loads(record["body"]), Links.of(settings()), since)
+    mail = read_message(message, Links.of(settings()), since)
     if mail is None:
         logger.info("told already, model by model", body=record["body"][:500])
         return
-    fresh = deliver(
+    became = _deliver(mail)
+    logger.info("alarm", became=became, alarm=mail.id, audiences=mail.audiences)
+
+
+def _deliver(mail: Mail) -> str:
+    dynamodb, table = client("dynamodb"), settings().jobs_table
+    return deliver(
         mail,
-        dynamodb=client("dynamodb"),
-        table=settings().jobs_table,
+        dynamodb=dynamodb,
+        table=table,
         publish=lambda mail: publish(client("sns"), settings().topic_arn, mail),
         clock=time.time,
+        repeats=Repeats(dynamodb, table, settings().alarm_quiet_s, time.time),
     )
-    logger.info("alarm sent" if fresh else "alarm was sent before", alarm=mail.id, audiences=mail.audiences)

@@ -39,13 +39,23 @@ def functions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "run", "AttributeType": "S"},
+            {"AttributeName": "queue", "AttributeType": "S"},
+            {"AttributeName": "due", "AttributeType": "S"},
         ],
         GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_queue",
+                "KeySchema": [
+                    {"AttributeName": "queue", "KeyType": "HASH"},
+                    {"AttributeName": "due", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            },
             {
                 "IndexName": "by_run",
                 "KeySchema": [{"AttributeName": "run", "KeyType": "HASH"}, {"AttributeName": "pk", "KeyType": "RANGE"}],
                 "Projection": {"ProjectionType": "ALL"},
-            }
+            },
         ],
         BillingMode="PAY_PER_REQUEST",
     )
@@ -124,9 +134,12 @@ def test_from_compare_to_mail(stack, functions):
     assert [step["status"] for step in document["steps"] if step["step"] == "train"] == ["Completed"]
     (message,) = received("alarms")
     assert functions["send_alarms"](records(message)) == {"batchItemFailures": []}
+    assert received("inbox") == [], "nothing in it asks for anybody: it waits for the digest"
+    assert functions["send_alarms"](records({"kind": "routine_due"})) == {"batchItemFailures": []}
     mails = received("inbox")
     assert [json.loads(mail["MessageAttributes"]["audience"]["Value"]) for mail in mails] == [["business", "science"]]
-    assert mails[0]["Subject"] == "[Boxcar report] packaging: 1 approved (run-1)"
+    assert mails[0]["Subject"] == "[Boxcar digest] 1 run without anything to decide"
+    assert "packaging: 1 approved (run-1)" in mails[0]["Message"]
     assert "mailer" in mails[0]["Message"] and "0.9000" in mails[0]["Message"]
 
 

@@ -36,6 +36,9 @@ class Mail:
     subject: str
     text: str
     attributes: dict[str, str] = field(default_factory=dict)  # for filter policies: kind, severity
+    cause: str = ""  # alarms of the same cause within an hour are counted; "": each is mailed
+    place: str = ""  # where it happened, in one line
+    routine: bool = False  # nothing that anybody must know today: it waits for the digest
 
 
 def subject(text: str) -> str:

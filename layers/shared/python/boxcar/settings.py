@@ -20,6 +20,7 @@ class Settings:
     archive_dead_letters_url: str = ""
     slack_secret_arn: str = ""  # of Secrets Manager; see boxcar.slack. Empty: no Slack
     topic_arn: str = ""  # SNS: mails carry their audience, and subscriptions choose
+    alarm_quiet_s: float = 3600.0  # alarms of one cause within it are counted, not mailed
     job_role_arn: str = ""  # SageMaker jobs run with it
     warehouse_role_arn: str = ""  # Redshift reads and writes S3 with it
     redshift_workgroup: str = ""  # serverless; else cluster and user
@@ -60,6 +61,7 @@ def settings() -> Settings:
         archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
         slack_secret_arn=env.get("BOXCAR_SLACK_SECRET_ARN", ""),
         topic_arn=env.get("BOXCAR_TOPIC_ARN", ""),
+        alarm_quiet_s=float(env.get("BOXCAR_ALARM_QUIET_S", "3600")),
         job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
         warehouse_role_arn=env.get("BOXCAR_WAREHOUSE_ROLE_ARN", ""),
         redshift_workgroup=env.get("BOXCAR_REDSHIFT_WORKGROUP", ""),

@@ -7,6 +7,8 @@ from boxcar.alarms.causes import Cause
 from boxcar.alarms.links import Links
 from boxcar.mails import Mail, section
 
+_PLACES = ("Run", "Model", "Step", "Job", "Alarm")
+
 
 def alarm_mail(
     identity: str,
@@ -18,6 +20,7 @@ def alarm_mail(
     since: str,
     kept: str,
     severity: str = "error",
+    same: str = "",
 ) -> Mail:
     """Write an alarm.
 
@@ -31,6 +34,7 @@ def alarm_mail(
         since: ISO 8601.
         kept: what did not change, one sentence.
         severity: error or warning.
+        same: digest of the cause (`same_cause`), if others of it within an hour may be counted instead of mailed.
     """
     happened = [line for line in (what, advice.meaning) if line]
     text = "\n\n".join(
@@ -43,7 +47,8 @@ def alarm_mail(
         ]
     )
     attributes = {"kind": "alarm", "severity": severity}
-    return Mail(identity, advice.audiences, f"[Boxcar alarm] {words}", text + "\n", attributes)
+    place = ", ".join(f"{name.lower()} {value}" for name, value in where.items() if value and name in _PLACES)
+    return Mail(identity, advice.audiences, f"[Boxcar alarm] {words}", text + "\n", attributes, cause=same, place=place)
 
 
 def where(message: dict[str, Any], links: Links, cause: Cause) -> dict[str, str]:

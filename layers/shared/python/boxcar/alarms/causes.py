@@ -1,7 +1,9 @@
 """What a cause says, whoever wrote it: a Lambda function, the monitor of jobs, or Step Functions."""
 
+import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +11,7 @@ _SHOWN = 6000  # characters of a cause in a mail; the whole of it is in the exec
 # As the monitor of jobs writes them: "Step train of model mailer failed after 2 attempts: … (job boxcar-…)".
 _STEP = re.compile(r"\b[Ss]tep (?P<step>[a-z][a-z0-9_]*)(?: of model (?P<model>[a-z][a-z0-9_]*))? failed\b")
 _JOB = re.compile(r"\bjob[ #](?P<job>[A-Za-z0-9-]+-[0-9a-f]{10})\b")
+_VARIES = re.compile(r"[\w-]*\d[\w-]*")  # whatever holds a digit: ids, counts, times, names of runs
 _KEYS = ("job", "step", "model", "run", "family")
 
 
@@ -38,6 +41,19 @@ def read_cause(cause: object) -> Cause:
     return Cause(
         inner.text, str(document.get("errorType") or document.get("Error") or inner.error), {**inner.found, **named}
     )
+
+
+def same_cause(parts: Iterable[str], text: str = "", names: Iterable[str] = ()) -> str:
+    """A digest that is the same for what has the same cause.
+
+    Args:
+        parts: what must be the same: machine, family, error, step.
+        text: the cause in words, in which numbers and `names` may differ.
+        names: of the run, model and job that it happened to.
+    """
+    for name in filter(None, names):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "#", text)
+    return hashlib.sha256("\n".join([*parts, _VARIES.sub("#", text)]).encode()).hexdigest()[:32]
 
 
 def _identifiers(text: str) -> dict[str, str]:

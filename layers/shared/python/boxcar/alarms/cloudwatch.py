@@ -4,7 +4,7 @@ from typing import Any
 
 from boxcar.alarms.advice import ENGINEERING, Advice
 from boxcar.alarms.alarm_mail import alarm_mail
-from boxcar.alarms.causes import Cause
+from boxcar.alarms.causes import Cause, same_cause
 from boxcar.alarms.links import Links
 from boxcar.errors import BoxcarError
 from boxcar.mails import Mail
@@ -47,6 +47,7 @@ def metric_alarm_mail(event: dict[str, Any], links: Links) -> Mail:
         {"Alarm": name, **_watched(configuration), "Link": links.metric_alarm(name)},
         since,
         "",
+        same=same_cause((name,)),
     )
 
 

@@ -8,6 +8,8 @@ twice, but is never lost.
 from collections.abc import Callable
 from typing import Any
 
+from boxcar.alarms.repeats import Repeats
+from boxcar.alarms.routine import put_by
 from boxcar.mails import Mail
 
 LEASE_S = 60
@@ -19,9 +21,15 @@ class StillBeingSentError(Exception):
 
 
 def deliver(
-    mail: Mail, *, dynamodb: Any, table: str, publish: Callable[[Mail], None], clock: Callable[[], float]
-) -> bool:
-    """Send a mail, unless it was.
+    mail: Mail,
+    *,
+    dynamodb: Any,
+    table: str,
+    publish: Callable[[Mail], None],
+    clock: Callable[[], float],
+    repeats: Repeats | None = None,
+) -> str:
+    """Send a mail, unless it was; count it instead if its cause has been told of, or put it by for the digest.
 
     Args:
         mail: what to send.
@@ -29,9 +37,10 @@ def deliver(
         table: its name.
         publish: hands the mail over.
         clock: seconds since the epoch.
+        repeats: who counts; None: everything is mailed.
 
     Returns:
-        False when it had been sent before.
+        "sent", "counted", "put by", or "known": what became of it was settled before.
 
     Raises:
         StillBeingSentError: somebody else is at it.
@@ -39,7 +48,12 @@ def deliver(
     """
     key = {"pk": {"S": f"alarm#{mail.id}"}}
     if not _claim(mail, key, dynamodb, table, clock):
-        return False
+        return "known"
+    if mail.routine:
+        put_by(mail, dynamodb, table, clock())
+        return "put by"
+    if repeats is not None and not repeats.is_first(mail):
+        return "counted"
     publish(mail)
     dynamodb.update_item(
         TableName=table,
@@ -47,7 +61,7 @@ def deliver(
         UpdateExpression="SET sent = :now REMOVE lease",
         ExpressionAttributeValues={":now": {"N": str(int(clock()))}},
     )
-    return True
+    return "sent"
 
 
 def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Callable[[], float]) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 from boxcar.alarms.advice import SCIENCE, Advice, advice_for, canonical_name
 from boxcar.alarms.alarm_mail import alarm_mail, where
-from boxcar.alarms.causes import Cause, read_cause
+from boxcar.alarms.causes import Cause, read_cause, same_cause
 from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.links import Links
-from boxcar.alarms.summaries import report_mail
+from boxcar.alarms.summaries import repeated_mail, report_mail
 from boxcar.errors import BoxcarError
 from boxcar.mails import Mail
 
@@ -68,6 +68,7 @@ def _run_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
         where(message, links, cause),
         str(message.get("since") or since),
         "The approved versions stay as they are.",
+        same=_same(message, family, error, cause),
     )
 
 
@@ -86,6 +87,7 @@ def _model_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
         where(message, links, cause),
         str(message.get("since") or since),
         f"The other models of the run went on. The approved version of {model} stays in place.",
+        same=_same(message, family, error, cause, step),
     )
 
 
@@ -165,6 +167,7 @@ def _job_quarantined(message: dict[str, Any], links: Links, since: str) -> Mail:
         where,
         str(message.get("since") or since),
         "Other jobs go on.",
+        same=same_cause(["quarantined", str(message.get("owner", ""))], str(message.get("reason", "")), [job]),
     )
 
 
@@ -203,6 +206,7 @@ def _execution_ended(event: dict[str, Any], links: Links) -> Mail | None:
         where({"machine": machine, "run": run, "execution": arn}, links, cause),
         str(event.get("time", "")),
         "The approved versions stay as they are.",
+        same=_same({"machine": machine, "run": run}, "", error, cause),
     )
 
 
@@ -213,6 +217,15 @@ def _cause(message: dict[str, Any]) -> tuple[Cause, str]:
     if error in ("", "States.TaskFailed", "States.ALL", "Exception") and cause.error:
         error = cause.error  # the cause knows better
     return cause, canonical_name(error or "States.TaskFailed", cause.text)
+
+
+def _same(message: dict[str, Any], family: str, error: str, cause: Cause, step: str = "") -> str:
+    names = [str(message.get(name) or cause.found.get(name, "")) for name in ("run", "model", "job", "execution")]
+    return same_cause([str(message.get("machine", "")), family, error, step], cause.text, names)
+
+
+def _repeated(message: dict[str, Any], links: Links, since: str) -> Mail:
+    return repeated_mail(message)
 
 
 def _report_of(links: Links, run: str) -> str:
@@ -235,4 +248,5 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "report": _report,
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,
+    "repeated": _repeated,
 }

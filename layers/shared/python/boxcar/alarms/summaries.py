@@ -1,5 +1,6 @@
-"""The mail that ends a run: every model with its verdict, and where the report lies."""
+"""Mails that sum up: a run, with every model's verdict; what happened again for a cause that was told."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from boxcar.alarms.links import Links
@@ -12,6 +13,7 @@ _OUTCOMES = {
     "failed": "No model was trained.",
 }
 _COUNTED = {"review": "to decide"}
+_ROUTINE = ("approved", "succeeded")  # of models in a report that nobody must read today
 _JUDGED = ("approved", "review", "rejected")
 _HEAD = ["model", "version", "status", "before", "after", "labels", "rows"]
 
@@ -56,7 +58,41 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
         subject,
         "\n\n".join(parts) + "\n",
         {"kind": "report", "severity": severity},
+        routine=status == "succeeded" and all(model.get("status") in _ROUTINE for model in models),
     )
+
+
+def repeated_mail(message: dict[str, Any]) -> Mail:
+    """Say how often a cause came again after its first mail.
+
+    Args:
+        message: `{"cause", "first", "number", "count", "since", "until", "last", "places", "subject", "text",
+            "audiences", "severity"}`; times are seconds since the epoch, subject and text those of the first mail.
+    """
+    count, subject = message["count"], str(message["subject"]).removeprefix("[Boxcar alarm] ")
+    times = "once more" if count == 1 else f"{count} more times"
+    places = [f"- {place}" for place in message["places"]]
+    if count > len(places):
+        places.append(f"- and {count - len(places)} more, which `boxcar runs list` and `boxcar jobs list` show")
+    period = f"between {_time(message['since'])} and {_time(message['until'])}"
+    parts = [
+        section("What happened", [f"What was told before happened {times} {period}, the last at "
+                                  f"{_time(message['last'])}."]),
+        section("Where", places),
+        section("What Boxcar did", ["Counted instead of mailing each. It counts on, and tells again in an hour."]),
+        "The first mail said\n\n" + "\n".join(f"  {line}".rstrip() for line in str(message["text"]).splitlines()),
+    ]  # fmt: skip
+    return Mail(
+        f"repeated:{message['cause']}:{message['first']}:{message['number']}",
+        tuple(message["audiences"]),
+        f"[Boxcar alarm] {count} more: {subject}",
+        "\n\n".join(parts) + "\n",
+        {"kind": "alarm", "severity": message.get("severity") or "error"},
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _row(model: dict[str, Any]) -> list[str]:

@@ -10,10 +10,10 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from boxcar import kinds
+from boxcar.alarms import repeats
 from boxcar.attributes import Item
 from boxcar.jobs import digests
 from boxcar.jobs.debts import settle, tell_alarms
@@ -197,15 +197,20 @@ class Monitor:
 
     def _guarded(self, item: Item) -> None:
         try:
-            if item["pk"]["S"].startswith("digest#"):
-                sqs, queue = self.clients("sqs"), self.settings.alarm_queue_url
-                digests.mail(self.table, item, partial(tell_alarms, sqs, queue), self.now())
+            pk = item["pk"]["S"]
+            if pk.startswith("digest#"):
+                digests.mail(self.table, item, self._tell, self.now())
+            elif pk.startswith(repeats.PREFIX):
+                repeats.tell(self.table.client, self.table.name, item, self._tell, self.now())
             elif (job := readable(item)) is not None:
                 self._wake(job)
         except Conflict:
             log.info("job changed meanwhile", extra={"item": item["pk"]})
         except Exception:
             log.exception("sweep could not look", extra={"item": item["pk"]})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        tell_alarms(self.clients("sqs"), self.settings.alarm_queue_url, message)
 
     def _wake(self, job: Job) -> None:
         """What is due of one job. It is as the index has it: maybe a moment old, which conditional writes find out."""
