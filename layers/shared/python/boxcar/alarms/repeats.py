@@ -1,9 +1,9 @@
 """The same cause within an hour is one mail with a count.
 
 The item `cause#<digest>` opens with the first alarm of a cause, which is mailed. Until it closes, others of that cause
-are counted instead, in the transaction that marks each as told: an alarm is mailed or counted, once, whenever a function
-dies. The item is due when its hour is over. With nothing counted the sweep forgets it; else it freezes the count, hands
-it to the alarm queue under a number, which is sent once, and leaves the item open for another hour.
+are counted instead, in the transaction that marks each as told: an alarm is mailed or counted, once, whoever dies when.
+The item is due when its hour is over. With nothing counted the sweep forgets it; else it freezes the count, hands it to
+the alarm queue under a number, which is sent once, and leaves the item open for another hour.
 """
 
 from collections.abc import Callable
@@ -53,8 +53,8 @@ class Repeats:
     def _opens(self, mail: Mail) -> bool:
         now = self._clock()
         item = {
-            "pk": PREFIX + mail.cause, "first": mail.id, "since": now, "quiet_s": self._quiet_s, "subject": mail.subject,
-            "text": mail.text[:MOST_TEXT], "audiences": list(mail.audiences),
+            "pk": PREFIX + mail.cause, "first": mail.id, "since": now, "quiet_s": self._quiet_s,
+            "subject": mail.subject, "text": mail.text[:MOST_TEXT], "audiences": list(mail.audiences),
             "severity": mail.attributes.get("severity", ""), "places": [], "count": 0, "changes": 0, "number": 0,
             "queue": DUE, "due": iso(now + self._quiet_s),
         }  # fmt: skip

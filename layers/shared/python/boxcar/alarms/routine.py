@@ -1,8 +1,8 @@
 """Routine success is a digest: reports in which nothing asks for anybody wait, and are one mail a day.
 
-What waits is the item `alarm#<id>` itself, in a partition of its own of the index by_queue: it is put there by the write
-that marks the report as told. The digest's id is made of the ids in it, so told twice it is one mail; what comes between
-a mail and its noting is in the next one, with what had been mailed, rather than in none.
+What waits is the item `alarm#<id>` itself, in a partition of its own of the index by_queue: it is put there by the
+write that marks the report as told. The digest's id is made of the ids in it, so told twice it is one mail; what comes
+between a mail and its noting is in the next one, with what had been mailed, rather than in none.
 """
 
 import hashlib
