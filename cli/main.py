@@ -6,6 +6,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from boxcar.errors import BoxcarError
+from cli.alarms import alarms
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families
@@ -35,7 +36,7 @@ def boxcar(context: click.Context, stack: str, local: bool, state: Path) -> None
     context.obj = Session(stack=stack, local=local, state=state)
 
 
-for command in (local_cloud, deploy_command, outputs, families, runs, models, jobs, mails, demo):
+for command in (local_cloud, deploy_command, outputs, families, runs, models, jobs, alarms, mails, demo):
     boxcar.add_command(command)
 
 

@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from boxcar.alarms import routine
+from boxcar.alarms.channels import SlackChannel
 from boxcar.alarms.delivery import StillBeingSentError, deliver
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import read_message
@@ -15,6 +17,7 @@ from boxcar.alarms.repeats import Repeats
 from boxcar.aws import client
 from boxcar.mails import Mail, publish
 from boxcar.settings import settings
+from boxcar.slack import read_secret
 
 logger = Logger(service="send_alarms")
 
@@ -22,9 +25,10 @@ logger = Logger(service="send_alarms")
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer which messages failed: those come back, and end among the dead letters if they fail for good."""
     failed = []
+    sender = Sender()
     for record in event["Records"]:
         try:
-            _send(record)
+            sender.take_in(record)
         except StillBeingSentError as busy:  # the machine and EventBridge tell of a run at the same moment
             logger.info("comes back later", message_id=record["messageId"], why=str(busy))
             failed.append({"itemIdentifier": record["messageId"]})
@@ -34,29 +38,41 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     return {"batchItemFailures": failed}
 
 
-def _send(record: dict[str, Any]) -> None:
-    sent_at = int(record.get("attributes", {}).get("SentTimestamp", 0)) / 1000 or time.time()
-    message = json.loads(record["body"])
-    if isinstance(message, dict) and message.get("kind") == routine.KIND:
-        count = routine.tell(client("dynamodb"), settings().jobs_table, _deliver, time.time())
-        logger.info("digest", reports=count)
-        return
-    since = datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="seconds")
-    mail = read_message(message, Links.of(settings()), since)
-    if mail is None:
-        logger.info("told already, model by model", body=record["body"][:500])
-        return
-    became = _deliver(mail)
-    logger.info("alarm", became=became, alarm=mail.id, audiences=mail.audiences)
+class Sender:
+    """What one batch of messages needs."""
 
+    def __init__(self) -> None:
+        self._dynamodb, self._table = client("dynamodb"), settings().jobs_table
+        self._repeats = Repeats(self._dynamodb, self._table, settings().alarm_quiet_s, time.time)
+        self._channels: dict[str, Callable[[Mail], None]] = {
+            "mail": lambda mail: publish(client("sns"), settings().topic_arn, mail)
+        }
+        if arn := settings().slack_secret_arn:
+            self._channels["slack"] = SlackChannel(
+                lambda: read_secret(client("secretsmanager"), arn).webhook_url, time.monotonic
+            )
 
-def _deliver(mail: Mail) -> str:
-    dynamodb, table = client("dynamodb"), settings().jobs_table
-    return deliver(
-        mail,
-        dynamodb=dynamodb,
-        table=table,
-        publish=lambda mail: publish(client("sns"), settings().topic_arn, mail),
-        clock=time.time,
-        repeats=Repeats(dynamodb, table, settings().alarm_quiet_s, time.time),
-    )
+    def take_in(self, record: dict[str, Any]) -> None:
+        """See to one message."""
+        message = json.loads(record["body"])
+        if isinstance(message, dict) and message.get("kind") == routine.KIND:
+            count = routine.tell(self._dynamodb, self._table, self._deliver, time.time())
+            logger.info("digest", reports=count)
+            return
+        sent_at = int(record.get("attributes", {}).get("SentTimestamp", 0)) / 1000 or time.time()
+        since = datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="seconds")
+        mail = read_message(message, Links.of(settings()), since)
+        if mail is None:
+            logger.info("told already, model by model", body=record["body"][:500])
+            return
+        logger.info("alarm", became=self._deliver(mail), alarm=mail.id, audiences=mail.audiences)
+
+    def _deliver(self, mail: Mail) -> str:
+        return deliver(
+            mail,
+            dynamodb=self._dynamodb,
+            table=self._table,
+            channels=self._channels,
+            clock=time.time,
+            repeats=self._repeats,
+        )

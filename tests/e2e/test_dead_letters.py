@@ -1,7 +1,9 @@
 """An alarm that cannot be sent is not lost: it lies among the dead letters, and CloudWatch tells engineering, once."""
 
+import json
 import time
 
+from cli.alarms.queues import redeliver
 from local.client import wait_for
 from tests.e2e.deployed import Deployed
 
@@ -59,6 +61,25 @@ def test_dead_letters_elsewhere_reach_engineering_as_an_alarm_like_any_other(emp
     text = " ".join(mail.text.split())
     for part in ("A trigger or a schedule could not start what it should", "Queue: boxcar-start-dead-letters", "Since"):
         assert part in text
+
+
+def test_a_mail_that_sns_refused_is_delivered_again_once(empty_stack: Deployed) -> None:
+    cloud, sqs = empty_stack.cloud, empty_stack.session.client("sqs")
+    dead = queue_url(empty_stack, "boxcar-alarm-dead-letters")
+    cloud.add_fault(service="sns", action="Publish", error="AuthorizationError")
+    failure = {"kind": "run_failed", "machine": "training", "run": "lost-1", "family": "f", "error": "NoRows"}
+    sqs.send_message(QueueUrl=queue_url(empty_stack, "boxcar-alarms"), MessageBody=json.dumps(failure))
+
+    def buried() -> bool:
+        known = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])
+        return known["Attributes"]["ApproximateNumberOfMessages"] == "1"
+
+    wait_for(buried, 120)
+    assert empty_stack.mails("lost-1") == []
+    cloud.forget_faults()
+    for _ in range(2):
+        assert list(redeliver(empty_stack.session, "alarm", dry_run=False)) in ([json.dumps(failure)], [])
+    assert empty_stack.one_alarm("lost-1", "science")
 
 
 def test_every_dead_letter_queue_of_the_stack_has_an_alarm_that_finds_its_metric(empty_stack: Deployed) -> None:

@@ -21,6 +21,7 @@ class Path:
     def __init__(self, dynamodb: Any) -> None:
         self.dynamodb, self.now, self.quiet_s = dynamodb, 1_000_000.0, 3600.0
         self.sent: list[Mail] = []
+        self.others: dict[str, Any] = {}  # channels beside the mails
         self.refusals: list[BaseException] = []  # of the next publications
         self.queue: list[dict[str, Any]] = []  # what the sweep put on the alarm queue
 
@@ -30,7 +31,7 @@ class Path:
             mail,
             dynamodb=client,
             table=TABLE,
-            publish=self._publish,
+            channels={"mail": self._publish, **self.others},
             clock=lambda: self.now,
             repeats=Repeats(client, TABLE, self.quiet_s, lambda: self.now),
         )

@@ -40,13 +40,14 @@ class Outbox:
 class Sender:
     def __init__(self, dynamodb: Any) -> None:
         self.dynamodb, self.outbox, self.now = dynamodb, Outbox(), 1000.0
+        self.others: dict[str, Any] = {}
 
     def __call__(self, mail: Mail = ALARM, dynamodb: Any = None) -> str:
         return deliver(
             mail,
             dynamodb=dynamodb or self.dynamodb,
             table=TABLE,
-            publish=lambda mail: publish(self.outbox, TOPIC, mail),
+            channels={"mail": lambda mail: publish(self.outbox, TOPIC, mail), **self.others},
             clock=lambda: self.now,
         )
 

@@ -5,11 +5,13 @@ The item is claimed, the mail published, the item marked as sent. A crash in bet
 twice, but is never lost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from boxcar.alarms.repeats import Repeats
 from boxcar.alarms.routine import put_by
+from boxcar.alarms.told import listed
+from boxcar.attributes import encode_all
 from boxcar.mails import Mail
 
 LEASE_S = 60
@@ -25,7 +27,7 @@ def deliver(
     *,
     dynamodb: Any,
     table: str,
-    publish: Callable[[Mail], None],
+    channels: Mapping[str, Callable[[Mail], None]],
     clock: Callable[[], float],
     repeats: Repeats | None = None,
 ) -> str:
@@ -35,7 +37,7 @@ def deliver(
         mail: what to send.
         dynamodb: client for the jobs table.
         table: its name.
-        publish: hands the mail over.
+        channels: name -> what hands the mail over. Each is noted by itself, so that a repeat skips those that have it.
         clock: seconds since the epoch.
         repeats: who counts; None: everything is mailed.
 
@@ -44,35 +46,58 @@ def deliver(
 
     Raises:
         StillBeingSentError: somebody else is at it.
-        Exception: what `publish` raises; the message should come back.
+        Exception: what the first channel that failed raises, after the others were tried; the message should come back.
     """
     key = {"pk": {"S": f"alarm#{mail.id}"}}
-    if not _claim(mail, key, dynamodb, table, clock):
+    told = _claim(mail, key, dynamodb, table, clock)
+    if told is None:
         return "known"
     if mail.routine:
         put_by(mail, dynamodb, table, clock())
         return "put by"
-    if repeats is not None and not repeats.is_first(mail):
+    if not told and repeats is not None and not repeats.is_first(mail):
         return "counted"
-    publish(mail)
-    dynamodb.update_item(
-        TableName=table,
-        Key=key,
-        UpdateExpression="SET sent = :now REMOVE lease",
-        ExpressionAttributeValues={":now": {"N": str(int(clock()))}},
-    )
+    failures: list[Exception] = []
+    for name, hand_over in channels.items():
+        if name in told:
+            continue
+        try:
+            hand_over(mail)
+        except Exception as error:
+            failures.append(error)
+        else:
+            told.add(name)
+    _note(key, dynamodb, table, told, done=not failures, now=clock())
+    if failures:
+        raise failures[0]
     return "sent"
 
 
-def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Callable[[], float]) -> bool:
-    """Claim a mail. Answers False when it was sent before."""
+def _note(key: dict[str, Any], dynamodb: Any, table: str, told: set[str], done: bool, now: float) -> None:
+    """Write down who has it. What is not done may be claimed at once by whoever gets the message again."""
+    settled = "sent = :now, #queue = :queue, due = :due REMOVE lease" if done else "lease = :never"
+    values: dict[str, Any] = {":now": int(now), **listed(now)} if done else {":never": 0}
+    if told:
+        values[":told"] = told
+    dynamodb.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression=("SET told = :told, " if told else "SET ") + settled,
+        **({"ExpressionAttributeNames": {"#queue": "queue"}} if done else {}),
+        ExpressionAttributeValues=encode_all(values),
+    )
+
+
+def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Callable[[], float]) -> set[str] | None:
+    """Claim a mail. Answers the channels that have it already, or None when all is settled."""
     now = int(clock())
     try:
-        dynamodb.update_item(
+        answer = dynamodb.update_item(
             TableName=table,
             Key=key,
             UpdateExpression=(
-                "SET lease = :until, expires = :expires, subject = :subject, "
+                "SET lease = :until, expires = :expires, subject = :subject, audiences = :audiences, "
+                "severity = :severity, "
                 "first_seen = if_not_exists(first_seen, :now)"
             ),
             ConditionExpression="attribute_not_exists(pk) OR (attribute_not_exists(sent) AND lease <= :now)",
@@ -81,11 +106,14 @@ def _claim(mail: Mail, key: dict[str, Any], dynamodb: Any, table: str, clock: Ca
                 ":now": {"N": str(now)},
                 ":expires": {"N": str(now + KEPT_S)},
                 ":subject": {"S": mail.subject},
+                ":audiences": {"SS": list(mail.audiences)},
+                ":severity": {"S": mail.attributes.get("severity", "")},
             },
+            ReturnValues="ALL_NEW",
         )
     except dynamodb.exceptions.ConditionalCheckFailedException:
         item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
         if "sent" in item:
-            return False
+            return None
         raise StillBeingSentError(f"alarm {mail.id}: another invocation is sending it") from None
-    return True
+    return set(answer["Attributes"].get("told", {}).get("SS", []))

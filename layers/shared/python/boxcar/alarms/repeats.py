@@ -9,6 +9,7 @@ the alarm queue under a number, which is sent once, and leaves the item open for
 from collections.abc import Callable
 from typing import Any
 
+from boxcar.alarms.told import listed
 from boxcar.attributes import Item, decode_all, encode_all
 from boxcar.jobs.record import DUE, iso
 from boxcar.mails import Mail
@@ -81,8 +82,9 @@ class Repeats:
         told = {
             "TableName": self._table,
             "Key": _key(f"alarm#{mail.id}"),
-            "UpdateExpression": "SET sent = :now, counted_in = :cause REMOVE lease",
-            "ExpressionAttributeValues": _values({"now": int(now), "cause": mail.cause}),
+            "UpdateExpression": "SET sent = :now, counted_in = :cause, #queue = :queue, due = :due REMOVE lease",
+            "ExpressionAttributeNames": _names("queue"),
+            "ExpressionAttributeValues": {**_values({"now": int(now), "cause": mail.cause}), **encode_all(listed(now))},
         }
         self._dynamodb.transact_write_items(TransactItems=[{"Update": counted}, {"Update": told}])
 

@@ -6,9 +6,10 @@ between a mail and its noting is in the next one, with what had been mailed, rat
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from boxcar.alarms import told
 from boxcar.attributes import Item, encode_all
 from boxcar.jobs.record import iso
 from boxcar.mails import Mail, columns, section
@@ -40,33 +41,18 @@ def tell(dynamodb: Any, table: str, send: Callable[[Mail], str], until: float) -
         send: delivers a mail once, by its id.
         until: seconds since the epoch; what came later waits for the next digest.
     """
-    waiting = list(_waiting(dynamodb, table, until))
+    waiting = list(told.read(dynamodb, table, PARTITION, iso(until)))
     if waiting:
         send(_digest(waiting))
     for item in waiting:
         dynamodb.update_item(
             TableName=table,
             Key={"pk": item["pk"]},
-            UpdateExpression="REMOVE #queue, due, #text",
+            UpdateExpression="SET #queue = :queue, due = :due REMOVE #text",
             ExpressionAttributeNames={"#queue": "queue", "#text": "text"},
+            ExpressionAttributeValues=encode_all(told.listed(until)),
         )
     return len(waiting)
-
-
-def _waiting(dynamodb: Any, table: str, until: float) -> Iterator[Item]:
-    query: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": "by_queue",
-        "KeyConditionExpression": "#queue = :queue AND due <= :until",
-        "ExpressionAttributeNames": {"#queue": "queue"},
-        "ExpressionAttributeValues": encode_all({":queue": PARTITION, ":until": iso(until)}),
-    }
-    while True:
-        page = dynamodb.query(**query)
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _digest(waiting: list[Item]) -> Mail:
