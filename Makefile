@@ -28,7 +28,7 @@ demo: setup ## train four models twice on this machine, and show what a user of 
 TESTS ?= tests
 ARGS ?=
 test: setup setup-browser ## run every test: unit, conformance, integration, e2e
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 300 $(ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 300 $(ARGS) $(TESTS)
 
 # make lint CHECK=walls  one check
 CHECK ?=

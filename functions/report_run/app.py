@@ -12,6 +12,7 @@ from boxcar.registry.table import ModelsTable
 from boxcar.reports.facts import gather
 from boxcar.reports.page import render
 from boxcar.reports.story import tell
+from boxcar.reports.untold import untold
 from boxcar.settings import settings
 
 logger = Logger(service="report_run")
@@ -56,6 +57,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "report": address,
         "models": [{name: model[name] for name in _MAILED} for model in report["models"]],
     }
-    client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message))
+    for each in (*untold(facts, "training", event.get("results") or []), message):
+        client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(each))
     logger.info("reported", run=run, status=report["status"], report=address)
     return {"run": run, "status": report["status"], "report": address}

@@ -155,6 +155,12 @@ ADVICE = {
         "Registered nothing.",
         "Deploy the stack again, so that functions and state machine are of the same release.",
     ),
+    "UnknownAnswer": Advice(
+        ENGINEERING,
+        "A function answered the state machine with something that it does not know: they are of different releases.",
+        "Stopped the run rather than go on with what nobody understands.",
+        "Deploy the stack again, so that functions and state machine are of one release; then start the run again.",
+    ),
     "AllModelsFailed": Advice(
         SCIENCE,
         "No model of the run could be trained.",

@@ -1,0 +1,302 @@
+"""An account with the stack in it: what holds state is moto's, machines run in the real engine, functions are the real ones.
+
+A job is run by nobody: it is stored by the real `submit_job`, and then its outputs are there and its token is answered as
+the monitor answers it. Where a job itself is to fail, the real launcher and monitor see to it.
+"""
+
+import importlib.util
+import json
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+import boxcar.aws
+from boxcar.families import AppliedArchitecture, Family, FamilyVersion
+from boxcar.family_store import FamilyStore
+from boxcar.jobs.answers import send_answer
+from boxcar.jobs.items import to_item
+from boxcar.jobs.record import COMPLETED
+from boxcar.jobs.table import JobsTable
+from boxcar.settings import settings
+from boxcar.steps import Code
+from cli.architectures import read_architectures, read_yaml
+from tests.conformance.machinery import Engine, FunctionError, client_error
+from tests.integration.fault_matrix.machines import QUEUE, ROOT, is_bad_end
+from tests.unit.jobs.conftest import World, make_tables
+from tests.unit.jobs.fakes import Ending
+from tests.unit.judging.conftest import evaluation
+
+BUCKET, JOBS, MODELS = "data", "jobs", "models"
+ALARMS = f"{QUEUE}AlarmQueue"
+FIGURES: dict[str, dict[str, Any]] = {"approve": {}, "reject": {"score": 0.3}, "review": {"rows": 100}}
+GATE = {"metric": "roc_auc", "min_score": 0.5, "min_rows": 100, "on_breach": {"rows": "review"}}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "BOXCAR_STACK": "boxcar",
+    "BOXCAR_BUCKET": BUCKET,
+    "BOXCAR_JOBS_TABLE": JOBS,
+    "BOXCAR_MODELS_TABLE": MODELS,
+    "BOXCAR_ALARM_QUEUE_URL": ALARMS,
+    "BOXCAR_LAUNCH_QUEUE_URL": f"{QUEUE}LaunchQueue",
+    "BOXCAR_EVENTS_QUEUE_URL": f"{QUEUE}MonitorQueue",
+    "BOXCAR_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:boxcar-notifications",
+    "BOXCAR_IMAGES": json.dumps({"xgboost": "123456789012.dkr.ecr.us-east-1.amazonaws.com/xgboost:3.0-5"}),
+    "BOXCAR_REDSHIFT_WORKGROUP": "warehouse",
+}
+
+
+AFFECTED, SIBLING = "mailer", "bag"  # the model with the fault, and the one beside it
+WELL: dict[str, dict[str, Any]] = {
+    "compare_versions": {"model": SIBLING, "outcome": "approve", "version": "1.0.0", "reasons": []},
+    "register_version": {"model": SIBLING, "version": "1.0.0", "status": "Approved", "package_arn": "arn"},
+}
+
+
+class Context:
+    """The second argument of a handler."""
+
+    function_name = function_version = invoked_function_arn = memory_limit_in_mb = aws_request_id = "x"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One mail that left."""
+
+    kind: str
+    audience: str
+    subject: str
+
+    @property
+    def error(self) -> str:
+        """What an alarm is about: the name of the error, or what happened to a version."""
+        known = [words for words in ("was rejected", "needs a decision") if words in self.subject]
+        return known[0] if known else self.subject.rpartition(": ")[2]
+
+
+class Refusing:
+    """A client whose role may do nothing."""
+
+    def __init__(self, real: Any) -> None:
+        self.exceptions = getattr(real, "exceptions", None)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**_: Any) -> Any:
+            raise client_error("AccessDeniedException", f"User: arn:aws:sts::1:x is not authorized to perform: {name}")
+
+        return call
+
+
+class Account:
+    """The account. One run at a time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.engine: Engine
+        self.turn = threading.RLock()  # one function at a time: moto is not made for more
+        self.refusing = False  # whether AWS refuses every call of functions
+        self.outcome = "approve"  # what the figures of the model under test lead to
+        self.lazy = False  # whether the job that is submitted next stays as it is
+        self.change: Callable[[Any], Any] | None = None  # of what its token is answered with
+        self.endings: list[Ending] | None = None  # how the attempts of the job that is submitted next end
+        self.messages: list[dict[str, Any]] = []  # on the alarm queue, in the order in which they were sent
+        self.mails: list[Mail] = []
+        self._real: dict[str, Any] = {}
+        monkeypatch.setattr(boxcar.aws, "client", self.client)
+        self.functions = {
+            path.name: _load(path) for path in (ROOT / "functions").iterdir() if (path / "app.py").exists()
+        }
+        monkeypatch.setattr(
+            self.functions["report_run"], "render", lambda report: ""
+        )  # the page takes a tenth of a second
+        self.client("s3").create_bucket(Bucket=BUCKET)
+        make_tables(self.client("dynamodb"))
+        spec = read_architectures(ROOT / "models")["boosted_trees"]
+        steps = {step.name: step.model_copy(update={"inputs": {}}) for step in spec.steps}
+        two = [steps["train"], steps["evaluate"]]  # enough for a candidate
+        code = Code(digest="d", archive=f"s3://{BUCKET}/c.tar.gz", prefix=f"s3://{BUCKET}/c/")
+        self._architecture = AppliedArchitecture(spec=spec.model_copy(update={"steps": two}), code=code)
+        self._family = read_yaml(ROOT / "families/packaging.yaml") | {"gate": GATE}
+
+    def apply_family(self, name: str, *models: str) -> None:
+        """Store a family of its own for a run."""
+        chosen = {model: self._family["models"][model] for model in models}
+        family = Family.model_validate({**self._family, "family": name, "models": chosen})
+        architectures = {self._architecture.spec.architecture: self._architecture}
+        version = FamilyVersion(number=1, file="f.yaml", family=family, architectures=architectures)
+        FamilyStore(self.client("dynamodb"), MODELS).append(version)
+
+    @contextmanager
+    def running(self) -> Iterator[Engine]:
+        """A Step Functions for one run, with the functions and the queues of the account; at its end, mails are sent."""
+        self.messages.clear()
+        self.mails.clear()
+        with Engine() as self.engine:
+            self.engine.aws.functions |= {name: self.function(name) for name in self.functions}
+            self.engine.aws.methods["sqs.send_message"] = self.send
+            yield self.engine
+        self._deliver()
+        self._forget()
+
+    def function(self, name: str) -> Callable[[dict[str, Any]], Any]:
+        """A function as Lambda runs it: an exception is an error by the name of its class."""
+
+        def invoke(payload: dict[str, Any]) -> Any:
+            if payload.get("model") == SIBLING:
+                return self._unharmed(name, payload)
+            with self.turn:
+                try:
+                    answer = self.functions[name].handler(payload, Context())
+                except Exception as error:
+                    raise FunctionError(type(error).__name__, str(error)) from error
+                if name == "submit_job":
+                    self._work(answer["job"], payload["task_token"])
+                return answer
+
+        return invoke
+
+    def _unharmed(self, name: str, payload: dict[str, Any]) -> Any:
+        """What functions answer for the model that all goes well with: it is there to be left alone."""
+        if name == "submit_job":
+            told = {"job": f"job-{payload['step']}", "step": payload["step"], "outputs": {}}
+            self.engine("SendTaskSuccess", taskToken=payload["task_token"], output=json.dumps(told))
+        return WELL.get(name)
+
+    def send(self, **request: Any) -> dict[str, Any]:
+        """SQS: what lands on the alarm queue is kept."""
+        if request["QueueUrl"] == ALARMS:
+            self.messages.append(json.loads(request["MessageBody"]))
+        return {"MessageId": "m", "MD5OfMessageBody": "d"}
+
+    def _deliver(self) -> None:
+        """Everything on the alarm queue, and what EventBridge says of the run, reaches `send_alarms`: twice, as SQS may."""
+        events = [event for event in self.engine.events if is_bad_end(event)]
+        waiting = [*self.messages, *events]
+        for bodies in (waiting, waiting[::-1]):
+            stamp = {"SentTimestamp": str(int(time.time() * 1000))}
+            records = [{"messageId": str(n), "body": json.dumps(b), "attributes": stamp} for n, b in enumerate(bodies)]
+            told = self.functions["send_alarms"].handler({"Records": records}, Context())
+            assert told == {"batchItemFailures": []}, (told, bodies)
+
+    def _forget(self) -> None:
+        """Neither the jobs of a run nor its alarms matter to the next."""
+        dynamodb = self.client("dynamodb")
+        keys = dynamodb.scan(TableName=JOBS, ProjectionExpression="pk")["Items"]
+        for start in range(0, len(keys), 25):
+            batch = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]]
+            dynamodb.batch_write_item(RequestItems={JOBS: batch})
+
+    def _work(self, job_id: str, token: str) -> None:
+        """Run a job to its end and answer its token."""
+        if self.lazy:
+            return
+        if self.endings is not None:
+            self._fail(job_id)
+            return
+        table = JobsTable(self.client("dynamodb"), JOBS)
+        job = table.get(job_id)
+        assert job is not None
+        outputs = {
+            name: self._output(job.model, name, f"s3://{BUCKET}/runs/{job.run}/{job.model}/{name}/")
+            for name in json.loads(job.document)["outputs"]
+        }
+        done = replace(job, status=COMPLETED, outputs=outputs)
+        self.client("dynamodb").put_item(TableName=JOBS, Item=to_item(done))
+        send_answer(self.client("stepfunctions"), done, token)
+
+    def _output(self, model: str, name: str, uri: str) -> str:
+        """Write an output of a job where it belongs."""
+        figures = evaluation(**FIGURES[self.outcome]) | {"model": model}
+        file, body = ("evaluation.json", json.dumps(figures)) if name == "evaluation" else ("", "content")
+        key = f"{uri.removeprefix(f's3://{BUCKET}/')}{file}"
+        self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body.encode())
+        return uri
+
+    def _fail(self, job_id: str) -> None:
+        world = World(self.client("dynamodb"), self.client("s3"))
+        world.calls.services["stepfunctions"] = self.client("stepfunctions")
+        world.clock.time = time.time()
+        assert self.endings is not None
+        world.sagemaker.endings = world.redshift.endings = {job_id: self.endings}
+        world.launch()
+        job = world.table.get(job_id)
+        while job is not None and not job.finished:
+            for name, uri in job.destination.items():
+                self._output(job.model, name, uri)
+            world.step(600)
+            job = world.table.get(job_id)
+
+    def client(self, service: str, attempts: int = 8) -> Any:
+        if service == "stepfunctions":
+            return _States(self)
+        if service not in self._real:
+            self._real[service] = boto3.client(service) if service not in ("sqs", "sns") else None
+        real = {"sqs": _Queues(self), "sns": _Post(self)}.get(service) or self._real[service]
+        return Refusing(real) if self.refusing else real
+
+
+class _States:
+    """Step Functions, as functions call it."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.exceptions = boto3.client("stepfunctions").exceptions
+
+    def send_task_success(self, **request: Any) -> None:
+        if self._account.change is not None:
+            request["output"] = json.dumps(self._account.change(json.loads(request["output"])))
+        self._account.engine("SendTaskSuccess", **request)
+
+    def send_task_failure(self, **request: Any) -> None:
+        self._account.engine("SendTaskFailure", **request)
+
+
+class _Queues:
+    """SQS, as functions call it."""
+
+    def __init__(self, account: Account) -> None:
+        self.send_message = account.send
+
+
+class _Post:
+    """SNS: what is published is a mail."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def publish(self, **request: Any) -> dict[str, str]:
+        told = {name: value["StringValue"] for name, value in request["MessageAttributes"].items()}
+        audience = ", ".join(json.loads(told["audience"]))
+        self._account.mails.append(Mail(told["kind"], audience, request["Subject"]))
+        return {"MessageId": "m"}
+
+
+def _load(folder: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def opened() -> Iterator[Account]:
+    """An account, for as long as the block lasts."""
+    with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        yield Account(monkeypatch)
+    settings.cache_clear()

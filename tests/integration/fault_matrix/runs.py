@@ -1,0 +1,131 @@
+"""One run with one fault: a Task of a machine is pointed at a faulty stand-in of what it calls."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from tests.conformance.machinery import Engine
+from tests.integration.fault_matrix.account import AFFECTED, SIBLING, Account
+from tests.integration.fault_matrix.faults import FAULTS, Faulty
+from tests.integration.fault_matrix.machines import FUNCTION, State, definition, tasks
+
+NEVER = 1e9  # seconds
+_number = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run comes to a Task."""
+
+    outcome: str = "approve"  # what Compare makes of the affected model
+    after: str = ""  # the Task that must have failed before
+
+
+# Every Task of every machine: declare a new one here, and its row in docs/fault-matrix.md.
+WAYS: dict[str, dict[str, Way]] = {
+    "training": {
+        "Plan": Way(),
+        "Unload": Way(),
+        "Step": Way(),
+        "Compare": Way(),
+        "RegisterApproved": Way(),
+        "RegisterForReview": Way("review"),
+        "AlarmReview": Way("review"),
+        "RegisterRejected": Way("reject"),
+        "AlarmRejected": Way("reject"),
+        "AlarmModel": Way(after="Compare"),
+        "Report": Way(),
+        "AlarmRun": Way(after="Unload"),
+        "ReportFailure": Way(after="Unload"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a run ended, and who was alarmed."""
+
+    end: str  # succeeded, partial, run failed
+    alarms: tuple[tuple[str, str], ...]  # audience and error
+
+    def __str__(self) -> str:
+        told = [f"{audience}: {error}" for audience, error in self.alarms]
+        return "<br>".join([self.end, *(told or ["nobody"])])
+
+
+def kind_of(state: State) -> str:
+    """What a Task is, as far as faults go: `function`, `job` (a function that stores one, whose end is waited for), `queue`."""
+    if "FunctionName" not in state["Arguments"]:
+        return "queue"
+    return "job" if state["Resource"].endswith(".waitForTaskToken") else "function"
+
+
+def run(account: Account, machine: str, task: str, fault: str | None) -> Measured:
+    """Run a machine to its end, with a fault of one Task; None for no fault."""
+    way, made = WAYS[machine][task], definition(machine)
+    states = {path.rpartition("/")[2]: (path, state) for path, state in tasks(made)}
+    of_a_model = "/" in states[task][0]
+    name = f"family_{next(_number)}"
+    account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []))
+    account.outcome = way.outcome
+    with account.running() as engine:
+        for place, told in ((way.after, "own error"), (task, fault)):
+            if place and told:
+                _point(account, engine, states[place][1], told, alias=place)
+        execution = engine.start(engine.create(made, f"boxcar-{machine}"), {"family": name}, name)
+        ended = engine.wait(execution)
+    reports = [message["status"] for message in account.messages if message["kind"] == "report"]
+    end = (reports or ["?"])[-1] if ended["status"] == "SUCCEEDED" else f"run {ended['status'].lower()}"
+    alarms = [(mail.audience, mail.error) for mail in account.mails if mail.kind == "alarm"]
+    return Measured(end, tuple(alarms))
+
+
+def _point(account: Account, engine: Engine, state: State, fault: str, alias: str) -> None:
+    """Let a Task call a stand-in that has the fault, for the affected model and for what is of no model."""
+    arguments = state["Arguments"]
+    field = "FunctionName" if "FunctionName" in arguments else "QueueUrl"
+    function = arguments[field].removeprefix(FUNCTION) if field == "FunctionName" else ""
+    faulty = Faulty(account, function, fault)
+    healthy = engine.aws.functions[function] if function else engine.aws.methods["sqs.send_message"]
+    arguments[field] += f":{alias}"
+    if function:
+        engine.aws.functions[alias] = lambda payload: (faulty if _affected(payload) else healthy)(payload)
+    else:
+        url = arguments[field]
+
+        def send(**request: Any) -> Any:
+            if request["QueueUrl"] != url:
+                return healthy(**request)
+            return faulty({**request, "QueueUrl": url.rpartition(":")[0]})
+
+        engine.aws.methods["sqs.send_message"] = send
+    if fault == "no answer" and kind_of(state) != "job":
+        engine.api._engine.runner = _Silent(engine.api._engine.runner, arguments[field])
+
+
+def _affected(payload: dict[str, Any]) -> bool:
+    return payload.get("model") != SIBLING
+
+
+class _Silent:
+    """A runner that never hears from one function or queue."""
+
+    def __init__(self, inner: Any, silent: str) -> None:
+        self._inner, self._silent = inner, silent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def call(self, run: Any, resource: Any, arguments: Any, role: str) -> Any:
+        called = arguments.get("FunctionName") or arguments["QueueUrl"]
+        told = arguments.get("Payload") or arguments["MessageBody"]
+        if called == self._silent and _affected(told):
+            await run.clock.sleep(NEVER)
+        return await self._inner.call(run, resource, arguments, role)
+
+
+def befalling(state: State) -> list[str]:
+    """The faults that a Task can have."""
+    return [name for name, fault in FAULTS.items() if fault.befalls(kind_of(state))]
