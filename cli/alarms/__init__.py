@@ -33,9 +33,9 @@ def list_alarms(session: Session, days: int, as_json: bool) -> None:
     waiting = [_told(decode_all(item)) for item in told.read(dynamodb, table, routine.PARTITION)]
     due = (decode_all(item) for item in told.read(dynamodb, table, DUE))
     counted = [item for item in due if item["pk"].startswith(repeats.PREFIX)]
-    repeats = [{"subject": item["subject"], "count": item["count"], "told_at": item["due"]} for item in counted]
+    again = [{"subject": item["subject"], "count": item["count"], "told_at": item["due"]} for item in counted]
     if as_json:
-        click.echo(json.dumps({"told": sent, "for_the_digest": waiting, "counted": repeats}, indent=1))
+        click.echo(json.dumps({"told": sent, "for_the_digest": waiting, "counted": again}, indent=1))
         return
     for one in sent:
         click.echo(
@@ -43,7 +43,7 @@ def list_alarms(session: Session, days: int, as_json: bool) -> None:
         )
     for one in waiting:
         click.echo(f"{one['at'][:19]}Z  waits    for the digest: {one['subject']}")
-    for one in repeats:
+    for one in again:
         if one["count"]:
             click.echo(f"{one['count']} more counted, told of at {one['told_at'][:19]}Z: {one['subject']}")
     if not (sent or waiting):
