@@ -1,7 +1,6 @@
 """Architectures on disk: their description, and their code as jobs will fetch it."""
 
 import gzip
-import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from boxcar.errors import FamilyError
 from boxcar.families import Architecture
 from boxcar.family_checks import check_architecture
 from boxcar.steps import Code
+from cli.script_digests import digest_of, script_digests
 
 LEFT_OUT = {"__pycache__", ".pytest_cache", ".DS_Store"}
 
@@ -52,20 +52,18 @@ def read_architectures(folder: Path) -> dict[str, Architecture]:
     return found
 
 
+def upload_architecture(folder: Path, s3: Any, bucket: str) -> Code:
+    """Upload the code of an architecture, and know what each of its scripts is made of."""
+    return upload_code(folder, s3, bucket).model_copy(update={"scripts": script_digests(_files(folder))})
+
+
 def upload_code(folder: Path, s3: Any, bucket: str) -> Code:
-    """Upload the code of one architecture under its digest, unless it is there already.
+    """Upload a folder of code under its digest, unless it is there already.
 
     The archive goes last: where it is, everything is.
     """
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not LEFT_OUT.intersection(path.parts)
-    }
-    content = hashlib.sha256()
-    for name, body in files.items():
-        content.update(f"{name}\0{len(body)}\0".encode() + body)
-    digest = content.hexdigest()[:16]
+    files = _files(folder)
+    digest = digest_of(files)
     place = f"code/{folder.name}-{digest}"
     code = Code(digest=digest, archive=f"s3://{bucket}/{place}.tar.gz", prefix=f"s3://{bucket}/{place}/")
     if s3.list_objects_v2(Bucket=bucket, Prefix=f"{place}.tar.gz").get("KeyCount"):
@@ -74,6 +72,14 @@ def upload_code(folder: Path, s3: Any, bucket: str) -> Code:
         s3.put_object(Bucket=bucket, Key=f"{place}/{name}", Body=body)
     s3.put_object(Bucket=bucket, Key=f"{place}.tar.gz", Body=_archive(files))
     return code
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not LEFT_OUT.intersection(path.parts)
+    }
 
 
 def _archive(files: dict[str, bytes]) -> bytes:

@@ -10,7 +10,7 @@ import click
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion, waves
 from boxcar.family_checks import check_family
 from boxcar.family_store import FamilyStore
-from cli.architectures import read_architectures, read_yaml, upload_code
+from cli.architectures import read_architectures, read_yaml, upload_architecture
 from cli.session import Session
 
 MODELS = Path("models")
@@ -76,7 +76,7 @@ def apply_family(session: Session, file: Path, models_folder: Path = MODELS) -> 
     bucket = session.outputs["BucketName"]
     architectures = {
         name: AppliedArchitecture(
-            spec=specs[name], code=upload_code(models_folder / name, session.client("s3"), bucket)
+            spec=specs[name], code=upload_architecture(models_folder / name, session.client("s3"), bucket)
         )
         for name in used
     }

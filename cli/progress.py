@@ -7,16 +7,27 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from rich.table import Table
+from rich.text import Text
 
+from boxcar.attributes import Item
+from boxcar.jobs.explain import explain_cache
+from boxcar.jobs.items import from_item
 from boxcar.plans import Plan, plan_key
 from cli.session import Session
 
-COLOURS = {"Completed": "green", "InProgress": "yellow", "Failed": "red", "Stopped": "red", "waiting": "dim"}
+COLOURS = {
+    "Completed": "green",
+    "cached": "green",
+    "InProgress": "yellow",
+    "Failed": "red",
+    "Stopped": "red",
+    "waiting": "dim",
+}
 
 
 @dataclass(frozen=True)
 class StepProgress:
-    """One step: `waiting` until its job exists, then the job's status."""
+    """One step: `waiting` until its job exists, then the job's status; `cached` if the cache had its outputs."""
 
     model: str  # empty for a step of the run itself
     step: str
@@ -24,6 +35,7 @@ class StepProgress:
     attempts: int
     seconds: float | None  # from submission to the end, or to now
     reason: str
+    saved_s: float = 0.0  # that the job ran whose outputs a cached step has
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,14 @@ class Progress:
     error: str
     steps: list[StepProgress]
 
+    @property
+    def saved(self) -> str:
+        """What the cache saved, in words; "" if nothing."""
+        cached = [step for step in self.steps if step.state == "cached"]
+        if not cached:
+            return ""
+        return f"{len(cached)} of {len(self.steps)} steps cached, {sum(step.saved_s for step in cached):.0f} s saved"
+
     def table(self) -> Table:
         """The steps as a table for a terminal."""
         table = Table(title=f"run {self.run}: {self.status.lower()}, {self.seconds:.0f} s", title_justify="left")
@@ -46,6 +66,8 @@ class Progress:
             time = f"{step.seconds:.1f} s" if step.seconds is not None else ""
             attempts = str(step.attempts) if step.attempts else ""
             table.add_row(step.model or "(run)", step.step, f"[{colour}]{step.state}[/]", attempts, time, step.reason)
+        if self.saved:
+            table.caption = self.saved
         if self.error:
             table.caption = self.error
         return table
@@ -53,8 +75,7 @@ class Progress:
 
 def read_progress(session: Session, run: str) -> Progress:
     """Read a run from its execution, its plan and its jobs."""
-    arn = session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
-    execution = session.client("stepfunctions").describe_execution(executionArn=arn)
+    execution = session.client("stepfunctions").describe_execution(executionArn=execution_arn(session, run))
     now = datetime.now(UTC)
     jobs = read_jobs(session, run)
     document = session.read_json(plan_key(run))
@@ -62,19 +83,47 @@ def read_progress(session: Session, run: str) -> Progress:
     steps = []
     for model, step in order:
         job = jobs.get((model, step), {})
+        caching = job.get("caching", {})
+        hit = caching.get("outcome") == "hit"
         steps.append(
             StepProgress(
                 model=model,
                 step=step,
-                state=str(job.get("status", "waiting")),
-                attempts=len(job.get("attempts", [])),
+                state="cached" if hit else str(job.get("status", "waiting")),
+                attempts=0 if hit else len(job.get("attempts", [])),
                 seconds=_seconds(job, now),
-                reason=str(job.get("cause") or job.get("reason") or "")[:120],
+                reason=f"from run {caching['run']}" if hit else str(job.get("cause") or job.get("reason") or "")[:120],
+                saved_s=float(caching.get("saved_s", 0)),
             )
         )
     ended = execution.get("stopDate", now)
     error = f"{execution['error']}: {execution.get('cause', '')}" if execution.get("error") else ""
     return Progress(run, execution["status"], (ended - execution["startDate"]).total_seconds(), error, steps)
+
+
+def explanation(session: Session, run: str) -> Table:
+    """What the cache said of every step of a run that was submitted."""
+    jobs = {key: from_item(item) for key, item in _items(session, run).items()}
+    document = session.read_json(plan_key(run))
+    table = Table(title=f"run {run}", title_justify="left")
+    for column in ("model", "step", "", "why"):
+        table.add_column(column, overflow="fold")
+    for model, step in _order(Plan.model_validate(document)) if document else list(jobs):
+        job = jobs.get((model, step))
+        told = explain_cache(job) if job else None
+        if job is None or told is None:
+            state, why = ("not yet", "") if job is None else ("ran", "The cache was not asked.")
+        elif told.outcome == "hit":
+            state, why = "[green]cached[/]", f"From run {told.run}, {told.saved_s:.0f} s saved."
+        else:
+            state, why = "ran", told.text
+        table.add_row(model or "(run)", step, state, Text(why))
+    return table
+
+
+def execution_arn(session: Session, run: str) -> str:
+    """ARN of a run of the training machine."""
+    return session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
 
 
 def _order(plan: Plan) -> list[tuple[str, str]]:
@@ -84,6 +133,12 @@ def _order(plan: Plan) -> list[tuple[str, str]]:
 
 def read_jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, Any]]:
     """The jobs of a run by model and step."""
+    read = TypeDeserializer().deserialize
+    items = _items(session, run).items()
+    return {key: {name: read(value) for name, value in item.items()} for key, item in items}
+
+
+def _items(session: Session, run: str) -> dict[tuple[str, str], Item]:
     pages = (
         session.client("dynamodb")
         .get_paginator("query")
@@ -95,14 +150,8 @@ def read_jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, Any
             ExpressionAttributeValues={":run": {"S": run}},
         )
     )
-    read = TypeDeserializer().deserialize
-    found = {}
-    for page in pages:
-        for item in page["Items"]:
-            job = {name: read(value) for name, value in item.items()}
-            if "step" in job:
-                found[str(job.get("model", "")), str(job["step"])] = job
-    return found
+    jobs = [item for page in pages for item in page["Items"] if "step" in item]
+    return {(item.get("model", {"S": ""})["S"], item["step"]["S"]): item for item in jobs}
 
 
 def _seconds(job: dict[str, Any], now: datetime) -> float | None:

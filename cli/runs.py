@@ -11,35 +11,83 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from cli.progress import Progress, read_progress
+from boxcar.plans import plan_key
+from boxcar.restarts import FIELD as RESTART_OF
+from cli.progress import Progress, execution_arn, explanation, read_progress
 from cli.session import Session
 
 OPEN = {"RUNNING", "PENDING_REDRIVE"}
+WATCH = click.option("--watch/--no-watch", default=False, help="Follow the run until it ends.")
 
 
 @click.group()
 def runs() -> None:
-    """Runs of the training machine: start, watch, list, show."""
+    """Runs of the training machine: start, watch, list, show, start again."""
 
 
 @runs.command()
 @click.argument("family")
-@click.option("--model", "models", multiple=True, help="Train only this model; may be given several times.")
-@click.option("--watch/--no-watch", default=False, help="Follow the run until it ends.")
+@click.option("--only", "models", multiple=True, metavar="MODEL", help="Train only this; may be given several times.")
+@click.option("--from", "from_step", metavar="STEP", help="Do this step and all behind it anew; take those before it.")
+@click.option("--fresh", is_flag=True, help="Do every step anew, whatever was done before.")
+@WATCH
 @click.pass_obj
-def start(session: Session, family: str, models: tuple[str, ...], watch: bool) -> None:
-    """Start training a family now."""
+def start(
+    session: Session, family: str, models: tuple[str, ...], from_step: str | None, fresh: bool, watch: bool
+) -> None:
+    """Start training a family now. What was done before, with the same code and data, is taken from the cache."""
+    if from_step and fresh:
+        raise click.UsageError("--fresh does everything anew, --from a part of it; give one of them")
     request: dict[str, Any] = {"family": family, "requested_by": "boxcar runs start"}
-    if models:
-        request["models"] = list(models)
-    run = f"{family}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    session.client("stepfunctions").start_execution(
-        stateMachineArn=session.outputs["TrainingMachineArn"], name=run, input=json.dumps(request)
-    )
+    request |= {"models": list(models)} if models else {}
+    request |= {"from_step": from_step} if from_step else {}
+    request |= {"fresh": True} if fresh else {}
+    _begin(session, family, request, watch)
+
+
+@runs.command()
+@click.argument("run")
+@WATCH
+@click.pass_obj
+def restart(session: Session, run: str, watch: bool) -> None:
+    """Start a run that has ended again, with the same input, as a new run.
+
+    What it had finished is not done again, unless the definition or the code of a step has changed since.
+    """
+    execution = _execution(session, run)
+    if execution["status"] in OPEN:
+        raise click.ClickException(f"run {run} is {execution['status']}; a run can be started again when it has ended")
+    asked = {**json.loads(execution["input"]), RESTART_OF: run}
+    document = session.read_json(plan_key(run))
+    _begin(session, document["family"] if document else run, asked, watch)
+
+
+@runs.command()
+@click.argument("run")
+@WATCH
+@click.pass_obj
+def redrive(session: Session, run: str, watch: bool) -> None:
+    """Let a run that failed go on where it failed, as the same run: AWS's redrive.
+
+    Code, family and plan are those it began with. After 14 days, or with others, use `boxcar runs restart`.
+    """
+    states = session.client("stepfunctions")
+    try:
+        states.redrive_execution(executionArn=_execution(session, run)["executionArn"])
+    except states.exceptions.ExecutionNotRedrivable as error:
+        reason = error.response["Error"]["Message"]
+        raise click.ClickException(f"{reason}; `boxcar runs restart {run}` starts it again as a new run") from None
     click.echo(run)
-    if watch:
-        finished = follow(session, run)
-        raise SystemExit(0 if finished.status == "SUCCEEDED" else 1)
+    _watched(session, run, watch)
+
+
+@runs.command()
+@click.argument("run")
+@click.pass_obj
+def explain(session: Session, run: str) -> None:
+    """Say of every step whether it was taken from the cache, and if not, why not."""
+    _execution(session, run)
+    Console(highlight=False).print(explanation(session, run))
 
 
 @runs.command("list")
@@ -68,6 +116,31 @@ def show(session: Session, run: str) -> None:
 def watch(session: Session, run: str) -> None:
     """Follow one run until it ends."""
     raise SystemExit(0 if follow(session, run).status == "SUCCEEDED" else 1)
+
+
+def _begin(session: Session, family: str, request: dict[str, Any], watch: bool) -> None:
+    run = f"{family}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    session.client("stepfunctions").start_execution(
+        stateMachineArn=session.outputs["TrainingMachineArn"], name=run, input=json.dumps(request)
+    )
+    click.echo(run)
+    _watched(session, run, watch)
+
+
+def _watched(session: Session, run: str, watch: bool) -> None:
+    if watch:
+        raise SystemExit(0 if follow(session, run).status == "SUCCEEDED" else 1)
+
+
+def _execution(session: Session, run: str) -> dict[str, Any]:
+    states = session.client("stepfunctions")
+    try:
+        found: dict[str, Any] = states.describe_execution(executionArn=execution_arn(session, run))
+    except states.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
+            raise
+        raise click.ClickException(f"there is no run {run!r}; `boxcar runs list` shows those there are") from None
+    return found
 
 
 def upload_trigger(session: Session, file: Path, key: str, wait_s: float = 60) -> str:

@@ -12,6 +12,7 @@ from boxcar.family_store import FamilyStore
 from boxcar.planning import make_plan, outline
 from boxcar.plans import plan_key
 from boxcar.requests import MAX_TRIGGER_BYTES, read_trigger
+from boxcar.restarts import find_earlier, read_restart
 from boxcar.settings import settings
 
 logger = Logger(service="plan_run")
@@ -20,8 +21,9 @@ logger = Logger(service="plan_run")
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer the outline of the plan, or status `duplicate` when another execution has claimed the same trigger."""
-    run, execution = event["run"], event["execution"]
-    trigger = read_trigger(event["event"], _read_object)
+    run, execution, asked = event["run"], event["execution"], event["event"]
+    earlier = find_earlier(asked, execution, client("stepfunctions"), client("s3"), settings().bucket)
+    trigger = read_restart(asked, earlier, _read_object) if earlier else read_trigger(asked, _read_object)
     store = FamilyStore(client("dynamodb"), settings().models_table)
     version = store.latest(trigger.request.family)
     if version is None:
@@ -32,7 +34,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     plan = make_plan(trigger, version, run, datetime.now(UTC).isoformat(timespec="seconds"))
     if trigger.claim:
         claims = Claims(client("dynamodb"), client("stepfunctions"), settings().jobs_table)
-        if holder := claims.take(trigger.claim, execution):
+        holder = claims.take(trigger.claim, execution, restart=earlier is not None)
+        if holder and earlier:
+            other = holder.rpartition(":")[2]
+            raise TriggerError(f"restart_of: run {earlier.run} goes on in run {other}, which has not ended; watch that")
+        if holder:
             logger.info("trigger already claimed", source=trigger.source, holder=holder)
             return {"status": "duplicate", "family": plan.family, "claimed_by": holder}
     client("s3").put_object(

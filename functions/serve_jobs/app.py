@@ -9,7 +9,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from boxcar.api.routes import JobsApi
 from boxcar.aws import client, prompt_client
 from boxcar.jobs.history import History
-from boxcar.jobs.references import approved_from
+from boxcar.jobs.references import ApprovedVersions
 from boxcar.jobs.submit import Submitter
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import tell_monitor, wake_launcher
@@ -30,7 +30,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             table=table,
             settings=names,
             states=lambda: client("stepfunctions"),
-            approved_outputs=approved_from(dynamodb, names.models_table),
+            s3=lambda: prompt_client("s3"),
+            approved=ApprovedVersions(dynamodb, names.models_table),
             now=time.time,
         ),
         settings=names,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from boxcar.aws import client
 from boxcar.errors import StepError, named_errors
-from boxcar.jobs.references import approved_from
+from boxcar.jobs.references import ApprovedVersions
 from boxcar.jobs.submit import StepRequest, Submitter, wakes
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import wake_launcher
@@ -32,7 +32,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         table=JobsTable(dynamodb, settings().jobs_table),
         settings=settings(),
         states=lambda: client("stepfunctions"),
-        approved_outputs=approved_from(dynamodb, settings().models_table),
+        s3=lambda: client("s3"),
+        approved=ApprovedVersions(dynamodb, settings().models_table),
         now=time.time,
     )
     job = submitter.submit_step(request, read_plan(client("s3"), settings().bucket, request.run))

@@ -21,10 +21,11 @@ OTHER = 0  # the code of a category that training saw too rarely, or never
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of one model, learned when its rows were prepared. Travels with the model."""
+    """The columns of a model, learned when its rows were prepared. Travels with the model.
 
-    family: str
-    model: str
+    It does not say whose it is: models of one label and the same features share the rows that were prepared.
+    """
+
     key: str
     label: str
     numeric: list[str]
@@ -63,6 +64,8 @@ class Schema:
             InputError: it is missing, half-written, or of another version.
         """
         document = read_json(folder / "schema.json")
+        for name in ("family", "model"):  # until 2026-11 a schema said whose it is, so that no two models shared one
+            document.pop(name, None)
         if document.get("schema") != 1 or document.keys() != {f.name for f in fields(cls)}:
             raise InputError(
                 f"{folder.name}/schema.json is not a schema of version 1; train the model again with this architecture"

@@ -68,8 +68,6 @@ def prepare(folders: Folders) -> None:
     )
     without_label = len(labelled) - len(order)
     Schema(
-        family=config["family"],
-        model=config["model"],
         key=key,
         label=label,
         numeric=features["numeric"],

@@ -75,7 +75,7 @@ def train(parameters: argparse.Namespace, model_folder: Path) -> None:
     write_json(model_folder / "training.json", summary)
     if schema.upstream:
         shutil.copytree(schema_folder / "upstream", model_folder / "upstream", dirs_exist_ok=True)
-    print(f"{schema.model}: {summary['rounds']} trees from {len(target)} rows in {time.monotonic() - started:.2f} s")
+    print(f"{schema.label}: {summary['rounds']} trees from {len(target)} rows in {time.monotonic() - started:.2f} s")
 
 
 def _settings(parameters: argparse.Namespace, target: np.ndarray) -> dict[str, object]:

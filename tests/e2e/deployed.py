@@ -17,7 +17,7 @@ from boxcar.family_store import FamilyStore
 from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
 from cli import retailer
-from cli.architectures import read_architectures, read_yaml, upload_code
+from cli.architectures import read_architectures, read_yaml, upload_architecture
 from cli.demo import warehouse
 from cli.deploy import deploy
 from cli.models.names import models_table
@@ -53,9 +53,12 @@ class Deployed:
         self.bucket = session.outputs["BucketName"]
         self._document = read_yaml(ROOT / "families/packaging.yaml")
 
-    def small_family(self, *models: str, where: str = "t.product_id % 16 = 0", **changes: Any) -> str:
+    def small_family(
+        self, *models: str, where: str = "t.product_id % 16 = 0", cached: bool = False, **changes: Any
+    ) -> str:
         """Store a family of a sixteenth of the rows under a name of its own; `changes` replace its fields, unchecked.
 
+        Its steps run, whatever other tests have done on this stack, unless it is `cached`.
         What is stored may be wrong on purpose: this writes to the table as somebody by hand would.
         """
         name = f"small_{uuid.uuid4().hex[:8]}"
@@ -67,6 +70,9 @@ class Deployed:
         # So few rows can be held against the limits of differences, and no more.
         limits = ("metric", "max_score_drop", "max_label_shift", "max_row_change")
         document["gate"] = {**{name: document["gate"][name] for name in limits}, "min_score": 0.5}
+        if not cached:
+            steps = ("prepare", "train", "predict", "evaluate")
+            document["defaults"] = {**document["defaults"], "steps": {step: {"cache": False} for step in steps}}
         models_folder = changes.pop("models_folder", MODELS)
         for path, value in changes.items():
             _set(document, path.split("__"), value)
@@ -77,7 +83,7 @@ class Deployed:
         """Store a family document as its next version, without the checks of `boxcar families apply`."""
         s3, store = self.session.client("s3"), self.store
         architectures = {
-            name: AppliedArchitecture(spec=spec, code=upload_code(models_folder / name, s3, self.bucket))
+            name: AppliedArchitecture(spec=spec, code=upload_architecture(models_folder / name, s3, self.bucket))
             for name, spec in read_architectures(models_folder).items()
         }
         latest = store.latest(document["family"])

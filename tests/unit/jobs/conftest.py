@@ -11,7 +11,7 @@ from moto import mock_aws
 from boxcar.jobs.launch import Launcher
 from boxcar.jobs.monitor import Monitor
 from boxcar.jobs.record import Job
-from boxcar.jobs.references import approved_from
+from boxcar.jobs.references import ApprovedVersions
 from boxcar.jobs.submit import JobRequest, StepRequest, Submitter
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import Work
@@ -87,7 +87,8 @@ class World:
     def submitter(self) -> Submitter:
         return Submitter(
             table=self.table, settings=self.settings, states=lambda: self.calls.client("stepfunctions"),
-            approved_outputs=approved_from(self.calls.client("dynamodb"), "models"), now=self.clock,
+            s3=lambda: self.calls.client("s3"),
+            approved=ApprovedVersions(self.calls.client("dynamodb"), "models"), now=self.clock,
         )  # fmt: skip
 
     def submit(self, step: Step, token: str = "token", run: str = "run-1", plan: Plan | None = None) -> Job:

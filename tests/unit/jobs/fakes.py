@@ -4,6 +4,7 @@ Every call of every client passes through `Calls`, which counts it and can kill 
 caller before or after it, as a Lambda function can be killed.
 """
 
+import hashlib
 import io
 import itertools
 import json
@@ -231,6 +232,10 @@ class FakeSageMaker(FaultyService):
     def describe_transform_job(self, **request: Any) -> dict[str, Any]:
         return self._describe("Transform", request)
 
+    def stop_processing_job(self, **request: Any) -> None:
+        self.jobs[request["ProcessingJobName"]].stopped_at = self.clock()
+        self.stops.append(request["ProcessingJobName"])
+
     def stop_transform_job(self, **request: Any) -> None:
         self.jobs[request["TransformJobName"]].stopped_at = self.clock()
         self.stops.append(request["TransformJobName"])
@@ -343,11 +348,18 @@ class FakeS3:
     def get_object(self, **request: Any) -> dict[str, Any]:
         return {"Body": io.BytesIO(self.objects[(request["Bucket"], request["Key"])])}
 
-    def list_objects_v2(self, **request: Any) -> dict[str, int]:
-        found = [
-            key for bucket, key in self.objects if bucket == request["Bucket"] and key.startswith(request["Prefix"])
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        """Pages of 1,000, as S3 has them."""
+        most, start = request.get("MaxKeys", 1000), request.get("ContinuationToken", "")
+        found = sorted(
+            (key, body) for (bucket, key), body in self.objects.items()
+            if bucket == request["Bucket"] and key.startswith(request["Prefix"]) and key > start
+        )  # fmt: skip
+        page = [
+            {"Key": key, "Size": len(body), "ETag": f'"{hashlib.md5(body).hexdigest()}"'} for key, body in found[:most]
         ]
-        return {"KeyCount": min(len(found), request["MaxKeys"])}
+        more = {"NextContinuationToken": page[-1]["Key"]} if len(found) > most else {}
+        return {"KeyCount": len(page), "IsTruncated": bool(more)} | ({"Contents": page} if page else {}) | more
 
 
 @dataclass

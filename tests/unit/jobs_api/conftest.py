@@ -16,7 +16,7 @@ from moto import mock_aws
 from boxcar.api import openapi
 from boxcar.api.routes import ROUTES, JobsApi
 from boxcar.jobs.history import History
-from boxcar.jobs.references import approved_from
+from boxcar.jobs.references import ApprovedVersions
 from boxcar.jobs.submit import Submitter
 from boxcar.jobs.table import JobsTable
 from boxcar.settings import Settings
@@ -76,7 +76,7 @@ class Api:
             history=History(self.dynamodb, "jobs"),
             submitter=lambda: Submitter(
                 table=self.table, settings=self.settings, states=lambda: None,
-                approved_outputs=approved_from(self.dynamodb, "models"), now=lambda: self.now,
+                s3=lambda: boto3.client("s3"), approved=ApprovedVersions(self.dynamodb, "models"), now=lambda: self.now,
             ),
             settings=self.settings,
             wake=self.wakes.append,

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+from unittest.mock import ANY
 
 import boto3
 import pytest
@@ -86,11 +87,15 @@ class Stack:
     def upload(self, body: bytes) -> None:
         boto3.client("s3").put_object(Bucket="data", Key=KEY, Body=body)
 
-    def plan(self, run: str = "r1", sequencer: str = "1", event: dict | None = None) -> dict:
-        event = event or {
+    @staticmethod
+    def event(sequencer: str = "1") -> dict:
+        return {
             "detail-type": "Object Created",
             "detail": {"bucket": {"name": "data"}, "object": {"key": KEY, "sequencer": sequencer}},
         }
+
+    def plan(self, run: str = "r1", sequencer: str = "1", event: dict | None = None) -> dict:
+        event = event or self.event(sequencer)
         self.executions.status.setdefault(ARN + run, "RUNNING")
         return self.app.handler({"event": event, "run": run, "execution": ARN + run}, None)
 
@@ -138,6 +143,63 @@ def test_only_one_of_two_restarts_takes_over(stack):
     seen_before = claims._holder("x")
     assert claims.take("x", "b") is None
     assert claims._take_over("x", "c", seen_before) == "b"
+
+
+def _plan_of(run: str) -> dict:
+    return json.loads(boto3.client("s3").get_object(Bucket="data", Key=f"runs/{run}/plan.json")["Body"].read())
+
+
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED", "SUCCEEDED"])
+def test_a_restart_asks_for_what_was_asked_for_whatever_the_trigger_file_says_by_now(stack, status):
+    stack.upload(b'{"family": "packaging", "models": ["bag"]}')
+    stack.plan("r1")
+    stack.executions.status[ARN + "r1"] = status
+    stack.upload(b'{"family": "packaging"}')
+    again = {**stack.event(), "restart_of": "r1"}
+    assert stack.plan("r2", event=again)["waves"] == [[{"model": "bag", "steps": ANY}]]
+    assert _plan_of("r2")["restart_of"] == ["r1"] and _plan_of("r2")["source"] == _plan_of("r1")["source"]
+    assert stack.plan("r3")["status"] == "duplicate", "the restart has the trigger now"
+    stack.executions.status[ARN + "r2"] = "FAILED"
+    stack.plan("r4", event={**stack.event(), "restart_of": "r2"})
+    assert _plan_of("r4")["restart_of"] == ["r2", "r1"]
+
+
+def test_a_run_goes_on_in_one_restart_at_a_time(stack):
+    asked = {"family": "packaging"}
+    stack.plan("r1", event=asked)
+    with pytest.raises(TriggerError, match="run r1 is RUNNING; stop it, or wait"):
+        stack.plan("r2", event={**asked, "restart_of": "r1"})
+    stack.executions.status[ARN + "r1"] = "ABORTED"
+    stack.plan("r2", event={**asked, "restart_of": "r1"})
+    stack.plan("r2", event={**asked, "restart_of": "r1"})  # Plan was tried again
+    with pytest.raises(TriggerError, match="run r1 goes on in run r2, which has not ended; watch that"):
+        stack.plan("r3", event={**asked, "restart_of": "r1"})
+    stack.executions.status[ARN + "r2"] = "SUCCEEDED"
+    assert stack.plan("r3", event={**asked, "restart_of": "r1"})["status"] == "planned"
+
+
+def test_a_run_that_ended_before_it_had_a_plan_is_read_anew(stack):
+    stack.executions.status[ARN + "r1"] = "FAILED"
+    stack.upload(b'{"family": "packaging"}')
+    assert stack.plan("r2", event={**stack.event(), "restart_of": "r1"})["status"] == "planned"
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"family": "packaging", "restart_of": "nobody"}, "there is no run 'nobody'"),
+        ({"family": "packaging", "restart_of": 7}, "is 7; write the name of a run"),
+        ({"family": "packaging", "restart_of": "r2"}, "is 'r2'; write the name of a run that has ended"),
+        ({"family": "other", "restart_of": "r1"}, "family: is 'other', and run r1 is one of family 'packaging'"),
+        ({"family": "packaging", "from_step": "trian"}, "from_step: 'trian' is not a step of model mailer"),
+        ({"family": "packaging", "from_step": "train", "fresh": True}, "write one of them"),
+    ],
+)
+def test_what_cannot_be_begun_from_is_refused(stack, event, words):
+    stack.plan("r1", event={"family": "packaging"})
+    stack.executions.status[ARN + "r1"] = "FAILED"
+    with pytest.raises(TriggerError, match=words):
+        stack.plan("r2", event=event)
 
 
 def test_unknown_family_names_those_there_are(stack):

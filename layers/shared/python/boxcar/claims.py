@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError
 CLAIM_DAYS = 30
 # A claim of a run that ended badly may be taken over, so that starting the same input again is a restart.
 ENDED_BADLY = {"FAILED", "TIMED_OUT", "ABORTED"}
+# Whoever says that it is a restart takes over from any run that has ended.
+ENDED = {*ENDED_BADLY, "SUCCEEDED"}
 
 
 class Claims:
@@ -18,8 +20,13 @@ class Claims:
         self._stepfunctions = stepfunctions
         self._table = table
 
-    def take(self, claim: str, execution_arn: str) -> str | None:
+    def take(self, claim: str, execution_arn: str, restart: bool = False) -> str | None:
         """Claim a trigger for an execution.
+
+        Args:
+            claim: digest of what makes the trigger the same one.
+            execution_arn: of who claims it.
+            restart: take it over from a run that succeeded, too.
 
         Returns:
             None when the execution has it now (also when it had it before), else the ARN of the execution that has it.
@@ -30,7 +37,7 @@ class Claims:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             holder = self._holder(claim)
-            if not self._ended_badly(holder):
+            if self._status(holder) not in (ENDED if restart else ENDED_BADLY):
                 return holder
             return self._take_over(claim, execution_arn, holder)
         return None
@@ -61,11 +68,10 @@ class Claims:
         holder: str = item["Item"]["holder"]["S"]
         return holder
 
-    def _ended_badly(self, execution_arn: str) -> bool:
+    def _status(self, execution_arn: str) -> str:
         try:
-            status = self._stepfunctions.describe_execution(executionArn=execution_arn)["status"]
+            return str(self._stepfunctions.describe_execution(executionArn=execution_arn)["status"])
         except ClientError as error:
             if error.response["Error"]["Code"] == "ExecutionDoesNotExist":  # older than the 90 days AWS keeps
-                return True
+                return "FAILED"
             raise
-        return status in ENDED_BADLY

@@ -3,6 +3,7 @@
 from typing import Any
 
 from boxcar.evaluations import Comparison, evaluation_uri, load_evaluation
+from boxcar.plans import ModelPlan, read_plan
 from boxcar.registry.table import ModelsTable
 from boxcar.run_outputs import RunOutputs
 from boxcar.verdicts import Verdict, judge, verdict_key
@@ -15,8 +16,8 @@ COMPARED_INPUT = "approved_model"
 def compare(model: str, outputs: RunOutputs, table: ModelsTable, s3: Any, bucket: str, judged_at: str) -> Verdict:
     """Judge the candidate that a run has trained, and store the verdict beside its evaluation.
 
-    Said once, a verdict stays: a repeat of Compare, even after the candidate has become the approved version itself,
-    answers what was decided on the same evaluation.
+    Said once, a verdict stays: a repeat of Compare, or a restart of the run under the same gate, even after the
+    candidate has become the approved version itself, answers what was decided on the same evaluation.
 
     Raises:
         EvaluationError: the figures of either version cannot be read.
@@ -28,6 +29,9 @@ def compare(model: str, outputs: RunOutputs, table: ModelsTable, s3: Any, bucket
     before = stored_verdict(s3, bucket, outputs.run, model)
     if before and before.evaluation == uri:
         return before
+    if said := _said_before_restart(outputs.plan.restart_of, plan, uri, s3, bucket):
+        _store(said, s3, bucket, key)
+        return said
     approved, lineage = table.approved(plan.family, model), table.lineage(plan.family, model)
     candidate = load_evaluation(s3, uri)
     compared = outputs.read_by(plan, "evaluation", COMPARED_INPUT)
@@ -49,9 +53,22 @@ def compare(model: str, outputs: RunOutputs, table: ModelsTable, s3: Any, bucket
         evaluation=uri,
         evaluation_before=approved["evaluation"] if approved else None,
     )
+    _store(verdict, s3, bucket, key)
+    return verdict
+
+
+def _said_before_restart(runs: list[str], plan: ModelPlan, evaluation: str, s3: Any, bucket: str) -> Verdict | None:
+    for run in runs:
+        said = stored_verdict(s3, bucket, run, plan.model)
+        if said and said.evaluation == evaluation:
+            earlier = read_plan(s3, bucket, run).models.get(plan.model)
+            return said if earlier and earlier.gate == plan.gate else None
+    return None
+
+
+def _store(verdict: Verdict, s3: Any, bucket: str, key: str) -> None:
     body = verdict.model_dump_json(indent=1).encode()
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
-    return verdict
 
 
 def stored_verdict(s3: Any, bucket: str, run: str, model: str) -> Verdict | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from boxcar.plans import Gate
-from boxcar.steps import Code, Document, Resources, Step
+from boxcar.steps import Cache, Code, Document, Resources, Step
 
 NAME = r"^[a-z][a-z0-9_]{0,30}$"
 COLUMN = r"^[a-z_][a-z0-9_]{0,126}$"
@@ -62,6 +62,7 @@ class Source(Document):
 
     query: str
     minimum_rows: int = Field(default=1, ge=1)
+    max_age_s: int = Field(default=0, ge=0)  # rows that an earlier run unloaded so long ago at most will do
 
 
 class Validation(Document):
@@ -93,6 +94,7 @@ class StepChange(Document):
     max_attempts: int | None = None
     max_wait_s: int | None = None
     priority: int | None = None
+    cache: bool | Cache | None = None  # replaces the architecture's as a whole
 
 
 class Defaults(Document):

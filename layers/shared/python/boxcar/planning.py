@@ -9,7 +9,7 @@ from boxcar.families import AppliedArchitecture, Family, FamilyVersion, StepChan
 from boxcar.family_checks import check_family, parameter_faults
 from boxcar.plans import ModelPlan, Plan
 from boxcar.requests import Trigger
-from boxcar.steps import Step
+from boxcar.steps import Cache, Step
 
 # A step waits for its job at most as long as the job may wait and run, and for the sweep to notice the end.
 SWEEP_ALLOWANCE_S = 3600
@@ -45,12 +45,15 @@ def make_plan(trigger: Trigger, version: FamilyVersion, run: str, created_at: st
     if faults:
         raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in dict.fromkeys(faults)))
     selected = list(dict.fromkeys(selected))
+    unload = _unload(family)
     models = {
         name: _model_plan(
             family, name, version.architectures[family.architecture_of(name) or ""], request.parameters.get(name, {})
         )
         for name in selected
     }
+    if faults := _from_step_faults(request.from_step, [unload], models):
+        raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in faults))
     return Plan(
         run=run,
         family=family.family,
@@ -60,9 +63,13 @@ def make_plan(trigger: Trigger, version: FamilyVersion, run: str, created_at: st
         source=trigger.source,
         requested_by=request.requested_by,
         created_at=created_at,
-        steps=[_unload(family)],
+        steps=[unload],
         waves=waves(family, selected),
         models=models,
+        request=request.model_dump(mode="json", exclude_defaults=True),
+        restart_of=list(trigger.restart_of),
+        fresh=request.fresh,
+        from_step=request.from_step,
     )
 
 
@@ -92,6 +99,19 @@ def timeout_s(step: Step) -> int:
     return min(step.max_wait_s + step.max_attempts * step.max_runtime_s + SWEEP_ALLOWANCE_S, MAX_TIMEOUT_S)
 
 
+def _from_step_faults(name: str, steps: list[Step], models: dict[str, ModelPlan]) -> list[str]:
+    """A step to begin from is one of the run, or one of every model: a model without it has no place to begin."""
+    known = [step.name for step in steps]
+    if not name or name in known:
+        return []
+    return [
+        f"from_step: {name!r} is not a step of model {model}; write one of "
+        f"{', '.join([*known, *(step.name for step in plan.steps)])}, or leave the model out of models"
+        for model, plan in models.items()
+        if name not in [step.name for step in plan.steps]
+    ]
+
+
 def _unload(family: Family) -> Step:
     return Step(
         name="unload",
@@ -101,6 +121,7 @@ def _unload(family: Family) -> Step:
             "unload": {"query": family.source.query, "format": "PARQUET"},
             "minimum_rows": family.source.minimum_rows,
         },
+        cache=Cache(max_age_s=family.source.max_age_s),
     )
 
 
@@ -145,7 +166,7 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
         family=family.family,
         architecture=architecture.architecture,
         interface_digest=_interface_digest(family, name),
-        code_digest=_digest([applied.code.digest, parameters, [step.model_dump(mode="json") for step in steps]]),
+        code_digest=_digest([applied.code.digest, parameters, [_of_the_model(step) for step in steps]]),
         parameters=parameters,
         label=model.label,
         features=features,
@@ -153,6 +174,11 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
         gate=gate,
         steps=steps,
     )
+
+
+def _of_the_model(step: Step) -> dict[str, Any]:
+    """A step, but for what says nothing about the model that comes out."""
+    return step.model_dump(mode="json", exclude={"cache": True, "code": {"scripts"}})
 
 
 def _interface_digest(family: Family, name: str) -> str:

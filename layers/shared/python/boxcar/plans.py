@@ -96,6 +96,10 @@ class Plan(Document):
     steps: list[Step]  # of the run itself: unload
     waves: list[list[str]]  # names of models; a wave starts when the one before has ended
     models: dict[str, ModelPlan]
+    request: dict[str, Any] = {}  # what was asked for; a restart asks for it again
+    restart_of: list[str] = []  # runs that this one goes on from, the latest first
+    fresh: bool = False  # do everything anew
+    from_step: str = ""  # do this step anew, and all behind it
 
 
 def plan_key(run: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from boxcar.errors import TriggerError
 from boxcar.families import ParameterValue
@@ -14,6 +14,7 @@ from boxcar.family_checks import faults_of
 from boxcar.steps import Document
 
 MAX_TRIGGER_BYTES = 256 * 1024
+ReadObject = Callable[[str, str, str | None], bytes]  # bucket, key, version id
 EXAMPLE = 'write {"family": "<name>"}, and optionally models, parameters and requested_by'
 
 
@@ -24,6 +25,14 @@ class TrainingRequest(Document):
     models: list[str] | None = Field(default=None, min_length=1)
     parameters: dict[str, dict[str, ParameterValue]] = Field(default_factory=dict)
     requested_by: str = ""
+    fresh: bool = False  # take nothing from the cache
+    from_step: str = ""  # take nothing from the cache from this step on
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "TrainingRequest":
+        if self.fresh and self.from_step:
+            raise ValueError("fresh does everything anew, from_step a part of it; write one of them")
+        return self
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,10 @@ class Trigger:
     request: TrainingRequest
     source: str
     claim: str | None  # None: an own call, never a repeat
+    restart_of: tuple[str, ...] = ()  # runs that it goes on from, the latest first
 
 
-def read_trigger(event: dict[str, Any], read_object: Callable[[str, str, str | None], bytes]) -> Trigger:
+def read_trigger(event: dict[str, Any], read_object: ReadObject) -> Trigger:
     """Find out what an event asks for.
 
     Args:
@@ -52,11 +62,11 @@ def read_trigger(event: dict[str, Any], read_object: Callable[[str, str, str | N
         source = f"s3://{bucket}/{key}"
         request = _parse(read_object(bucket, key, version), source)
         return Trigger(
-            request, source, _digest(source, version or "", thing.get("sequencer", ""), thing.get("etag", ""))
+            request, source, digest(source, version or "", thing.get("sequencer", ""), thing.get("etag", ""))
         )
     if "schedule" in event:
         source = f"schedule {event['schedule']} at {event.get('scheduled_at')}"
-        return Trigger(_check(event.get("request"), source), source, _digest(source))
+        return Trigger(_check(event.get("request"), source), source, digest(source))
     return Trigger(_check(event, "the input of the execution"), "api", None)
 
 
@@ -80,5 +90,6 @@ def _check(document: object, source: str) -> TrainingRequest:
         raise TriggerError(f"{faults_of(error, source)}; {EXAMPLE}") from None
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """32 hex digits by which a trigger is claimed."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -1,9 +1,10 @@
 """What a run has made so far: its plan in S3, the outputs of its finished steps in the jobs table."""
 
+from functools import cached_property
 from typing import Any
 
 from boxcar.errors import StepError
-from boxcar.plans import ModelPlan, read_plan
+from boxcar.plans import ModelPlan, Plan, read_plan
 from boxcar.registry.packages import output_step
 
 
@@ -18,13 +19,22 @@ class RunOutputs:
         self._stack = stack
         self.run = run
 
+    @cached_property
+    def plan(self) -> Plan:
+        """What the run is to do.
+
+        Raises:
+            StepError: it has no plan.
+        """
+        return read_plan(self._s3, self._bucket, self.run)
+
     def model_plan(self, model: str) -> ModelPlan:
         """The plan of one model.
 
         Raises:
             StepError: the run does not train it, or has no plan.
         """
-        plan = read_plan(self._s3, self._bucket, self.run)
+        plan = self.plan
         if model not in plan.models:
             known = ", ".join(plan.models) or "(none)"
             raise StepError(f"model: run {self.run} does not train {model!r}; it trains {known}")

@@ -31,6 +31,7 @@ class Settings:
     instance_limits: dict[str, int] = field(default_factory=dict)  # pool, as training/ml.m5.large -> units at most
     owner_shares: dict[str, float] = field(default_factory=dict)  # owner -> weight; who is not named has 1
     history_days: float = 90.0  # after its end, a job stays in the table so long
+    run_retention_days: float = 90.0  # working files of runs are deleted then
     first_look_s: float = 180.0  # after launch, if no event has come; later looks are twice as far each time
     retry_s: float = 10.0  # ceiling of the first backoff; it doubles
     region: str = ""
@@ -72,6 +73,7 @@ def settings() -> Settings:
         instance_limits=json.loads(env.get("BOXCAR_INSTANCE_LIMITS", "{}")),
         owner_shares=json.loads(env.get("BOXCAR_OWNER_SHARES", "{}")),
         history_days=float(env.get("BOXCAR_JOB_RETENTION_DAYS", "90")),
+        run_retention_days=float(env.get("BOXCAR_RUN_RETENTION_DAYS", "90")),
         first_look_s=float(env.get("BOXCAR_FIRST_LOOK_S", "180")),
         retry_s=float(env.get("BOXCAR_RETRY_S", "10")),
         region=env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "")),

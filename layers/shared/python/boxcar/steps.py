@@ -8,7 +8,7 @@ References in `inputs` are names, resolved when the step is submitted, to where 
 - `s3://…`: itself.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,11 @@ class Code(Document):
     digest: str  # sha256 over names and contents, 16 hex digits
     archive: str  # s3://…/code/<architecture>-<digest>.tar.gz, for script mode
     prefix: str  # s3://…/code/<architecture>-<digest>/, the same files one by one, for processing jobs
+    scripts: dict[str, str] = Field(default_factory=dict)  # script -> digest of it and all that it uses of the code
+
+    def digest_of(self, script: str | None) -> str:
+        """Digest of what a script is made of; of all the code, where that is not known."""
+        return self.scripts.get(script or "", self.digest)
 
 
 class Resources(Document):
@@ -37,6 +42,17 @@ class Resources(Document):
     spot: Literal["never", "prefer", "only"] = "never"
     checkpoints: bool = False  # training only: /opt/ml/checkpoints is kept for the next attempt; always with spot
     keep_alive_s: int = Field(default=0, ge=0, le=3600)  # training only: machines wait so long for the next like job
+
+
+class Cache(Document):
+    """When the outputs of an earlier job, equal in all that matters, stand for those of a step."""
+
+    use: bool = True  # false: only a restart of the very run takes them up
+    # Seconds since the earlier job completed. None: as long as its files are kept; for a kind that reads what its
+    # document does not tell (a warehouse), not at all.
+    max_age_s: int | None = Field(default=None, ge=0)
+    # Fields that the outputs do not depend on, such as config.parameters for a script that does not read them.
+    ignore: list[Annotated[str, Field(pattern=r"^(config|options)(\.\w+)+$")]] = Field(default_factory=list)
 
 
 class Step(Document):
@@ -56,3 +72,10 @@ class Step(Document):
     max_attempts: int = Field(default=2, ge=1, le=10)  # of failures that retrying may mend; capacity is bounded by age
     max_wait_s: int = Field(default=86400, ge=0)  # how long it may wait for capacity, counted from submission
     priority: int = Field(default=50, ge=0, le=99)  # 0 first
+    # Left out: a step of a run is taken from the cache, a job of one's own is not.
+    cache: bool | Cache | None = None
+
+    @property
+    def caching(self) -> Cache:
+        """`cache` in full."""
+        return self.cache if isinstance(self.cache, Cache) else Cache(use=self.cache is not False)

@@ -87,6 +87,7 @@ class JobDocument(JobSummary):
     attempts: list[AttemptDocument] = Field(description="oldest first; the latest 50")
     inputs: dict[str, str]
     outputs: dict[str, str] = Field(description="where they lie, once Completed")
+    taken_from: str = Field(default="", description="the job whose outputs these are, if the cache had them")
     document: dict[str, Any] = Field(description="the step, its references resolved")
     logs: LogsDocument | None = Field(description="of the latest attempt")
     links: LinksDocument
@@ -132,6 +133,7 @@ def document(job: Job, settings: Settings) -> JobDocument:
         attempts=[_attempt(attempt) for attempt in job.attempts],
         inputs=dict(job.inputs),
         outputs=dict(job.outputs),
+        taken_from=job.caching.job if job.caching else "",
         document=json.loads(job.document),
         logs=logs,
         links=LinksDocument(

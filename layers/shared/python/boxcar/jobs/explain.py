@@ -5,7 +5,7 @@ vCPUs); durations are seconds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from pydantic import Field
@@ -62,6 +62,25 @@ class Expected(Document):
     what: str
 
 
+class Difference(Document):
+    """One thing in which a job differs from the one before it, of the same family, model and step."""
+
+    component: str = Field(description="such as code, config.learning_rate, inputs.train")
+    before: str = Field(description="as JSON, or a digest of what is long; empty if it had none")
+    now: str
+
+
+class CacheExplained(Document):
+    """Whether the outputs of an earlier job stand for those of this one, and if not, why."""
+
+    outcome: Literal["hit", "miss", "afresh", "off"]
+    text: str
+    job: str = Field(description="whose outputs a hit has")
+    run: str = Field(description="and its run")
+    saved_s: float = Field(description="and how long it ran")
+    differences: list[Difference] = Field(description="of a miss")
+
+
 class Explanation(Document):
     """Everything there is to say about where a job stands."""
 
@@ -71,7 +90,9 @@ class Explanation(Document):
     waiting: Waiting | None
     failure: FailureExplained | None
     next: list[Expected]
-    cache: None = Field(default=None, description="why no earlier result was used; steps are not cached yet")
+    cache: CacheExplained | None = Field(
+        default=None, description="null: it was not asked; a job of one's own runs unless its step says `cache: true`"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,12 +126,34 @@ def explain(job: Job, around: Surroundings, now: float) -> Explanation:
         text = waiting.text
     elif failure:
         text = f"{job.status} after {_times(job.attempts_made, 'attempt')}: {failure.failure}. {failure.meaning}"
+    elif job.hit:
+        text = f"Completed {_clock(job.ended)}, at once."
     elif job.status == COMPLETED:
         text = f"Completed {_clock(job.ended)}, after {_duration(job.seconds)} in attempt {job.attempt}."
     else:
         text = _under_way(job)
     return Explanation(
-        job=job.id, status=job.status, text=text, waiting=waiting, failure=failure, next=list(_next(job, waiting, now))
+        job=job.id, status=job.status, text=text, waiting=waiting, failure=failure,
+        next=list(_next(job, waiting, now)), cache=explain_cache(job),
+    )  # fmt: skip
+
+
+def explain_cache(job: Job) -> CacheExplained | None:
+    """What the cache said when a job was submitted; None if it was not asked."""
+    caching = job.caching
+    if caching is None:
+        return None
+    if caching.outcome == "hit":
+        text = f"Taken from run {caching.run} (job {caching.job}), where it ran {_duration(caching.saved_s)}."
+    else:
+        text = f"{caching.why[:1].upper()}{caching.why[1:]}."
+    return CacheExplained(
+        outcome=caching.outcome,
+        text=text,
+        job=caching.job,
+        run=caching.run,
+        saved_s=caching.saved_s,
+        differences=[Difference(**asdict(change)) for change in caching.changes],
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, fields, replace
 
 from boxcar.attributes import Item, decode_all, encode_all
+from boxcar.jobs.cache import Caching
 from boxcar.jobs.record import IN_PROGRESS, LAUNCHED, NEW, Attempt, Job, iso
 
 
@@ -44,6 +45,8 @@ def from_item(item: Item) -> Job:
         heard = replace(latest, arn=values.get("arn") or latest.arn, started=latest.started or values["started"])
         attempts = (*attempts[:-1], heard)
     values |= {"created": values["created_at"], "attempts": attempts, "pools": tuple(values["pools"])}
+    if "caching" in values:
+        values["caching"] = Caching.of(values["caching"])
     known = {field.name for field in fields(Job)}
     defaults = {"id": values["job"], "run": "", "model": "", "family": "", "owner": "", "inputs": {}}
     return Job(**(defaults | {name: value for name, value in values.items() if name in known}))

@@ -61,6 +61,9 @@ class Kind(ABC):
 
     detail_types: tuple[str, ...]  # of the EventBridge events about it
     service: str  # its client
+    # Its document, and what lies at its inputs, tell all that its outputs depend on. Else (a warehouse, a definition
+    # that is kept elsewhere) equal documents may have unequal outputs, and the cache is asked as far as a step says so.
+    tells_all = True
     stops_itself = True  # AWS ends it after max_runtime_s; else Boxcar does
 
     @abstractmethod
@@ -78,6 +81,10 @@ class Kind(ABC):
     @abstractmethod
     def units(self, step: "Step") -> int:
         """How many of the pool it takes."""
+
+    def named(self, step: "Step", settings: "Settings") -> dict[str, str]:
+        """What the outputs depend on and the document only names, resolved: name → text."""
+        return {"image": settings.images.get(step.image, step.image)} if step.image else {}
 
     @abstractmethod
     def outputs(self, step: "Step", place: str, name: str) -> dict[str, str]:

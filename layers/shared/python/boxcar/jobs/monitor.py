@@ -16,6 +16,7 @@ from boxcar import kinds
 from boxcar.alarms import repeats
 from boxcar.attributes import Item
 from boxcar.jobs import digests
+from boxcar.jobs.contents import changed_meanwhile
 from boxcar.jobs.debts import settle, tell_alarms
 from boxcar.jobs.failures import SERVICE_RETRIES, Failure, Jitter, backoff, ending
 from boxcar.jobs.kind import Clients, Kind, Observation, seconds
@@ -145,6 +146,8 @@ class Monitor:
             options = json.loads(job.document).get("options", {})
             short = kinds.find(job.kind).shortfall(options, seen, job.destination, self.clients)
             if short is None:
+                if job.caching is not None and changed_meanwhile(job, self.clients("s3"), self.settings.bucket):
+                    job = job.not_cached("an input was written to before it had ended")
                 return job.completed(over, self.now(), self.settings.history_s)
             failure, reason = short
             return self._failed(job, failure, reason, replace(over, failure=failure, reason=reason))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from boxcar.jobs.cache import Caching
+
 NEW, LAUNCHED, IN_PROGRESS = "New", "Launched", "InProgress"
 COMPLETED, FAILED, STOPPED = "Completed", "Failed", "Stopped"
 
@@ -108,6 +110,7 @@ class Job:
     billable_seconds: float = 0.0  # of one machine, over all attempts
     look: float = 0.0  # when to look, launch again, or pay a debt again
     running_look: float = 0.0  # what `look` becomes when the latest attempt is heard to run
+    caching: Caching | None = None  # what the cache said; None: it was not asked
     alarm_owed: bool = False
     answer_tries: int = 0
     expires: float = 0.0  # set when it has ended
@@ -189,6 +192,20 @@ class Job:
     def in_turn(self, pool: str, turn: float, cost: float) -> "Job":
         """It has its place in the line of a pool."""
         return replace(self, turn=turn, turn_given_by=pool, turn_cost=cost)
+
+    def taken_up(self, caching: Caching, outputs: dict[str, str], now: float, kept_s: float) -> "Job":
+        """An earlier job has done what it asks for: it is Completed at once, with that one's outputs."""
+        return replace(self, caching=caching, outputs=outputs)._finished(COMPLETED, "", "", now, kept_s)
+
+    @property
+    def is_step(self) -> bool:
+        """It is a step of a run, not somebody's own job: those have runs like `<owner>/<name>`."""
+        return "/" not in self.run
+
+    @property
+    def hit(self) -> bool:
+        """It has the outputs of an earlier job."""
+        return self.caching is not None and self.caching.outcome == "hit"
 
     # ── by launch_jobs
 
@@ -283,6 +300,11 @@ class Job:
         """It has done what it was asked for. The record is kept for `kept_s` seconds."""
         ended = replace(self._ended(ending), outputs=self.destination)
         return ended._finished(COMPLETED, "", "", now, kept_s)
+
+    def not_cached(self, why: str) -> "Job":
+        """Nobody may take its outputs up."""
+        caching = self.caching and replace(self.caching, key="", why=f"{self.caching.why}; not kept: {why}")
+        return replace(self, caching=caching)
 
     def failed(self, failure: str, reason: str, now: float, kept_s: float, ending: Attempt | None = None) -> "Job":
         """It will not be tried again. A quarantined one is an alarm, unless a run waits for it and gives its own."""

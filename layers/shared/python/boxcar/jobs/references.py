@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boxcar.attributes import decode
+from boxcar.attributes import Item, decode
 from boxcar.errors import StepError
 from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, Job
@@ -83,15 +83,32 @@ def resolve(
     return resolved
 
 
-def approved_from(dynamodb: Any, table: str) -> Callable[[str, str], dict[str, str] | None]:
-    """Read approved versions from the models table."""
+def is_own_approved(reference: str) -> bool:
+    """Whether a reference is to the approved version of the very model that has the step."""
+    match = _REFERENCE.fullmatch(reference)
+    return match is not None and match["model"] == "."
 
-    def outputs(family: str, model: str) -> dict[str, str] | None:
+
+class ApprovedVersions:
+    """Approved versions, from the models table."""
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def outputs(self, family: str, model: str) -> dict[str, str] | None:
+        """Name → address; None without a version."""
+        item = self._item(family, model)
+        return dict(decode(item["outputs"])) if "outputs" in item else None
+
+    def run(self, family: str, model: str) -> str:
+        """The run that made the version, "" without one."""
+        return str(decode(self._item(family, model).get("run", {"S": ""})))
+
+    def _item(self, family: str, model: str) -> Item:
         key = {"pk": {"S": f"model#{family}/{model}"}, "sk": {"S": "approved"}}
-        item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        return dict(decode(item["outputs"])) if item and "outputs" in item else None
-
-    return outputs
+        item: Item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+        return item
 
 
 def _of_step(where: str, name: str, around: Surroundings, of_job: Callable[[str], Job | None]) -> dict[str, str]:

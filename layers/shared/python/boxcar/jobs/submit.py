@@ -13,9 +13,10 @@ from boxcar import kinds
 from boxcar.errors import DifferentJob, NotPossible, StepError, UnknownJob
 from boxcar.jobs.answers import send_answer
 from boxcar.jobs.leases import Lease, next_turns, return_turn
+from boxcar.jobs.lookup import Lookup, Terms, terms_of
 from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, FAILED, NEW, STOPPED, Job, digest
-from boxcar.jobs.references import Surroundings, resolve
+from boxcar.jobs.references import ApprovedVersions, Surroundings, resolve
 from boxcar.jobs.table import Conflict, JobsTable
 from boxcar.plans import Plan
 from boxcar.settings import Settings
@@ -67,7 +68,8 @@ class Submitter:
     table: JobsTable
     settings: Settings
     states: Callable[[], Any]  # the client is made only if there is something to answer
-    approved_outputs: Callable[[str, str], dict[str, str] | None]
+    s3: Callable[[], Any]  # likewise, if the cache is asked
+    approved: ApprovedVersions
     now: Callable[[], float]
     startable: list[Job] = field(default_factory=list)  # those for which there may be room: worth a wake if New
 
@@ -78,17 +80,18 @@ class Submitter:
             StepError: the plan has no such model or step, or the step is not valid.
         """
         step, around = find_step(request, plan, self.settings.stack)
+        terms = terms_of(plan, request.model, request.step)
         key = job_id(around.stack, around.run, around.model, step.name)
         for _ in range(MOST_CONFLICTS):
             existing = self.table.get(key)
             try:
                 if existing is None:
-                    job = self._new(key, step, around, plan.requested_by, request.task_token)
+                    job = self._new(key, step, around, plan.requested_by, request.task_token, terms)
                     submitted = self._create([job])[0]
                     if submitted.created:
-                        return submitted.job
+                        return self._answered(submitted.job)
                     existing = submitted.job  # somebody was faster
-                known = self._again(existing, step, around, plan.requested_by, request.task_token)
+                known = self._again(existing, step, around, plan.requested_by, request.task_token, terms)
                 self.startable.append(known)  # whoever stored it may have died before its wake
                 return known
             except Conflict:
@@ -106,9 +109,8 @@ class Submitter:
         for index, request in enumerate(requests):
             around = Surroundings(self.settings.stack, request.run, "", request.family, (), ())
             try:
-                job = self._new(
-                    own_id(around.stack, request.owner, request.job), request.step, around, request.owner, ""
-                )
+                key = own_id(around.stack, request.owner, request.job)
+                job = self._new(key, request.step, around, request.owner, "", _own_terms(request.step))
             except StepError as error:
                 raise StepError(f"jobs[{index}]: {error}" if len(requests) > 1 else str(error)) from None
             jobs.append(replace(job, sweep=request.sweep, tags=request.tags))
@@ -134,28 +136,38 @@ class Submitter:
             try:
                 step = Step.model_validate_json(job.document)
                 around = Surroundings(self.settings.stack, job.run, job.model, job.family, (), ())
-                fresh = replace(self._new(key, step, around, job.owner, ""), sweep=job.sweep, tags=job.tags)
+                terms = Terms(afresh="it was to be tried again") if job.caching else None
+                fresh = self._new(key, step, around, job.owner, "", terms)
+                fresh = replace(fresh, sweep=job.sweep, tags=job.tags)
                 return self._restart(job, fresh)
             except Conflict:
                 continue
         raise Conflict(key)
 
-    def _again(self, job: Job, step: Step, around: Surroundings, owner: str, token: str) -> Job:
+    def _again(self, job: Job, step: Step, around: Surroundings, owner: str, token: str, terms: Terms) -> Job:
         """The job is known: a retry, a redrive, or the run started again."""
         repeated = not token or job.token_digest == digest(token)
         if job.status == COMPLETED:
             if token and not (repeated and not job.token):  # else it was answered already
-                send_answer(self.states(), job, token)
-                return self.table.save(job, job.with_token(token).settled())
+                return self._answered(job.with_token(token), before=job)
             return job
         if repeated:
             return job
         if job.status in (FAILED, STOPPED):
-            return self._restart(job, self._new(job.id, step, around, owner, token))
+            return self._answered(self._restart(job, self._new(job.id, step, around, owner, token, terms)))
         return self.table.save(job, job.with_token(token))
+
+    def _answered(self, job: Job, before: Job | None = None) -> Job:
+        """Answer the Task of a job that is Completed. Until that is written down it is owed, and the sweep answers."""
+        if job.status != COMPLETED or not job.token:
+            return job
+        send_answer(self.states(), job, job.token)
+        return self.table.save(before or job, job.settled())
 
     def _restart(self, job: Job, fresh: Job) -> Job:
         restarted = job.restarted(fresh, self.now())
+        if restarted.finished:  # somebody else did it meanwhile
+            return self.table.save(job, restarted)
         turn, lease = self._turns(restarted, restarted.turn_cost)
         saved = self.table.save(job, restarted.in_turn(lease.pool, turn, restarted.turn_cost))
         self._note(saved, lease)
@@ -164,9 +176,13 @@ class Submitter:
     def _create(self, jobs: list[Job]) -> list[Submitted]:
         """Store jobs, each owner's next to each other in line: one call for all their turns, one for each job."""
         groups: dict[tuple[str, int, str], list[int]] = defaultdict(list)
-        for index, job in enumerate(jobs):
-            groups["|".join(job.pools), job.priority, job.owner].append(index)
         submitted: dict[int, Submitted] = {}
+        for index, job in enumerate(jobs):
+            if job.finished:
+                existing = self.table.create(job)
+                submitted[index] = Submitted(existing or job, existing is None)
+            else:
+                groups["|".join(job.pools), job.priority, job.owner].append(index)
         for indexes in groups.values():
             turn, lease = self._turns(jobs[indexes[0]], sum(jobs[index].turn_cost for index in indexes))
             for index in indexes:
@@ -192,9 +208,10 @@ class Submitter:
         if len(job.pools) > 1 or lease.has_room(job.units, configured, self.now()):
             self.startable.append(job)
 
-    def _new(self, key: str, step: Step, around: Surroundings, owner: str, token: str) -> Job:
-        kind = kinds.find(step.kind)
-        inputs = resolve(step.name, step.inputs, around, self.table.get, self.approved_outputs)
+    def _new(self, key: str, step: Step, around: Surroundings, owner: str, token: str, terms: Terms | None) -> Job:
+        """The job, New; Completed, if the cache has its outputs. Without terms the cache is not asked."""
+        kind, references = kinds.find(step.kind), step.inputs
+        inputs = resolve(step.name, references, around, self.table.get, self.approved.outputs)
         step = step.model_copy(update={"inputs": inputs})
         kind.check(step, self.settings)
         now = self.now()
@@ -219,7 +236,15 @@ class Submitter:
             waiting_since=now,
             turn_cost=kind.units(step) / self.settings.owner_shares.get(owner, 1.0),
         )
-        return job.with_token(token) if token else job
+        job = job.with_token(token) if token else job
+        if terms is None:
+            return job
+        return Lookup(self.table, self.s3(), self.settings, self.approved, self.now).consult(job, references, terms)
+
+
+def _own_terms(step: Step) -> Terms | None:
+    """A job that somebody submits on purpose runs, unless it says otherwise."""
+    return Terms() if step.cache else None
 
 
 def own_id(stack: str, owner: str, name: str) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 from boxcar.attributes import Item, decode, encode
 from boxcar.jobs import digests
+from boxcar.jobs.cache import Entry, completion_items, entry_pk, last_pk, to_entry
 from boxcar.jobs.items import from_item, to_item
 from boxcar.jobs.leases import Lease, NoRoom, Room, give_back, take, to_lease
-from boxcar.jobs.record import DUE, IN_PROGRESS, LAUNCHED, LINE, Job, iso
+from boxcar.jobs.record import COMPLETED, DUE, IN_PROGRESS, LAUNCHED, LINE, Job, iso
 
 CONFLICTS = {"TransactionConflict", "TransactionConflictException"}
 OPEN_STATUSES = ("New", LAUNCHED, IN_PROGRESS)
@@ -43,13 +44,20 @@ class JobsTable:
 
     def create(self, job: Job) -> Job | None:
         """Store a new job. Answers the one that is there already, if there is one, and None if not."""
+        put: dict[str, Any] = {
+            "TableName": self.name,
+            "Item": to_item(job),
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if job.finished:  # the cache has its outputs
+            try:
+                self._transact([{"Put": put}, *self._of_the_end(job)], job)
+            except Conflict:
+                return self.get(job.id)
+            return None
         try:
-            self.client.put_item(
-                TableName=self.name,
-                Item=to_item(job),
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            self.client.put_item(**put)
         except self.client.exceptions.ConditionalCheckFailedException as error:
             item = error.response.get("Item")
             return from_item(item) if item else self.get(job.id)
@@ -81,17 +89,25 @@ class JobsTable:
                 others.append(give_back(before, learned))
             if after.holding:
                 others += take(before, after, room or Room())
-        if after.finished and not before.finished and not after.token:
-            others.append(digests.count_end(after))
-        if others:
-            updates = ({"Update": {"TableName": self.name, **other}} for other in others)
-            self._transact([{"Put": put}, *updates], after)
+        writes = [{"Update": {"TableName": self.name, **other}} for other in others]
+        if after.finished and not before.finished:
+            writes += self._of_the_end(after)
+        if writes:
+            self._transact([{"Put": put}, *writes], after)
             return after
         try:
             self.client.put_item(**put)
         except self.client.exceptions.ConditionalCheckFailedException:
             raise Conflict(after.id) from None
         return after
+
+    def _of_the_end(self, job: Job) -> list[dict[str, Any]]:
+        """What is written in the moment in which a job ends: its owner's digest, and what the cache keeps."""
+        counted = [] if job.token else [digests.count_end(job)]
+        kept = completion_items(job) if job.status == COMPLETED else []
+        return [{"Update": {"TableName": self.name, **update}} for update in counted] + [
+            {"Put": {"TableName": self.name, "Item": item}} for item in kept
+        ]
 
     def heard_running(self, job_id: str, attempt: int, arn: str, started: float) -> bool:
         """Note that an attempt runs, without reading it first. False if that was known, or the attempt is over."""
@@ -114,6 +130,18 @@ class JobsTable:
         except self.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    # ── what was done before
+
+    def cache_entry(self, key: str) -> Entry | None:
+        """What the cache keeps under a key."""
+        answer = self.client.get_item(TableName=self.name, Key=_key(entry_pk(key)))
+        return to_entry(answer["Item"]) if "Item" in answer else None
+
+    def last_completed(self, family: str, model: str, step: str) -> Job | None:
+        """The latest completed job of a step, if its record is still there."""
+        answer = self.client.get_item(TableName=self.name, Key=_key(last_pk(family, model, step)))
+        return self.get(answer["Item"]["job"]["S"]) if "Item" in answer else None
 
     # ── who waits
 

@@ -57,6 +57,7 @@ class Batch(Kind):
 
     service = "batch"
     detail_types = ("Batch Job State Change",)
+    tells_all = False  # a definition is kept elsewhere
 
     def check(self, step: "Step", settings: "Settings") -> None:
         """A queue and a definition of this stack, something to run, and overrides that ECS takes."""

@@ -48,6 +48,7 @@ class Glue(Kind):
 
     service = "glue"
     detail_types = ("Glue Job State Change",)  # on the end of a run alone
+    tells_all = False  # a definition is kept elsewhere
 
     def check(self, step: "Step", settings: "Settings") -> None:
         """A job of this stack, and arguments that are texts."""

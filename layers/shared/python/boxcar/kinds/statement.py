@@ -25,6 +25,7 @@ class Statement(Kind):
     service = "redshift-data"
     detail_types = ("Redshift Data Statement Status Change",)
     stops_itself = False
+    tells_all = False  # tables change
 
     def check(self, step: "Step", settings: "Settings") -> None:
         """Exactly one of unload and sql."""
@@ -49,6 +50,11 @@ class Statement(Kind):
     def units(self, step: "Step") -> int:
         """One a statement."""
         return 1
+
+    def named(self, step: "Step", settings: "Settings") -> dict[str, str]:
+        """The database, and who reads it."""
+        where = settings.redshift_workgroup or f"{settings.redshift_user}@{settings.redshift_cluster}"
+        return {"database": f"{where}/{settings.redshift_database}"}
 
     def outputs(self, step: "Step", place: str, name: str) -> dict[str, str]:
         """Only an unload has one."""

@@ -54,6 +54,8 @@ def version_prefix(bucket: str, family: str, model: str, version: Version) -> st
 def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: Any, bucket: str) -> Registered:
     """Register a candidate. Once for each run and model, however often it is called.
 
+    A restart that goes on with a verdict of the run before goes on with its number too: it is the same candidate.
+
     Raises:
         StepError: the artifact or the evaluation is not where the run left it.
         EvaluationError: the evaluation cannot be read.
@@ -61,7 +63,7 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
     """
     plan, approve = candidate.plan, candidate.verdict.outcome == "approve"
     version, change, repeated = table.reserve(
-        plan.family, plan.model, candidate.run, plan.interface_digest, plan.code_digest
+        plan.family, plan.model, candidate.verdict.run or candidate.run, plan.interface_digest, plan.code_digest
     )
     if repeated and (done := table.version(plan.family, plan.model, version)):
         return Registered(done["version"], done["status"], done["package_arn"])

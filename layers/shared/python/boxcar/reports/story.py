@@ -55,6 +55,7 @@ def tell(
         "waves": plan.waves if plan else ([names] if names else []),
         "models": models,
         "steps": steps,
+        "saved_s": sum(step["cached"]["saved_s"] for step in steps if step["cached"]),
         "notes": facts.notes,
     }
 
@@ -214,9 +215,17 @@ def _step(model: str, step: str, kind: str, job: dict[str, Any] | None) -> dict[
         "attempts": len(attempts) or int(bool(runs)),
         "run_s": run_s if runs else None,
         "wait_s": max(0.0, until - created - run_s) if until is not None and created is not None else None,
+        "cached": _cached(job.get("caching") or {}),
         "failure": job.get("failure", "") if status in _BAD else "",
         "reason": job.get("reason", "") if status in _BAD else "",
     }
+
+
+def _cached(caching: dict[str, Any]) -> dict[str, Any] | None:
+    """The job and run whose outputs a step has, and how long that one ran; None if it ran itself."""
+    if caching.get("outcome") != "hit":
+        return None
+    return {"job": caching["job"], "run": caching["run"], "saved_s": caching.get("saved_s", 0.0)}
 
 
 def _epoch(value: Any) -> float | None:

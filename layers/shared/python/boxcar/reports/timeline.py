@@ -55,6 +55,8 @@ def _groups(report: dict[str, Any], begin: float, span: float) -> list[dict[str,
 def _row(step: dict[str, Any], begin: float, span: float) -> dict[str, Any]:
     colour, words = _STATUS.get(step["status"], ("idle", step["status"]))
     waited, ran = duration(step["wait_s"]), duration(step["run_s"])
+    if step["cached"]:
+        words = f"cached, {duration(step['cached']['saved_s'])} saved"
     title = f"{step['step']}: {words}"
     if step["run_s"] is not None:
         title += f", ran {ran}, waited {waited}"
