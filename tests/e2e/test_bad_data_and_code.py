@@ -1,8 +1,15 @@
-"""Data and code that cannot work: the run or the model fails by name, its siblings go on, science hears of it once."""
+"""Data and code that cannot work: the run or the model fails by name, its siblings go on, science hears of it once.
+
+And what becomes of a run that was stopped.
+"""
 
 import shutil
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from cli.main import boxcar
+from local.client import wait_for
 from tests.e2e.deployed import MODELS, Deployed, Run
 
 
@@ -123,3 +130,51 @@ def test_a_second_version_is_weighed_beside_the_first_on_the_same_rows(stack: De
     assert verdict["paired"] and verdict["compared_with"] == "1.0.0" and set(verdict["drift"])
     (drop,) = [one for one in verdict["criteria"] if one["name"] == "score_drop"]
     assert drop["figure"] == drop["low"] == drop["high"] == 0, "the same rows make the same model"
+
+
+def test_a_stopped_run_goes_on_where_it_was_by_restart_and_by_redrive(stack: Deployed) -> None:
+    family = stack.small_family("mailer", "bag", cached=True, defaults__parameters={"seed": 47, "threshold": 0.5})
+    before = set(stack.executions())
+    stack.upload({"family": family})
+    run = stack.started_since(before)
+    wait_for(lambda: "mailer/predict" in stack.jobs(run), why="the run came to no prediction", every=0.1)
+    stack.session.client("stepfunctions").stop_execution(executionArn=stack.execution_arn(run))
+    wait_for(lambda: all(job["status"] in ("Completed", "Stopped") for job in stack.jobs(run).values()))
+    done = {key: job for key, job in stack.jobs(run).items() if job["status"] == "Completed"}
+    assert {"/unload", "mailer/prepare", "mailer/train"} <= set(done)
+
+    again = cli(stack, "runs", "restart", run).splitlines()[0]
+    assert stack.wait(again).output["status"] == "succeeded"
+    jobs = stack.jobs(again)
+    hits = {key for key, job in jobs.items() if job["caching"]["outcome"] == "hit"}
+    assert len(jobs) == 9 and hits == set(done), "no more and no less than what was done"
+    assert all(jobs[key]["outputs"] == job["outputs"] for key, job in done.items())
+    told = cli(stack, "runs", "explain", again)
+    assert told.count(f"From run {run}") == len(done)
+    assert f"{len(done)} of 9 steps cached" in cli(stack, "runs", "show", again)
+    assert "cached, " in read_page(stack, again)
+
+    cli(stack, "runs", "redrive", run)
+    assert stack.wait(run).output["status"] == "succeeded"
+    finished = stack.jobs(run)
+    assert all(finished[key]["attempts"] == job["attempts"] for key, job in done.items())
+
+    everything = cli(stack, "runs", "restart", again).splitlines()[0]
+    assert stack.wait(everything).output["status"] == "succeeded"
+    assert {job["caching"]["outcome"] for job in stack.jobs(everything).values()} == {"hit"}
+    named = {version["version"] for version in stack.versions(family, "mailer")}
+    assert named == {"1.0.0", "1.0.1"}, "the redriven run registered, too; the restart of a success did not"
+    assert stack.disagreements(family, "mailer") == []
+
+
+def cli(stack: Deployed, *arguments: str) -> str:
+    session = stack.session
+    done = CliRunner().invoke(boxcar, ["--local", "--state", str(session.state), *arguments], env={"COLUMNS": "240"})
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def read_page(stack: Deployed, run: str) -> str:
+    s3 = stack.session.client("s3")
+    body: bytes = s3.get_object(Bucket=stack.bucket, Key=f"reports/{run}/index.html")["Body"].read()
+    return body.decode()

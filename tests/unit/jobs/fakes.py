@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -72,6 +73,8 @@ class _Recorded:
         self._calls, self._service, self._inner = calls, service, inner
 
     def __getattr__(self, name: str) -> Any:
+        if name == "get_paginator":  # one page
+            return lambda verb: SimpleNamespace(paginate=lambda **request: [getattr(self, verb)(**request)])
         attribute = getattr(self._inner, name)
         if name.startswith("_") or name == "exceptions" or not callable(attribute):
             return attribute
@@ -349,17 +352,15 @@ class FakeS3:
         return {"Body": io.BytesIO(self.objects[(request["Bucket"], request["Key"])])}
 
     def list_objects_v2(self, **request: Any) -> dict[str, Any]:
-        """Pages of 1,000, as S3 has them."""
-        most, start = request.get("MaxKeys", 1000), request.get("ContinuationToken", "")
         found = sorted(
             (key, body) for (bucket, key), body in self.objects.items()
-            if bucket == request["Bucket"] and key.startswith(request["Prefix"]) and key > start
+            if bucket == request["Bucket"] and key.startswith(request["Prefix"])
         )  # fmt: skip
         page = [
-            {"Key": key, "Size": len(body), "ETag": f'"{hashlib.md5(body).hexdigest()}"'} for key, body in found[:most]
+            {"Key": key, "Size": len(body), "ETag": f'"{hashlib.md5(body).hexdigest()}"'}
+            for key, body in found[: request.get("MaxKeys", 1000)]
         ]
-        more = {"NextContinuationToken": page[-1]["Key"]} if len(found) > most else {}
-        return {"KeyCount": len(page), "IsTruncated": bool(more)} | ({"Contents": page} if page else {}) | more
+        return {"KeyCount": len(page)} | ({"Contents": page} if page else {})
 
 
 @dataclass

@@ -131,17 +131,6 @@ def in_words(found: Iterable[Change]) -> str:
     return "; ".join(_change_in_words(change) for change in found)
 
 
-def listing_digest(objects: Iterable[tuple[str, int, str]]) -> str:
-    """32 hex digits that stand for what lies at an address: (relative key, bytes, ETag) of every object.
-
-    ETags are digests of the content, except of objects that were uploaded in parts, or encrypted with a key of KMS:
-    then equal contents may have different ones. So equal digests mean equal contents, and the reverse may fail.
-    (Amazon S3 API Reference, "Object".)
-    """
-    lines = sorted(f"{key}\0{size}\0{etag.strip(chr(34))}" for key, size, etag in objects)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
-
-
 # ── items of the jobs table
 
 

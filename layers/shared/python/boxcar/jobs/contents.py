@@ -4,11 +4,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from boxcar.content import content_digest
 from boxcar.errors import ACCESS_DENIED_CODES
-from boxcar.jobs.cache import listing_digest
 from boxcar.jobs.record import Job
 
-MOST_PAGES = 20  # of 1,000 objects, at one input
 NOT_OURS = {"NoSuchBucket", *ACCESS_DENIED_CODES}
 WRITTEN_ONCE = ("runs/", "models/")  # in the data bucket: names there hold an attempt, or a version
 
@@ -50,19 +49,13 @@ def missing(outputs: dict[str, str], s3: Any) -> str:
 
 
 def _content(name: str, uri: str, s3: Any) -> str:
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
-    folder = prefix.rfind("/") + 1  # a job sees what is below
-    objects: list[tuple[str, int, str]] = []
-    for _ in range(MOST_PAGES):
-        try:
-            page = s3.list_objects_v2(**request)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in NOT_OURS:
-                raise UnknownContent(f"inputs.{name}: {uri} cannot be listed: {error}") from None
-            raise
-        objects += [(item["Key"][folder:], item["Size"], item["ETag"]) for item in page.get("Contents", [])]
-        if not page.get("IsTruncated"):
-            return listing_digest(objects)
-        request["ContinuationToken"] = page["NextContinuationToken"]
-    raise UnknownContent(f"inputs.{name}: more than {MOST_PAGES * 1000:,} objects lie at {uri}")
+    """A digest of the files, and the name of a single one: a script may find it by that."""
+    try:
+        found = content_digest(s3, uri)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in NOT_OURS:
+            raise UnknownContent(f"inputs.{name}: {uri} cannot be listed: {error}") from None
+        raise
+    if not found.files:  # SageMaker also takes whatever only begins so
+        raise UnknownContent(f"inputs.{name}: {uri} is neither a file nor a folder with files")
+    return f"{uri.rpartition('/')[2]}:{found.digest}".removeprefix(":")

@@ -147,7 +147,9 @@ class Lookup:
         if limit is None and kinds.find(job.kind).tells_all:
             return ""
         if not limit:
-            return f"a {job.kind} reads what may have changed since run {entry.run}, and max_age_s does not allow for it"
+            return (
+                f"a {job.kind} reads what may have changed since run {entry.run}, and max_age_s does not allow for it"
+            )
         age = self.now() - entry.made_at
         if age > limit:
             return f"run {entry.run} did it {age:.0f} s ago, more than max_age_s = {limit}"
