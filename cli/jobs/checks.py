@@ -12,7 +12,7 @@ from boxcar import kinds
 from boxcar.errors import BoxcarError
 from boxcar.jobs.submit import JobRequest
 from boxcar.settings import Settings
-from boxcar.steps import Code, Resources, Step
+from boxcar.steps import Cache, Code, Resources, Step
 from cli.architectures import LEFT_OUT
 from cli.jobs.documents import Fault, FieldPath, Source, dotted
 from cli.jobs.sweeps import Member
@@ -24,12 +24,14 @@ _MODELS: dict[FieldPath, type[BaseModel]] = {
     ("step",): Step,
     ("step", "resources"): Resources,
     ("step", "code"): Code,
+    ("step", "cache"): Cache,
 }
 # What to write, where a field that must be there is not.
 _EXAMPLES = {
     "job": "write your name for it, such as job: trees-1",
     "step": "write step: with name, kind and what the kind needs",
     "step.name": "write a short word, such as name: train",
+    "step.cache": "write true, false, or fields such as max_age_s: 3600",
 }
 _PATTERNS = {
     "job": "write letters, digits and hyphens, at most 63, a letter or digit first",

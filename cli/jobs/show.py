@@ -101,7 +101,7 @@ def show_command(session: Session, job: str, owner: str | None, as_json: bool) -
         console.print(_attempts(document))
 
 
-@click.command("explain", short_help="Say why a job waits or failed.")
+@click.command("explain", short_help="Say why a job waits, failed, or was not cached.")
 @click.argument("job", metavar="ID")
 @click.option("--owner", help="Whose name it is, if ID is a name; otherwise yours.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document.")
@@ -121,6 +121,8 @@ def explain(session: Session, job: str, owner: str | None, as_json: bool) -> Non
             if words:
                 console.print(Text(words))
         console.print(Text(f"What to do: {failure['action']}", style="bold"))
+    if cache := told.get("cache"):
+        console.print(Text(f"Cache: {cache['text']}"))
     for expected in told.get("next") or []:
         when = _clock(expected["at"]) if expected.get("at") else "next"
         console.print(Text(f"  {when}: {expected['what']}"), soft_wrap=True)
@@ -170,6 +172,7 @@ def _fields(document: Document) -> Table:
         "failure": document.get("failure"),
         "reason": document.get("reason"),
         **{f"input {name}": uri for name, uri in document.get("inputs", {}).items()},
+        "taken from": document.get("taken_from"),
         **{f"output {name}": uri for name, uri in document.get("outputs", {}).items()},
         "console": document.get("links", {}).get("console"),
     }

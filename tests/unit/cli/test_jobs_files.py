@@ -245,3 +245,17 @@ def test_code_is_looked_for_beside_the_file_not_where_one_stands(folder, monkeyp
     assert read_jobs([path], Changes())[0].code == folder / "code"
     shutil.rmtree(folder / "code")
     assert "'code' is not a folder" in faults(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        ("maybe", "step.cache: 'maybe' is not a mapping of fields; write true, false, or fields"),
+        ("{max_age: 3}", "step.cache.max_age: is not a field; write max_age_s"),
+        ("{max_age_s: -1}", "step.cache.max_age_s: -1: must be greater than or equal to 0"),
+    ],
+)
+def test_what_a_job_says_of_the_cache_is_checked(folder, cache, words):
+    text = f"job: a\ncode: code\n{STEP.rstrip().removesuffix('}')}, cache: {cache}}}\n"
+    (fault,) = faults(write(folder, "a.yaml", text))
+    assert words in fault

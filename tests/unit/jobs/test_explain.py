@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from boxcar.jobs.cache import Caching, changes, in_words
 from boxcar.jobs.explain import Surroundings, explain
 from boxcar.jobs.leases import Lease
 from boxcar.jobs.record import Job
@@ -35,6 +36,22 @@ def test_nothing_stands_in_its_way() -> None:
     assert "next pass" in told.text
     assert told.failure is None
     assert told.cache is None
+
+
+def test_a_hit_says_whose_outputs_it_has_and_a_miss_what_differs() -> None:
+    hit = Caching("hit", key="k", job="boxcar-bag-train-0", run="w12", saved_s=35.2)
+    job = make_job().taken_up(hit, {"model": "s3://data/m"}, NOON, 0.0)
+    told = explain(job, Surroundings(), NOON)
+    assert told.cache and told.text == "Completed 2026-01-07 12:00:00 UTC, at once."
+    assert told.cache.text == "Taken from run w12 (job boxcar-bag-train-0), where it ran 35 s."
+
+    found = changes({"code": "a", "config.rate": "0.2", "outputs": "x"}, {"code": "b", "config.rate": "0.3"})
+    miss = Caching("miss", why=f"since run w12: {in_words(found)}", changes=found)
+    told = explain(make_job(caching=miss), Surroundings(), NOON)
+    assert told.cache and told.cache.text == (
+        "Since run w12: code: other content; config.rate 0.2 → 0.3; outputs is gone."
+    )
+    assert told.cache.differences[1].model_dump() == {"component": "config.rate", "before": "0.2", "now": "0.3"}
 
 
 def test_a_backoff_says_until_when_and_why() -> None:

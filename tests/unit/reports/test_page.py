@@ -136,3 +136,13 @@ def test_charts_hold_the_figures():
     assert "75.0 %" in label_chart({"0": 75, "1": 25}, {"0": 1, "1": 1})
     one = history_chart([{"version": "1.0.0", "status": "Rejected", "score": 0.9}], "roc_auc")
     assert "1.0.0" in one and "<script" not in one
+
+
+def test_steps_from_the_cache_say_so_and_what_they_saved():
+    facts, results = whole_run()
+    train = next(job for job in facts.jobs if (job["model"], job["step"]) == ("bag", "train"))
+    train |= {"caching": {"outcome": "hit", "job": "j", "run": "w12", "saved_s": 82.0}, "attempts": [], "started": None}
+    report = tell(facts, results, None, BEGIN + 380)
+    assert report["saved_s"] == 82.0
+    words = " ".join(Page(render(report)).words)
+    assert "cached, 1 min 22 s saved" in words and "Saved by the cache 1 min 22 s" in words

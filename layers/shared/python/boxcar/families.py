@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from boxcar.plans import Gate
-from boxcar.steps import Cache, Code, Document, Resources, Step
+from boxcar.steps import CacheField, Code, Document, Resources, Step
 
 NAME = r"^[a-z][a-z0-9_]{0,30}$"
 COLUMN = r"^[a-z_][a-z0-9_]{0,126}$"
@@ -94,7 +94,7 @@ class StepChange(Document):
     max_attempts: int | None = None
     max_wait_s: int | None = None
     priority: int | None = None
-    cache: bool | Cache | None = None  # replaces the architecture's as a whole
+    cache: CacheField = None  # replaces the architecture's as a whole
 
 
 class Defaults(Document):

@@ -10,7 +10,7 @@ References in `inputs` are names, resolved when the step is submitted, to where 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Document(BaseModel):
@@ -55,6 +55,13 @@ class Cache(Document):
     ignore: list[Annotated[str, Field(pattern=r"^(config|options)(\.\w+)+$")]] = Field(default_factory=list)
 
 
+CacheField = Annotated[
+    Cache | None,
+    BeforeValidator(lambda value: {"use": value} if isinstance(value, bool) else value),
+    Field(description="`true` and `false` are short for `{use: …}`"),
+]
+
+
 class Step(Document):
     """One piece of long work. Kinds are files in `boxcar/kinds/`; `options` holds what only that kind knows."""
 
@@ -73,9 +80,9 @@ class Step(Document):
     max_wait_s: int = Field(default=86400, ge=0)  # how long it may wait for capacity, counted from submission
     priority: int = Field(default=50, ge=0, le=99)  # 0 first
     # Left out: a step of a run is taken from the cache, a job of one's own is not.
-    cache: bool | Cache | None = None
+    cache: CacheField = None
 
     @property
     def caching(self) -> Cache:
-        """`cache` in full."""
-        return self.cache if isinstance(self.cache, Cache) else Cache(use=self.cache is not False)
+        """What holds for a step of a run."""
+        return self.cache or Cache()

@@ -244,7 +244,7 @@ class Submitter:
 
 def _own_terms(step: Step) -> Terms | None:
     """A job that somebody submits on purpose runs, unless it says otherwise."""
-    return Terms() if step.cache else None
+    return Terms() if step.cache and step.cache.use else None
 
 
 def own_id(stack: str, owner: str, name: str) -> str:
