@@ -21,6 +21,7 @@ logger = Logger(service="report_run")
 _MAILED = (
     "model",
     "version",
+    "compared_with",
     "status",
     "metric",
     "score",

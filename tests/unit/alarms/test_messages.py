@@ -244,8 +244,8 @@ def test_a_review_goes_to_science_and_says_who_must_decide():
 
 def test_a_report_goes_to_business_and_science_as_a_table():
     models = [
-        {"model": "mailer", "version": "1.0.1", "status": "approved", "metric": "roc_auc", "score": 0.9312, "score_before": 0.9288,
-         "label_shift": 0.012, "row_change": 0.048, "reasons": ["fine"]},
+        {"model": "mailer", "version": "1.0.1", "compared_with": "1.0.0", "status": "approved", "metric": "roc_auc",
+         "score": 0.9312, "score_before": 0.9288, "label_shift": 0.012, "row_change": 0.048, "reasons": ["fine"]},
         {"model": "bag", "version": "1.0.1", "status": "rejected", "metric": "roc_auc", "score": 0.7, "score_before": 0.9,
          "label_shift": 0.0, "row_change": 0.0, "reasons": ["roc_auc fell"]},
         {"model": "box", "status": "failed", "error": "AlgorithmError"},
@@ -258,9 +258,9 @@ def test_a_report_goes_to_business_and_science_as_a_table():
     assert found.subject == "[Boxcar report] packaging: 1 approved, 1 rejected, 1 failed (r-1)"
     lines = found.text.splitlines()
     assert any(
-        re.fullmatch(r"\s+mailer\s+1\.0\.1\s+approved\s+0\.9288\s+0\.9312\s+0\.012\s+\+4\.8%", line) for line in lines
+        re.fullmatch(r"\s+mailer\s+1\.0\.1\s+1\.0\.0\s+approved\s+0\.9288\s+0\.9312\s+0\.012\s+\+4\.8%", line) for line in lines
     )
-    assert any(re.fullmatch(r"\s+box\s+-\s+failed\s+-\s+-\s+-\s+-", line) for line in lines)
+    assert any(re.fullmatch(r"\s+box\s+-\s+-\s+failed\s+-\s+-\s+-\s+-", line) for line in lines)
     assert "bag: roc_auc fell" in found.text and "box: AlgorithmError" in found.text
     assert "s3://boxcar-data/reports/r-1/index.html" in found.text
 

@@ -15,7 +15,7 @@ _OUTCOMES = {
 _COUNTED = {"review": "to decide"}
 _ROUTINE = ("approved", "succeeded")  # of models in a report that nobody must read today
 _JUDGED = ("approved", "review", "rejected")
-_HEAD = ["model", "version", "status", "before", "after", "labels", "rows"]
+_HEAD = ["model", "version", "against", "status", "before", "after", "labels", "rows"]
 
 
 def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
@@ -23,8 +23,8 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
 
     Args:
         message: `{"run", "machine", "family", "status", "report": s3 address, "sentence", "models": […]}`, each model
-            `{"model", "status", "version", "metric", "score", "score_before", "label_shift", "row_change", "reasons",
-            "error"}`; everything but the run may be missing.
+            `{"model", "status", "version", "compared_with", "metric", "score", "score_before", "label_shift",
+            "row_change", "reasons", "error"}`; everything but the run may be missing.
         links: where readers can look.
         since: when the run ended (ISO 8601).
     """
@@ -99,6 +99,7 @@ def _row(model: dict[str, Any]) -> list[str]:
     return [
         str(model.get("model", "")),
         str(model.get("version") or "-"),
+        str(model.get("compared_with") or "-"),
         str(model.get("status", "")),
         _figure(model.get("score_before"), "{:.4f}"),
         _figure(model.get("score"), "{:.4f}"),
