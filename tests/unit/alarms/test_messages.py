@@ -258,7 +258,8 @@ def test_a_report_goes_to_business_and_science_as_a_table():
     assert found.subject == "[Boxcar report] packaging: 1 approved, 1 rejected, 1 failed (r-1)"
     lines = found.text.splitlines()
     assert any(
-        re.fullmatch(r"\s+mailer\s+1\.0\.1\s+1\.0\.0\s+approved\s+0\.9288\s+0\.9312\s+0\.012\s+\+4\.8%", line) for line in lines
+        re.fullmatch(r"\s+mailer\s+1\.0\.1\s+1\.0\.0\s+approved\s+0\.9288\s+0\.9312\s+0\.012\s+\+4\.8%", line)
+        for line in lines
     )
     assert any(re.fullmatch(r"\s+box\s+-\s+-\s+failed\s+-\s+-\s+-\s+-", line) for line in lines)
     assert "bag: roc_auc fell" in found.text and "box: AlgorithmError" in found.text
