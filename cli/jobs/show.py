@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,12 +17,12 @@ from cli.jobs.files import assignments
 from cli.jobs.watch import times
 from cli.progress import COLOURS
 from cli.session import Session
+from cli.terminal import terminal
 
 WORDS = {status.lower(): (status,) for status in STATUSES} | {"open": OPEN}
 
 
 WIDE = 140  # columns of a terminal that has room for ids
-UNCUT = 500  # columns where there is no terminal: nothing is cut that somebody may search for
 
 
 class Status(click.ParamType):
@@ -77,7 +76,7 @@ def list_jobs(
         when = f"on {wanted.day}" if wanted.day and wanted.days == 1 else f"in {wanted.days} days"
         click.echo(f"no such job was submitted {when}")
         return
-    console = _console()
+    console = terminal()
     console.print(_table(found[:limit], wide=console.width >= WIDE))
     if len(found) > limit:
         click.echo(f"and more; ask for them with --limit {limit * 10}")
@@ -94,7 +93,7 @@ def show_command(session: Session, job: str, owner: str | None, as_json: bool) -
     if as_json:
         click.echo(json.dumps(document))
         return
-    console = _console()
+    console = terminal()
     console.print(_head(document))
     console.print(_fields(document))
     if document["attempts"]:
@@ -113,7 +112,7 @@ def explain(session: Session, job: str, owner: str | None, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(told))
         return
-    console = _console()
+    console = terminal()
     console.print(_head(document))
     console.print(Text(told["text"]))
     if failure := told.get("failure"):
@@ -207,9 +206,3 @@ def _attempts(document: Document) -> Table:
 
 def _clock(time_of: str) -> str:
     return f"{time_of[:10]} {time_of[11:19]}"
-
-
-def _console() -> Console:
-    """On a terminal as wide as that is; else wide enough that no line is folded or cut."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=UNCUT, soft_wrap=True)

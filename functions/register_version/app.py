@@ -10,6 +10,7 @@ from boxcar.comparisons import stored_verdict
 from boxcar.errors import EvaluationError, StepError, named_errors
 from boxcar.evaluations import evaluation_uri
 from boxcar.jobs.sagemaker import serving_environment
+from boxcar.registry.origins import origin_of
 from boxcar.registry.packages import Packages, serving_step
 from boxcar.registry.registration import Candidate, register
 from boxcar.registry.table import ModelsTable
@@ -45,6 +46,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         image=stack.images[image],
         environment=serving_environment(serving, stack) if serving.script else {},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        origin=origin_of(outputs.plan, plan, outputs, s3, stack.images[image]),
     )
     table, packages = ModelsTable(dynamodb, stack.models_table), Packages(client("sagemaker"), stack.stack)
     registered = register(candidate, table, packages, s3, stack.bucket)

@@ -97,6 +97,9 @@ def test_business_and_science_were_told_of_each_run_once_and_nobody_was_alarmed(
     [
         ("runs list", ["SUCCEEDED"]),
         ("models list packaging", ["packaging/own_container", "1.0.1", "*"]),
+        ("models show packaging/box", ["packaging/box 1.0.1", "against 1.0.0", "score drop"]),
+        ("models compare packaging/bag@1.0.0 packaging/bag@1.0.1", ["roc_auc", "on the same", "data "]),
+        ("models lineage packaging/own_container", ["uses: box@1.0.1", "triggers/training/packaging.json", "2 files"]),
         ("families list", ["packaging", "version 1", "own_container"]),
         ("families show packaging", ['"number": 1', '"uses_predictions_of"']),
         ("outputs BucketName", ["boxcar-data-"]),

@@ -12,6 +12,7 @@ from moto import mock_aws
 from boxcar.comparisons import compare, stored_verdict
 from boxcar.jobs.names import job_id
 from boxcar.plans import Gate, ModelPlan, Plan, plan_key
+from boxcar.registry.origins import origin_of
 from boxcar.registry.packages import Packages
 from boxcar.registry.registration import Candidate, Registered, register
 from boxcar.registry.table import ModelsTable
@@ -22,6 +23,7 @@ from tests.unit.judging.memory import MemoryDynamoDB, MemoryRegistry, MemoryS3
 
 STACK, BUCKET, JOBS, MODELS = "boxcar", "boxcar-data", "boxcar-jobs", "boxcar-models"
 FAMILY, MODEL = "packaging", "mailer"
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/xgboost:3.0-5"
 CODE = Code(digest="c" * 16, archive=f"s3://{BUCKET}/code/t.tar.gz", prefix=f"s3://{BUCKET}/code/t/")
 
 
@@ -162,9 +164,10 @@ class Stack:
             verdict=verdict,
             artifact=outputs.output(plan, "model"),
             evaluation=outputs.output(plan, "evaluation") + "evaluation.json",
-            image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/xgboost:3.0-5",
+            image=IMAGE,
             environment={"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": CODE.archive},
             created="2026-01-05T04:00:01+00:00",
+            origin=origin_of(outputs.plan, plan, outputs, self.clients["s3"], IMAGE),
         )
         return register(candidate, self.table, self.packages, self.clients["s3"], BUCKET)
 

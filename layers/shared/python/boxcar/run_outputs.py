@@ -46,29 +46,41 @@ class RunOutputs:
         Raises:
             StepError: no step makes it, or the step has not finished.
         """
-        key, step, item = self._job_that_makes(plan, name)
+        return self.output_of(plan.model, self._step_that_makes(plan, name), name)
+
+    def output_of(self, model: str, step: str, name: str) -> str:
+        """The address of an output of a step of a model, or, with model "", of the run.
+
+        Raises:
+            StepError: the step has not finished, or has no such output.
+        """
+        key, item = self._job(model, step)
         address: str | None = item.get("outputs", {}).get("M", {}).get(name, {}).get("S")
         if not address:
             status = item.get("status", {}).get("S", "missing")
-            raise StepError(
-                f"{key}: outputs.{name} is missing (status {status}); step {step} of {plan.model} has to end"
-            )
+            whose = f"step {step} of {model}" if model else f"step {step}"
+            raise StepError(f"{key}: outputs.{name} is missing (status {status}); {whose} has to end")
         return address
+
+    def inputs_of(self, model: str, step: str) -> dict[str, str]:
+        """The addresses that a step read, by the names of its inputs; empty if it was not submitted."""
+        _, item = self._job(model, step)
+        return {name: value["S"] for name, value in item.get("inputs", {}).get("M", {}).items()}
 
     def read_by(self, plan: ModelPlan, output: str, name: str) -> str | None:
         """The address that the step which makes an output read as its input `name`; None if it had no such input."""
-        _, _, item = self._job_that_makes(plan, output)
-        address: str | None = item.get("inputs", {}).get("M", {}).get(name, {}).get("S")
-        return address
+        return self.inputs_of(plan.model, self._step_that_makes(plan, output)).get(name)
 
-    def _job_that_makes(self, plan: ModelPlan, output: str) -> tuple[str, str, dict[str, Any]]:
-        """Key and item of a job in the jobs table, and the name of its step; the item is empty if there is none."""
-        from boxcar.jobs.names import job_id
-
+    def _step_that_makes(self, plan: ModelPlan, output: str) -> str:
         try:
-            step = output_step(plan, output)
+            return output_step(plan, output).name
         except KeyError as error:
             raise StepError(f"{error.args[0]}; add it to `outputs` in architecture {plan.architecture}") from None
-        key = f"job#{job_id(self._stack, self.run, plan.model, step.name)}"
+
+    def _job(self, model: str, step: str) -> tuple[str, dict[str, Any]]:
+        """Key and item of a job in the jobs table; the item is empty if there is none."""
+        from boxcar.jobs.names import job_id
+
+        key = f"job#{job_id(self._stack, self.run, model, step)}"
         answer = self._dynamodb.get_item(TableName=self._jobs_table, Key={"pk": {"S": key}}, ConsistentRead=True)
-        return key, step.name, answer.get("Item", {})
+        return key, answer.get("Item", {})

@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from boxcar.plans import ModelPlan, Outcome
+from boxcar.registry.origins import Origin
 from boxcar.steps import Step
 from boxcar.verdicts import Verdict
 from boxcar.versions import Version
@@ -101,6 +102,7 @@ def package_request(
     artifact: str,
     evaluation: str,
     change: str,
+    origin: Origin,
 ) -> dict[str, Any]:
     """What CreateModelPackage is told: how to serve the version, what it was made from, and where its figures lie.
 
@@ -116,6 +118,7 @@ def package_request(
         artifact: s3://…/model.tar.gz, the copy that belongs to the version.
         evaluation: s3://…/evaluation.json, likewise.
         change: first, major, minor or patch.
+        origin: what it was made of.
     """
     identity = f"{plan.family}/{plan.model} {version} of run {run}"
     container = {"Image": image, "ModelDataUrl": artifact, "Environment": environment}
@@ -142,6 +145,7 @@ def package_request(
             "architecture": plan.architecture,
             "interface_digest": plan.interface_digest,
             "code_digest": plan.code_digest,
+            **_made_of(origin),
             "verdict": verdict.outcome,
             "verdict_document": verdict_document,
             "compared_with": verdict.compared_with or "none",
@@ -150,6 +154,14 @@ def package_request(
         },
         "ClientToken": hashlib.sha256(f"{group}\n{identity}".encode()).hexdigest()[:36],
     }
+
+
+def _made_of(origin: Origin) -> dict[str, str]:
+    """What metadata has room for: 256 characters a value."""
+    unloaded = origin.unloaded
+    found = {"query_digest": unloaded.query_digest, "data_digest": unloaded.digest} if unloaded else {}
+    used = ",".join(f"{model}@{version}" for model, version in origin.upstream.items())
+    return {**found, **({"upstream": used[:256]} if used else {})}
 
 
 def _figure(value: float | None) -> str:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from boxcar.errors import StepError
 from boxcar.evaluations import FILE_NAME, Evaluation, load_evaluation
 from boxcar.plans import ModelPlan
+from boxcar.registry.origins import Origin
 from boxcar.registry.packages import Packages, package_request
 from boxcar.registry.table import ModelsTable
 from boxcar.verdicts import Verdict
@@ -35,6 +36,7 @@ class Candidate:
     image: str  # URI of the container that serves it
     environment: dict[str, str]  # what tells that container where its code is
     created: str  # ISO 8601, UTC
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
         artifact=artifact,
         evaluation=evaluation,
         change=change,
+        origin=candidate.origin,
     )
     package_arn = packages.register(request, search_first=repeated)
     status = request["ModelApprovalStatus"]
@@ -129,6 +132,7 @@ def version_document(
         "labels": evaluation.labels,
         "rows": evaluation.rows,
         "verdict": verdict.model_dump(mode="json"),
+        "origin": candidate.origin.model_dump(mode="json"),
     }
 
 
