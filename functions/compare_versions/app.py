@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from boxcar.aws import client
 from boxcar.comparisons import compare
 from boxcar.errors import named_errors
+from boxcar.measures import measure
 from boxcar.registry.table import ModelsTable
 from boxcar.run_outputs import RunOutputs
 from boxcar.settings import settings
@@ -26,5 +27,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     verdict = compare(event["model"], outputs, table, s3, stack.bucket, now)
     logger.info("judged", run=event["run"], model=event["model"], outcome=verdict.outcome, reasons=verdict.reasons)
+    measure({f"Verdicts{verdict.outcome.title()}": 1}, family=verdict.family)
+    if verdict.score is not None:
+        measure({"ModelScore": verdict.score}, family=verdict.family, model=verdict.model)
     short = {"model", "outcome", "version", "reasons", "metric", "score", "score_before", "label_shift", "row_change"}
     return verdict.model_dump(mode="json", include=short)

@@ -11,6 +11,7 @@ from boxcar.aws import client, launching_client
 from boxcar.jobs.launch import Launcher
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import Work, wake_launcher, wake_launcher_at
+from boxcar.measures import measure
 from boxcar.settings import settings
 
 _fallbacks: set[str] = set()  # what a pass learned; a function that starts cold learns it again
@@ -34,5 +35,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         wake_launcher(client("sqs"), settings().launch_queue_url, "the last pass ran out of time", everything=True)
     for at, work in launcher.later:
         wake_launcher_at(client("sqs"), settings().events_queue_url, at, time.time(), **work)
+    measure({"JobsLaunched": launcher.launched})
+    for pool, held, limit in launcher.capacity:
+        measure({"CapacityHeld": held} | ({} if limit is None else {"CapacityLimit": limit}), pool=pool)
     logger.info("pass", wakes=len(wakes), launched=launcher.launched)
     return {"batchItemFailures": [], "launched": launcher.launched}

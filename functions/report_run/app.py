@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from boxcar.aws import client
 from boxcar.errors import named_errors
+from boxcar.measures import measure
 from boxcar.registry.table import ModelsTable
 from boxcar.reports.facts import gather
 from boxcar.reports.page import render
@@ -60,5 +61,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     }
     for each in (*untold(facts, "training", event.get("results") or []), message):
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(each))
+    _measure(report)
     logger.info("reported", run=run, status=report["status"], report=address)
     return {"run": run, "status": report["status"], "report": address}
+
+
+def _measure(report: dict[str, Any]) -> None:
+    if not report["family"] or report["started"] is None:  # it failed before its plan
+        return
+    measure({"RunSeconds": report["ended"] - report["started"]}, machine="training", family=report["family"])
+    for step in report["steps"]:
+        if step["run_s"] is not None:
+            measure({"StepSeconds": step["run_s"]}, family=report["family"], step=step["step"])

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,10 +17,12 @@ from boxcar.alarms.messages import read_message
 from boxcar.alarms.repeats import Repeats
 from boxcar.aws import client
 from boxcar.mails import Mail, publish
+from boxcar.measures import measure
 from boxcar.settings import settings
 from boxcar.slack import read_secret
 
 logger = Logger(service="send_alarms")
+MEASURED = {"sent": "AlarmsSent", "counted": "AlarmsCounted", "put by": "AlarmsPutBy"}
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -35,6 +38,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         except Exception:  # one bad message must not hold up the others
             logger.exception("alarm not sent", message_id=record["messageId"], body=record["body"][:2000])
             failed.append({"itemIdentifier": record["messageId"]})
+    measure({**sender.became, **({"AlarmsFailed": len(failed)} if failed else {})})
     return {"batchItemFailures": failed}
 
 
@@ -42,6 +46,7 @@ class Sender:
     """What one batch of messages needs."""
 
     def __init__(self) -> None:
+        self.became: Counter[str] = Counter()  # metrics
         self._dynamodb, self._table = client("dynamodb"), settings().jobs_table
         self._repeats = Repeats(self._dynamodb, self._table, settings().alarm_quiet_s, time.time)
         self._channels: dict[str, Callable[[Mail], None]] = {
@@ -68,7 +73,7 @@ class Sender:
         logger.info("alarm", became=self._deliver(mail), alarm=mail.id, audiences=mail.audiences)
 
     def _deliver(self, mail: Mail) -> str:
-        return deliver(
+        became = deliver(
             mail,
             dynamodb=self._dynamodb,
             table=self._table,
@@ -76,3 +81,6 @@ class Sender:
             clock=time.time,
             repeats=self._repeats,
         )
+        if became in MEASURED:
+            self.became[MEASURED[became]] += 1
+        return became

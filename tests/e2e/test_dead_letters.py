@@ -80,6 +80,9 @@ def test_a_mail_that_sns_refused_is_delivered_again_once(empty_stack: Deployed) 
     for _ in range(2):
         assert list(redeliver(empty_stack.session, "alarm", dry_run=False)) in ([json.dumps(failure)], [])
     assert empty_stack.one_alarm("lost-1", "science")
+    found = empty_stack.session.client("cloudwatch").list_metrics(Namespace="Boxcar", MetricName="AlarmsSent")
+    assert [metric["Dimensions"] for metric in found["Metrics"]] == [[{"Name": "service", "Value": "boxcar"}]]
+    assert empty_stack.session.client("cloudwatch").get_dashboard(DashboardName="boxcar")["DashboardBody"]
 
 
 def test_every_dead_letter_queue_of_the_stack_has_an_alarm_that_finds_its_metric(empty_stack: Deployed) -> None:

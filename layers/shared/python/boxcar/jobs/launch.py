@@ -47,6 +47,8 @@ class Launcher:
     fallbacks: set[str] = field(default_factory=set)
     launched: int = 0
     out_of_time: bool = False
+    # of every pool, on a pass that looks at everything: units in use when it began, and how many there can be
+    capacity: list[tuple[str, int, int | None]] = field(default_factory=list)
     later: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # work, and when it can be done
     _closed: set[str] = field(default_factory=set)  # pools in which the next in turn has no room
     _used: Counter[str] = field(default_factory=Counter)  # pool -> units that this pass has launched on
@@ -75,6 +77,8 @@ class Launcher:
 
     def _everything(self, leases: list[Lease], old: bool) -> None:
         for lease in leases:
+            most = lease.most(self._configured(lease.pool), self.now())
+            self.capacity.append((lease.pool, lease.held, most))
             if old:
                 for job in self.table.outwaited(lease.pool, self.now()):
                     self._guarded(self._give_up, job.id, job)
