@@ -52,6 +52,8 @@ def _take_in(monitor: Monitor, message: dict[str, Any]) -> None:
     elif "wake" in message:
         work = {name: message[name] for name in ("pools", "jobs", "everything") if name in message}
         _wake_launcher(message["wake"], message.get("once", ""), **work)
+    elif message.get("kind") == "schedule_check":
+        monitor.watches.watch_schedule(message, time.time())
     elif "stop" in message:
         monitor.stop(message["stop"])
     elif message.get("detail-type") == "Step Functions Execution Status Change":

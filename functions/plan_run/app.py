@@ -1,5 +1,6 @@
 """Plan: check what was asked, claim the trigger, write down what the run will do."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from boxcar.plans import plan_key
 from boxcar.requests import MAX_TRIGGER_BYTES, read_trigger
 from boxcar.restarts import find_earlier, read_restart
 from boxcar.settings import settings
+from boxcar.watches import Watches
 
 logger = Logger(service="plan_run")
 
@@ -22,6 +24,8 @@ logger = Logger(service="plan_run")
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer the outline of the plan, or status `duplicate` when another execution has claimed the same trigger."""
     run, execution, asked = event["run"], event["execution"], event["event"]
+    watches = Watches(client("dynamodb"), settings().jobs_table)
+    watches.note_fired(asked, time.time())
     earlier = find_earlier(asked, execution, client("stepfunctions"), client("s3"), settings().bucket)
     trigger = read_restart(asked, earlier, _read_object) if earlier else read_trigger(asked, _read_object)
     store = FamilyStore(client("dynamodb"), settings().models_table)
@@ -47,6 +51,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         Body=plan.model_dump_json().encode(),
         ContentType="application/json",
     )
+    watches.watch_run("training", plan.family, execution, time.time())
     return outline(plan)
 
 

@@ -10,11 +10,13 @@ from boxcar.aws import client
 from boxcar.errors import named_errors
 from boxcar.measures import measure
 from boxcar.registry.table import ModelsTable
+from boxcar.reports.deviations import deviations
 from boxcar.reports.facts import gather
 from boxcar.reports.page import render
 from boxcar.reports.story import tell
 from boxcar.reports.untold import untold
 from boxcar.settings import settings
+from boxcar.watches import Watches
 
 logger = Logger(service="report_run")
 
@@ -59,9 +61,18 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "report": address,
         "models": [{name: model[name] for name in _MAILED} for model in report["models"]],
     }
-    for each in (*untold(facts, "training", event.get("results") or []), message):
+    thresholds = facts.plan.alarms if facts.plan else {}
+    for each in (
+        *deviations("training", report, thresholds),
+        *untold(facts, "training", event.get("results") or []),
+        message,
+    ):
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(each))
     _measure(report)
+    watches = Watches(dynamodb, stack.jobs_table)
+    watches.run_ended(run)
+    if report["status"] == "succeeded" and report["started"] is not None:
+        watches.run_succeeded("training", report["family"], run, report["ended"] - report["started"])
     logger.info("reported", run=run, status=report["status"], report=address)
     return {"run": run, "status": report["status"], "report": address}
 

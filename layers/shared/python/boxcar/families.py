@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from boxcar.plans import Gate
+from boxcar.plans import AlarmThreshold, Figure, Gate
 from boxcar.steps import CacheField, Code, Document, Resources, Step
 
 NAME = r"^[a-z][a-z0-9_]{0,30}$"
@@ -131,6 +131,7 @@ class Family(Document):
     features: Features = Features()
     validation: Validation = Validation()
     gate: Gate = Gate()
+    alarms: dict[Figure, AlarmThreshold] = Field(default_factory=dict)
     defaults: Defaults = Defaults()
     models: dict[str, Model] = Field(min_length=1)
 

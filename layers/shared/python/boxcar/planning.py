@@ -66,6 +66,7 @@ def make_plan(trigger: Trigger, version: FamilyVersion, run: str, created_at: st
         steps=[unload],
         waves=waves(family, selected),
         models=models,
+        alarms=family.alarms,
         request=request.model_dump(mode="json", exclude_defaults=True),
         restart_of=list(trigger.restart_of),
         fresh=request.fresh,

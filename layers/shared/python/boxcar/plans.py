@@ -66,6 +66,19 @@ class Gate(Document):
         return self.on_breach.get(criterion, ON_BREACH[criterion])
 
 
+Figure = Literal[
+    "score_drop", "label_shift", "row_change", "feature_drift", "step_seconds", "run_seconds"
+]  # the first four as the gate measures them, whether it looks at them or not
+
+
+class AlarmThreshold(Document):
+    """From where on a figure is told of, though it stops nothing."""
+
+    above: float = Field(ge=0)  # in the figure's own unit; row_change and score_drop without a sign
+    audiences: list[Literal["business", "science", "engineering"]] = Field(default=["science"], min_length=1)
+    severity: Literal["warning", "error"] = "warning"
+
+
 class ModelPlan(Document):
     """One model of the run."""
 
@@ -96,6 +109,7 @@ class Plan(Document):
     steps: list[Step]  # of the run itself: unload
     waves: list[list[str]]  # names of models; a wave starts when the one before has ended
     models: dict[str, ModelPlan]
+    alarms: dict[Figure, AlarmThreshold] = Field(default_factory=dict)
     request: dict[str, Any] = {}  # what was asked for; a restart asks for it again
     restart_of: list[str] = []  # runs that this one goes on from, the latest first
     fresh: bool = False  # do everything anew

@@ -73,6 +73,11 @@ class Links:
         bucket, _, key = address.removeprefix("s3://").partition("/")
         return f"{self.console_url}/s3/object/{quote(bucket)}?region={self.region}&prefix={quote(key)}"
 
+    def report(self, run: str) -> str:
+        """Where the page of a run can be opened, or its address."""
+        address = f"s3://{self.bucket}/reports/{run}/index.html"
+        return self.file(address) or address
+
     def machine_of(self, state_machine_arn: str) -> str:
         """The name that a machine has in Boxcar: its ARN's last part without the stack."""
         return state_machine_arn.rsplit(":", 1)[-1].removeprefix(f"{self.stack}-")

@@ -15,6 +15,7 @@ from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.links import Links
 from boxcar.alarms.summaries import repeated_mail, report_mail
+from boxcar.alarms.watching import deviation_mail, run_slow_mail, schedule_missed_mail
 from boxcar.errors import BoxcarError
 from boxcar.mails import Mail
 
@@ -113,7 +114,7 @@ def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
         advice,
         f"Version {version} of model {model} in family {family} was rejected.",
         cause,
-        {**where(message, links, cause), "Version": version, "Report": _report_of(links, run)},
+        {**where(message, links, cause), "Version": version, "Report": links.report(run)},
         str(message.get("since") or since),
         "",
         severity="warning",
@@ -143,7 +144,7 @@ def _model_review(message: dict[str, Any], links: Links, since: str) -> Mail:
         advice,
         f"Version {version} of model {model} in family {family} waits for a decision of {deciders}.",
         Cause("\n".join(f"- {reason}" for reason in reasons)),
-        {**where(message, links, Cause("")), "Version": version, "Report": _report_of(links, run)},
+        {**where(message, links, Cause("")), "Version": version, "Report": links.report(run)},
         str(message.get("since") or since),
         "",
         severity="warning",
@@ -228,9 +229,19 @@ def _repeated(message: dict[str, Any], links: Links, since: str) -> Mail:
     return repeated_mail(message)
 
 
-def _report_of(links: Links, run: str) -> str:
-    address = f"s3://{links.bucket}/reports/{run}/index.html"
-    return links.file(address) or address
+def _schedule_missed(message: dict[str, Any], links: Links, since: str) -> Mail:
+    _text(message, "schedule")
+    return schedule_missed_mail(message, links)
+
+
+def _run_slow(message: dict[str, Any], links: Links, since: str) -> Mail:
+    _text(message, "run")
+    return run_slow_mail(message, links)
+
+
+def _deviation(message: dict[str, Any], links: Links, since: str) -> Mail:
+    _text(message, "figure")
+    return deviation_mail(message, links, since)
 
 
 def _text(message: dict[str, Any], name: str) -> str:
@@ -249,4 +260,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,
     "repeated": _repeated,
+    "schedule_missed": _schedule_missed,
+    "run_slow": _run_slow,
+    "deviation": _deviation,
 }

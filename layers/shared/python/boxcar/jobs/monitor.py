@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from boxcar import kinds
+from boxcar import kinds, watches
 from boxcar.alarms import repeats
 from boxcar.attributes import Item
 from boxcar.jobs import digests
@@ -114,6 +114,7 @@ class Monitor:
 
     def stop_run(self, run: str, why: str) -> None:
         """Stop what is left of a run that is over: nobody waits for it, and it costs."""
+        self.watches.run_ended(run)
         for job in self.table.of_run(run):
             stopped = stop(self.table, job.id, why, self.now(), self.settings.history_s)
             if stopped is not None:
@@ -205,12 +206,25 @@ class Monitor:
                 digests.mail(self.table, item, self._tell, self.now())
             elif pk.startswith(repeats.PREFIX):
                 repeats.tell(self.table.client, self.table.name, item, self._tell, self.now())
+            elif pk.startswith(watches.PREFIX):
+                self.watches.look(
+                    item, status_of=self._status_of, unfinished=self.table.of_run, send=self._tell, now=self.now()
+                )
             elif (job := readable(item)) is not None:
                 self._wake(job)
         except Conflict:
             log.info("job changed meanwhile", extra={"item": item["pk"]})
         except Exception:
             log.exception("sweep could not look", extra={"item": item["pk"]})
+
+    @property
+    def watches(self) -> watches.Watches:
+        """What should have happened by a time."""
+        return watches.Watches(self.table.client, self.table.name)
+
+    def _status_of(self, execution: str) -> str:
+        answer = self.clients("stepfunctions").describe_execution(executionArn=execution)
+        return str(answer["status"])
 
     def _tell(self, message: dict[str, Any]) -> None:
         tell_alarms(self.clients("sqs"), self.settings.alarm_queue_url, message)
