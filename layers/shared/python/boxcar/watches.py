@@ -30,7 +30,7 @@ class Watches:
     # ── schedules
 
     def note_fired(self, event: Any, now: float) -> None:
-        """Leave word that a schedule has started something, if that is what an event is. Whoever plans runs calls it."""
+        """Leave word that a schedule has started something, if that is what an event is. For whoever plans runs."""
         if not isinstance(event, dict) or "schedule" not in event:
             return
         firing = _firing(event)
@@ -45,7 +45,7 @@ class Watches:
     # ── runs
 
     def watch_run(self, machine: str, family: str, execution: str, now: float) -> None:
-        """See to it that a run is asked about when it has taken twice its usual time, if anybody knows what is usual."""
+        """See to it that a run is asked about when it has taken twice its usual time, if that is known."""
         usual = self.usual(machine, family)
         if usual is None:
             return
