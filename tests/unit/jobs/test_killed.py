@@ -88,3 +88,29 @@ def test_a_job_that_kills_its_launcher_is_given_up(world: World) -> None:
     world.run()
     assert "output" in world.answer("other")
     assert world.held() == {}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_step_from_the_cache_killed_at_every_call_is_answered_once_and_starts_nothing(after: bool) -> None:
+    for kill_at in itertools.count(1):
+        world = World(FakeDynamoDB(), FakeS3())
+        step = make_step("work")
+        done = world.submit(step, run="run-1", token="first")
+        world.run()
+        key = world.table.get(done.id).outputs["model"].removeprefix("s3://data/")
+        world.s3.put_object(Bucket="data", Key=key, Body=b"model")
+        world.calls.log.clear()
+        world.calls.kill_at, world.calls.kill_after = kill_at, after
+        with contextlib.suppress(Killed):
+            world.submit(step, run="run-2", token="second")
+        reached, world.calls.kill_at = len(world.calls.log) >= kill_at, None
+        world.clock.time += 130
+        if "second" not in world.states.answers:
+            world.submit(step, run="run-2", token="again")  # Lambda failed: the Task is tried again, with a new token
+        world.sweep()
+        answers = {"second", "again"} & set(world.states.answers)
+        assert answers and all(world.answer(token)["output"]["attempts"] == 0 for token in answers)
+        assert len(world.sagemaker.jobs) == 1 and world.open_items() == [] and world.held() == {}
+        if not reached:
+            break
+    assert kill_at > 6, "the kill never came near the end"

@@ -56,6 +56,6 @@ def _content(name: str, uri: str, s3: Any) -> str:
         if error.response.get("Error", {}).get("Code") in NOT_OURS:
             raise UnknownContent(f"inputs.{name}: {uri} cannot be listed: {error}") from None
         raise
-    if not found.files:  # SageMaker also takes whatever only begins so
-        raise UnknownContent(f"inputs.{name}: {uri} is neither a file nor a folder with files")
+    if not found.files and not uri.endswith("/"):  # SageMaker also takes whatever only begins so
+        raise UnknownContent(f"inputs.{name}: {uri} is neither a file nor a folder")
     return f"{uri.rpartition('/')[2]}:{found.digest}".removeprefix(":")

@@ -1,7 +1,7 @@
 """Find the outputs that stand for those of a job which is about to be stored.
 
-First where the run goes on from another: what that one has finished, it has not to do again. Then by key. Whatever
-cannot be known is a miss, never a failure: the job runs.
+First where the run goes on from another: what that one has finished, it has not to do again. Then by key. An input
+that may not be listed is no failure: the job runs, and is not kept.
 """
 
 import logging
