@@ -53,6 +53,11 @@ class FakeDynamoDB:
         self._update(request)
         return {"Attributes": copy.deepcopy(self.tables[request["TableName"]][_pk(request["Key"])])}
 
+    def delete_item(self, **request: Any) -> None:
+        self._check(request, _pk(request["Key"]), "DeleteItem")
+        self._unlist(request["TableName"], _pk(request["Key"]))
+        self.tables[request["TableName"]].pop(_pk(request["Key"]), None)
+
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803
         reasons: list[dict[str, Any]] = []
         for write in TransactItems:
