@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import click
 
+from cli.api import embedded_url
 from cli.layers import zip_layers
 from cli.session import Session
 
@@ -46,7 +48,20 @@ def deploy(session: Session, config_env: str, quiet: bool = False, build_folder:
     _sam(["build", *config, *build_options], environment, quiet)
     if session.local:
         zip_layers(build_folder or Path(".boxcar/build"))  # as in samconfig.toml
+        deploy_options += ["--parameter-overrides", f"{_overrides(config_env)} ReviewsUrl={_reviews_url(session)}"]
     _sam(["deploy", *config, *deploy_options], environment, quiet)
+
+
+def _overrides(config_env: str) -> str:
+    """The parameters in samconfig.toml. SAM forgets them when others are given to it."""
+    with Path("samconfig.toml").open("rb") as file:
+        known = tomllib.load(file)
+    return str(known.get(config_env, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", ""))
+
+
+def _reviews_url(session: Session) -> str:
+    """Where a browser on this machine finds pages of the stack: the embedded cloud's names of APIs are in no DNS."""
+    return embedded_url("https://{id}/v1", session.cloud.endpoint)
 
 
 def _sam(arguments: list[str], environment: dict[str, str], quiet: bool) -> None:

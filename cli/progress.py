@@ -13,6 +13,8 @@ from boxcar.attributes import Item
 from boxcar.jobs.explain import explain_cache
 from boxcar.jobs.items import from_item
 from boxcar.plans import Plan, plan_key
+from boxcar.registry.decisions import WAITING
+from cli.models.names import models_table
 from cli.session import Session
 
 COLOURS = {
@@ -22,6 +24,7 @@ COLOURS = {
     "Failed": "red",
     "Stopped": "red",
     "waiting": "dim",
+    "Asked": "magenta",
 }
 
 
@@ -79,9 +82,9 @@ def read_progress(session: Session, run: str) -> Progress:
     now = datetime.now(UTC)
     jobs = read_jobs(session, run)
     document = session.read_json(plan_key(run))
-    order = _order(Plan.model_validate(document)) if document else list(jobs)
+    plan = Plan.model_validate(document) if document else None
     steps = []
-    for model, step in order:
+    for model, step in _order(plan) if plan else list(jobs):
         job = jobs.get((model, step), {})
         caching = job.get("caching", {})
         hit = caching.get("outcome") == "hit"
@@ -96,6 +99,8 @@ def read_progress(session: Session, run: str) -> Progress:
                 saved_s=float(caching.get("saved_s", 0)),
             )
         )
+    if plan and execution["status"] == "RUNNING":
+        steps += _reviews(session, plan, jobs)
     ended = execution.get("stopDate", now)
     error = f"{execution['error']}: {execution.get('cause', '')}" if execution.get("error") else ""
     return Progress(run, execution["status"], (ended - execution["startDate"]).total_seconds(), error, steps)
@@ -124,6 +129,20 @@ def explanation(session: Session, run: str) -> Table:
 def execution_arn(session: Session, run: str) -> str:
     """ARN of a run of the training machine."""
     return session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
+
+
+def _reviews(session: Session, plan: Plan, jobs: dict[tuple[str, str], dict[str, Any]]) -> list[StepProgress]:
+    """Models whose steps have ended and whose version waits for a person."""
+    table, found = models_table(session), []
+    for model, planned in plan.models.items():
+        if any(jobs.get((model, step.name), {}).get("status") != "Completed" for step in planned.steps):
+            continue
+        version = table.version_of_run(plan.family, model, plan.run)
+        item = table.version(plan.family, model, version) if version else None
+        if item and item["status"] == WAITING:
+            how = f"boxcar models approve {plan.family}/{model} --why REASON, or reject, or the link in the mail"
+            found.append(StepProgress(model, "review", "Asked", 0, None, how))
+    return found
 
 
 def _order(plan: Plan) -> list[tuple[str, str]]:

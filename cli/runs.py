@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -166,21 +167,28 @@ def upload_trigger(session: Session, file: Path, key: str, wait_s: float = 60) -
     )
 
 
-def follow(session: Session, run: str) -> Progress:
-    """Draw the steps of a run until it ends; on a terminal in place, in a log a line for each change."""
+def follow(session: Session, run: str, seen: Callable[[Progress], None] = lambda _: None) -> Progress:
+    """Draw the steps of a run until it ends; on a terminal in place, in a log a line for each change.
+
+    Args:
+        session: where it runs.
+        run: its name.
+        seen: told each time how far it is.
+    """
     console = Console()
     if not console.is_terminal:
-        return _follow_in_lines(session, run, console)
+        return _follow_in_lines(session, run, console, seen)
     progress = read_progress(session, run)
     with Live(progress.table(), console=console, refresh_per_second=4) as live:
         while progress.status in OPEN:
+            seen(progress)
             time.sleep(0.5)
             progress = read_progress(session, run)
             live.update(progress.table())
     return progress
 
 
-def _follow_in_lines(session: Session, run: str, console: Console) -> Progress:
+def _follow_in_lines(session: Session, run: str, console: Console, seen: Callable[[Progress], None]) -> Progress:
     said: dict[tuple[str, str], str] = {}
     while True:
         progress = read_progress(session, run)
@@ -188,12 +196,13 @@ def _follow_in_lines(session: Session, run: str, console: Console) -> Progress:
             if said.get((step.model, step.step), "waiting") != step.state:
                 said[step.model, step.step] = step.state
                 seconds = f"{step.seconds:6.1f} s" if step.seconds is not None else ""
-                console.print(
-                    f"  {step.model or 'run':<14} {step.step:<10} {step.state:<11} {seconds}", highlight=False
-                )
+                how = step.reason if step.state == "Asked" else ""
+                line = f"  {step.model or 'run':<14} {step.step:<10} {step.state:<11} {seconds}{how}"
+                console.print(line, highlight=False, soft_wrap=True)
         if progress.status not in OPEN:
             console.print(f"  run {progress.status.lower()} after {progress.seconds:.1f} s", highlight=False)
             return progress
+        seen(progress)
         time.sleep(0.5)
 
 

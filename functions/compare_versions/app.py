@@ -31,4 +31,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if verdict.score is not None:
         measure({"ModelScore": verdict.score}, family=verdict.family, model=verdict.model)
     short = {"model", "outcome", "version", "reasons", "metric", "score", "score_before", "label_shift", "row_change"}
-    return verdict.model_dump(mode="json", include=short)
+    hours = outputs.model_plan(event["model"]).gate.review_hours
+    return {**verdict.model_dump(mode="json", include=short), "review_hours": hours}

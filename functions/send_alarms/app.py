@@ -15,6 +15,7 @@ from boxcar.alarms.delivery import StillBeingSentError, deliver
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import read_message
 from boxcar.alarms.repeats import Repeats
+from boxcar.alarms.reviews import without_tokens
 from boxcar.aws import client
 from boxcar.mails import Mail, publish
 from boxcar.measures import measure
@@ -36,7 +37,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             logger.info("comes back later", message_id=record["messageId"], why=str(busy))
             failed.append({"itemIdentifier": record["messageId"]})
         except Exception:  # one bad message must not hold up the others
-            logger.exception("alarm not sent", message_id=record["messageId"], body=record["body"][:2000])
+            logger.exception(
+                "alarm not sent", message_id=record["messageId"], body=without_tokens(record["body"])[:2000]
+            )
             failed.append({"itemIdentifier": record["messageId"]})
     measure({**sender.became, **({"AlarmsFailed": len(failed)} if failed else {})})
     return {"batchItemFailures": failed}

@@ -105,22 +105,6 @@ def test_a_candidate_beyond_the_gate_is_rejected_and_the_approved_one_stays(stac
     assert stack.disagreements(family, "mailer") == []
 
 
-def test_what_the_gate_cannot_decide_waits_for_a_person_and_the_run_goes_on(stack: Deployed) -> None:
-    unsure = {"min_rows": 1_000_000, "on_breach": {"rows": "review"}}
-    family = stack.small_family("mailer", "bag", models__bag__gate=unsure)
-    run = stack.run({"family": family})
-    assert (run.status, run.output["status"]) == ("SUCCEEDED", "succeeded")
-    text = stack.one_alarm(run.name, "science")
-    for part in ("bag", "1.0.0 needs a decision", "waits for a decision of packaging-science", "validate the model"):
-        assert part in text
-    (waiting,) = stack.versions(family, "bag")
-    assert (waiting["status"], waiting["is_approved"]) == ("PendingManualApproval", False)
-    assert waiting["verdict"]["outcome"] == "review"
-    assert stack.versions(family, "mailer")[0]["is_approved"]
-    assert stack.disagreements(family, "bag") == []
-    assert "1 approved, 1 to decide" in stack.mails(run.name, "report")[0].subject
-
-
 def test_a_second_version_is_weighed_beside_the_first_on_the_same_rows(stack: Deployed) -> None:
     family = stack.small_family("mailer")
     first = stack.run({"family": family})

@@ -7,6 +7,7 @@ moto does the same, but takes milliseconds a call: too long where every call of 
 
 import copy
 import io
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -47,7 +48,7 @@ class MemoryS3:
 
 
 class MemoryDynamoDB:
-    """One partition key and at most one sort key. Conditions: the two that the models table uses."""
+    """One partition key and at most one sort key. Conditions: comparisons and existence, joined by AND or by OR."""
 
     exceptions = None
 
@@ -58,7 +59,9 @@ class MemoryDynamoDB:
     def _key(table: str, item: dict[str, Any]) -> tuple[str, str, str]:
         return table, item["pk"]["S"], item.get("sk", {}).get("S", "")
 
-    def put_item(self, *, TableName: str, Item: dict[str, Any]) -> None:
+    def put_item(self, *, TableName: str, Item: dict[str, Any], **condition: Any) -> None:
+        if condition and not self._allowed(self.items.get(self._key(TableName, Item)), condition):
+            raise refusal("ConditionalCheckFailedException", "PutItem")
         self.items[self._key(TableName, Item)] = copy.deepcopy(Item)
 
     def get_item(self, *, TableName: str, Key: dict[str, Any], ConsistentRead: bool = False) -> dict[str, Any]:
@@ -82,16 +85,30 @@ class MemoryDynamoDB:
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> None:
         for write in TransactItems:
             put = write["Put"]
-            there = self.items.get(self._key(put["TableName"], put["Item"]))
-            allowed = there is None
-            if put["ConditionExpression"] == "attribute_not_exists(pk) OR sort_key < :mine":
-                allowed = allowed or there["sort_key"]["S"] < put["ExpressionAttributeValues"][":mine"]["S"]
-            else:
-                assert put["ConditionExpression"] == "attribute_not_exists(pk)"
+            allowed = self._allowed(self.items.get(self._key(put["TableName"], put["Item"])), put)
             if not allowed:
                 raise refusal("TransactionCanceledException", "TransactWriteItems")
         for write in TransactItems:
             self.put_item(TableName=write["Put"]["TableName"], Item=write["Put"]["Item"])
+
+    @staticmethod
+    def _allowed(there: dict[str, Any] | None, put: dict[str, Any]) -> bool:
+        """Whether a condition holds; an attribute that is not there compares with nothing."""
+
+        def holds(clause: str) -> bool:
+            if match := re.fullmatch(r"attribute_(not_)?exists\((\w+)\)", clause):
+                return (match[2] in (there or {})) is (match[1] is None)
+            name, sign, value = clause.split(" ")
+            ((kind, given),) = put["ExpressionAttributeValues"][value].items()
+            known = (there or {}).get(name, {}).get(kind)
+            return known is not None and {"=": known == given, "<": known < given}[sign]
+
+        condition = put.get("ConditionExpression", "")
+        if not condition:
+            return True
+        if " OR " in condition:
+            return any(holds(clause) for clause in condition.split(" OR "))
+        return all(holds(clause) for clause in condition.split(" AND "))
 
 
 class MemoryRegistry:
@@ -112,6 +129,11 @@ class MemoryRegistry:
         arn = f"arn:aws:sagemaker:eu-west-1:1:model-package/{request['ModelPackageGroupName']}/{len(packages) + 1}"
         packages.append({**request, "ModelPackageArn": arn})
         return {"ModelPackageArn": arn}
+
+    def update_model_package(self, *, ModelPackageArn: str, **changes: Any) -> dict[str, str]:
+        packages = [package for group in self.groups.values() for package in group]
+        next(one for one in packages if one["ModelPackageArn"] == ModelPackageArn).update(changes)
+        return {"ModelPackageArn": ModelPackageArn}
 
     def list_model_packages(
         self, *, ModelPackageGroupName: str, SortBy: str, SortOrder: str, NextToken: str = "0"

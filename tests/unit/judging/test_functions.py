@@ -120,6 +120,7 @@ def test_from_compare_to_mail(stack, functions):
         "score_before": None,
         "label_shift": None,
         "row_change": None,
+        "review_hours": 72,
     }
     registered = functions["register_version"](event)
     assert registered["status"] == "Approved" and registered["version"] == "1.0.0"

@@ -44,6 +44,10 @@ class UnknownJob(Refused):
     """There is no job of that id."""
 
 
+class UnknownVersion(Refused):
+    """There is no such model, or no such version of it."""
+
+
 class NotPossible(Refused):
     """What is asked for does not fit the status of what it is asked of."""
 

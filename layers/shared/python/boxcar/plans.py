@@ -59,6 +59,7 @@ class Gate(Document):
     max_calibration_error: float | None = Field(default=None, ge=0)  # expected calibration error, 0 to 1
     max_latency_ratio: float | None = Field(default=None, gt=0)  # seconds to score / the approved version's
     fairness: Fairness | None = None
+    review_hours: int = Field(default=72, ge=1, le=8760)  # a run waits so long for a person's decision
     on_breach: dict[CriterionName, Outcome] = Field(default_factory=dict)  # where it differs from ON_BREACH
 
     def causes(self, criterion: CriterionName) -> Outcome:

@@ -1,8 +1,9 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
-What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, model_review, report),
-what the monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution or an
-alarm of CloudWatch. What is none of these raises, so that it ends among the dead letters, not nowhere.
+What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired), what its
+functions send (model_review, report), what the monitor of jobs sends (jobs_digest, job_quarantined), or what
+EventBridge says about an execution or an alarm of CloudWatch. What is none of these raises, so that it ends among the
+dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from boxcar.alarms.causes import Cause, read_cause, same_cause
 from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.links import Links
+from boxcar.alarms.reviews import expired_mail, review_mail
 from boxcar.alarms.summaries import repeated_mail, report_mail
 from boxcar.alarms.watching import deviation_mail, run_slow_mail, schedule_missed_mail
 from boxcar.errors import BoxcarError
@@ -94,11 +96,7 @@ def _model_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
 
 def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
     run, model, version = _text(message, "run"), _text(message, "model"), _text(message, "version")
-    reasons = message.get("reasons")
-    if not isinstance(reasons, list):
-        raise UnknownMessageError(
-            f"reasons: is {str(reasons)[:80]!r} in a message of kind model_rejected; write a list of sentences"
-        )
+    reasons = _reasons(message)
     family = message.get("family", "")
     advice = Advice(
         SCIENCE,
@@ -122,33 +120,15 @@ def _model_rejected(message: dict[str, Any], links: Links, since: str) -> Mail:
 
 
 def _model_review(message: dict[str, Any], links: Links, since: str) -> Mail:
-    run, model, version = _text(message, "run"), _text(message, "model"), _text(message, "version")
-    reasons = message.get("reasons")
-    if not isinstance(reasons, list):
-        raise UnknownMessageError(
-            f"reasons: is {str(reasons)[:80]!r} in a message of kind model_review; write a list of sentences"
-        )
-    family = message.get("family", "")
-    deciders = message.get("owner") or f"whoever answers for family {family or '(unknown)'}"
-    advice = Advice(
-        SCIENCE,
-        f"The family's gate cannot decide this by figures. {deciders} must: put the version into production, or not.",
-        f"Registered {version} as waiting for approval, with its artifact, figures and verdict. The approved version "
-        "stays in place until somebody decides.",
-        "Read the criteria in the report. To put it into production, say so in the family file's gate (a looser limit, "
-        "or `on_breach`) and start the run again; to leave it, do nothing.",
-    )
-    return alarm_mail(
-        f"model_review:{run}/{model}",
-        f"{family}/{model} {version} needs a decision: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
-        advice,
-        f"Version {version} of model {model} in family {family} waits for a decision of {deciders}.",
-        Cause("\n".join(f"- {reason}" for reason in reasons)),
-        {**where(message, links, Cause("")), "Version": version, "Report": links.report(run)},
-        str(message.get("since") or since),
-        "",
-        severity="warning",
-    )
+    for name in ("run", "model", "version"):
+        _text(message, name)
+    return review_mail(message, where(message, links, Cause("")), _reasons(message), since)
+
+
+def _review_expired(message: dict[str, Any], links: Links, since: str) -> Mail:
+    for name in ("run", "model", "version"):
+        _text(message, name)
+    return expired_mail(message, where(message, links, Cause("")), since)
 
 
 def _job_quarantined(message: dict[str, Any], links: Links, since: str) -> Mail:
@@ -244,6 +224,16 @@ def _deviation(message: dict[str, Any], links: Links, since: str) -> Mail:
     return deviation_mail(message, links, since)
 
 
+def _reasons(message: dict[str, Any]) -> list[Any]:
+    reasons = message.get("reasons")
+    if not isinstance(reasons, list):
+        kind = message.get("kind")
+        raise UnknownMessageError(
+            f"reasons: is {str(reasons)[:80]!r} in a message of kind {kind}; write a list of sentences"
+        )
+    return reasons
+
+
 def _text(message: dict[str, Any], name: str) -> str:
     value = message.get(name)
     if not isinstance(value, str) or not value:
@@ -256,6 +246,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "model_failed": _model_failed,
     "model_rejected": _model_rejected,
     "model_review": _model_review,
+    "review_expired": _review_expired,
     "report": _report,
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from boxcar.errors import THROTTLE_CODES, BoxcarError, DifferentJob, NotPossible, StepError, UnknownJob
+from boxcar.errors import THROTTLE_CODES, BoxcarError, DifferentJob, NotPossible, StepError, UnknownJob, UnknownVersion
 from boxcar.steps import Document
 
 CONTENT_TYPE = "application/problem+json"
@@ -77,6 +77,8 @@ def refused(error: Exception) -> Refused | None:
         return not_valid(error)
     if isinstance(error, UnknownJob):
         return Refused(404, "There is no such job", detail=str(error))
+    if isinstance(error, UnknownVersion):
+        return Refused(404, "There is no such version", detail=str(error))
     if isinstance(error, NotPossible):
         return Refused(409, "Its status does not allow it", detail=str(error))
     if isinstance(error, DifferentJob):

@@ -4,6 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from boxcar.registry.decisions import decisions_of
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
 
@@ -41,12 +42,18 @@ def _compare(label: str, item: dict[str, Any], package: dict[str, Any]) -> list[
         "artifact": (item["outputs"]["model"], container.get("ModelDataUrl")),
         "interface_digest": (item["interface_digest"], metadata.get("interface_digest")),
         "code_digest": (item["code_digest"], metadata.get("code_digest")),
+        "decision": (_decision(item), package.get("ApprovalDescription")),
     }
     return [
         f"{label}: {name} is {ours!r} in the models table and {theirs!r} in the registry"
         for name, (ours, theirs) in pairs.items()
         if ours != theirs
     ]
+
+
+def _decision(item: dict[str, Any]) -> str | None:
+    decisions = decisions_of(item)
+    return decisions[-1].sentence if decisions else None
 
 
 def _pointer_differences(family: str, model: str, table: ModelsTable, versions: list[dict[str, Any]]) -> list[str]:

@@ -83,6 +83,18 @@ class Packages:
                 return
             token = {"NextToken": page["NextToken"]}
 
+    def decide(self, arn: str, status: str, why: str) -> None:
+        """Set the status of a package, and who decided so and why. The same again changes nothing.
+
+        Args:
+            arn: of the package.
+            status: Approved or Rejected.
+            why: at most 1,024 characters, without control characters.
+        """
+        self._sagemaker.update_model_package(
+            ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=why[:1024]
+        )
+
     def describe(self, arn: str) -> dict[str, Any]:
         """Everything about one package."""
         package: dict[str, Any] = self._sagemaker.describe_model_package(ModelPackageName=arn)

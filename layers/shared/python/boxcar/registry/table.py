@@ -2,9 +2,10 @@
 
 One partition a model, `model#<family>/<model>`:
 
-- `version#000001.000002.000003`: everything about one version; written once, never changed by Register;
+- `version#000001.000002.000003`: everything about one version; written once by Register, changed only by decisions;
 - `latest`: the newest version, whatever became of it. The next number is counted from it;
 - `approved`: the version that predicts. Steps that use another model's predictions read it;
+- `review#000001.000002.000003`: the question to a person about one version (`boxcar.approvals.store`);
 - `run#<run>` and `claim#<number>`: which number a run has, written before anything else, so that a repeat finds its
   number again and two runs never share one. A number whose run died is never given again; a gap is harmless.
 """
@@ -33,7 +34,11 @@ _POINTER = (
     "interface_digest",
     "code_digest",
 )
-_CONTENTION = {"TransactionCanceledException", "TransactionConflictException", "TransactionInProgressException"}
+CONTENTION = {"TransactionCanceledException", "TransactionConflictException", "TransactionInProgressException"}
+
+
+class Changed(Exception):  # noqa: N818
+    """Somebody else changed a version or a pointer since it was read: read again and decide again."""
 
 
 class Reservation(NamedTuple):
@@ -63,6 +68,11 @@ class ModelsTable:
     def version(self, family: str, model: str, version: Version) -> dict[str, Any] | None:
         """Everything about one version."""
         return self._get(family, model, f"version#{version.sort_key}")
+
+    def version_of_run(self, family: str, model: str, run: str) -> Version | None:
+        """The number that a run has; None before it has one."""
+        held = self._get(family, model, f"run#{run}")
+        return Version.parse(held["version"]) if held else None
 
     def history(self, family: str, model: str, newest: int | None = None) -> list[dict[str, Any]]:
         """Versions, oldest first; with `newest`, only so many of the newest."""
@@ -131,6 +141,44 @@ class ModelsTable:
             self._pause(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
         raise Throttled(f"models table: could not write {family}/{model} {version} in {_ATTEMPTS} attempts")
 
+    def decide(
+        self,
+        changes: list[tuple[dict[str, Any], dict[str, Any]]],
+        approved: dict[str, Any] | None,
+        instead_of: dict[str, Any] | None = None,
+    ) -> None:
+        """Write what was decided about versions of one model and move the pointers, all or nothing.
+
+        Args:
+            changes: versions as they were read, and as they are to be.
+            approved: the one of them that shall predict, unless a newer one does; None: `approved` stays.
+            instead_of: the version that predicts now and gives way, though it is newer.
+
+        Raises:
+            Changed: something is not as it was read.
+        """
+        family, model = changes[0][0]["family"], changes[0][0]["model"]
+        writes = []
+        latest, current = self.latest(family, model), self.approved(family, model)
+        for before, after in changes:
+            seen = before.get("decided_at")
+            condition = "decided_at = :seen" if seen else "attribute_exists(pk) AND attribute_not_exists(decided_at)"
+            place = f"version#{before['sort_key']}"
+            writes.append(self._put(family, model, place, after, condition, {":seen": seen} if seen else None))
+            pointer = {name: after[name] for name in _POINTER}
+            same = {":same": after["sort_key"]}
+            if latest and latest["sort_key"] == after["sort_key"]:
+                writes.append(self._put(family, model, "latest", pointer, "sort_key = :same", same))
+            if approved and approved["sort_key"] == after["sort_key"]:
+                if instead_of:
+                    was = {":was": instead_of["sort_key"]}
+                    writes.append(self._put(family, model, "approved", pointer, "sort_key = :was", was))
+                elif current is None or current["sort_key"] < after["sort_key"]:
+                    writes.append(self._move(family, model, "approved", pointer))
+        if not self._transact(writes):
+            self._pause(random.uniform(0, 0.05))  # noqa: S311
+            raise Changed(f"{family}/{model}")
+
     def _newest_first(self, family: str, model: str) -> Iterator[Item]:
         start: dict[str, Any] = {}
         while True:
@@ -178,7 +226,7 @@ class ModelsTable:
         try:
             self._dynamodb.transact_write_items(TransactItems=writes)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _CONTENTION:
+            if error.response["Error"]["Code"] in CONTENTION:
                 return False
             raise
         return True

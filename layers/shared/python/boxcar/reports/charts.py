@@ -121,6 +121,96 @@ def history_chart(history: list[dict[str, Any]], metric: str) -> Markup | None:
     return inline(chart)
 
 
+def score_chart(
+    score: float | None, before: float | None, low: float | None, high: float | None, metric: str
+) -> Markup | None:
+    """Candidate and approved version on one axis of scores.
+
+    Args:
+        score: of the candidate.
+        before: of the approved version.
+        low: where the candidate's score would lie at the lower end of the 95 % interval of the difference.
+        high: likewise, at the upper end.
+        metric: its name.
+    """
+    if score is None or before is None:
+        return None
+    chart = pygal.XY(
+        **chart_options(
+            (_NOW, _NOW, "var(--soft)"),
+            height=150,
+            range=(0.4, 2.6),
+            truncate_label=-1,
+            y_labels=[{"value": 1, "label": "approved"}, {"value": 2, "label": "candidate"}],
+            x_value_formatter=lambda value: f"{value:.3f}",
+            x_labels_major_count=3,
+            show_minor_x_labels=False,
+            dots_size=5,
+            show_y_guides=False,
+            stroke_style={"width": 3},
+        )
+    )
+    points = [value for value in (score, before, low, high) if value is not None]
+    margin = max((max(points) - min(points)) * 0.25, 0.005)
+    chart.xrange = (min(points) - margin, max(points) + margin)
+    if low is not None and high is not None:
+        chart.add("95 % interval", [(low, 2), (high, 2)], show_dots=False)
+    chart.add(metric, [(score, 2)], stroke=False)
+    chart.add("approved", [(before, 1)], stroke=False)
+    return inline(chart)
+
+
+def drift_chart(drift: dict[str, float], most: int = 8) -> Markup | None:
+    """Population stability index of the features that moved most."""
+    moved = sorted(drift.items(), key=lambda pair: -pair[1])[:most]
+    if not moved:
+        return None
+    chart = pygal.HorizontalBar(
+        **chart_options(
+            (_NOW,),
+            height=60 + 24 * len(moved),
+            range=(0, max(0.1, moved[0][1] * 1.15)),
+            value_formatter=lambda value: f"{value:.2f}",
+            formatter=lambda value: f"{value:.3f}",
+            print_values=True,
+            print_values_position="top",
+            y_labels_major_count=3,
+            show_minor_y_labels=False,
+            truncate_label=24,
+        )
+    )
+    chart.x_labels = [name for name, _ in moved[::-1]]
+    chart.add("shift", [shift for _, shift in moved[::-1]])
+    return inline(chart)
+
+
+def calibration_chart(bins: list[dict[str, Any]]) -> Markup | None:
+    """Share of ones among rows of about the same score; on the diagonal, scores are what they say."""
+    points = [(one["score"], one["ones"]) for one in bins if _number(one.get("score")) and _number(one.get("ones"))]
+    if not points:
+        return None
+    chart = pygal.XY(
+        **chart_options(
+            ("var(--faded)", _NOW),
+            range=(0, 1),
+            xrange=(0, 1),
+            x_labels=[0, 0.25, 0.5, 0.75, 1],
+            y_labels=[0, 0.25, 0.5, 0.75, 1],
+            x_value_formatter=lambda value: f"{value:g}",
+            value_formatter=lambda value: f"{value:g}",
+            dots_size=4,
+            stroke_style={"width": 2},
+        )
+    )
+    chart.add("perfect", [(0, 0), (1, 1)], show_dots=False)
+    chart.add("candidate", points)
+    return inline(chart)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def inline(chart: Any) -> Markup:
     """The chart as an element of the page: no scripts, no links, no fixed size."""
     root = chart.render_tree()

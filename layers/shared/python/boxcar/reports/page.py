@@ -24,6 +24,18 @@ _TONES = {
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report (see `boxcar.reports.story.tell`). Everything that was data is escaped."""
+    charts = {
+        model["model"]: {
+            "labels": label_chart(model["labels"], model["labels_before"]),
+            "history": history_chart(model["history"], model["metric"]),
+        }
+        for model in report["models"]
+    }
+    return rendered("run.html.j2", report=report, timeline=timeline(report), charts=charts)
+
+
+def rendered(template: str, **data: Any) -> str:
+    """A page from a template of this folder, with its style inside. Everything that was data is escaped."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -45,16 +57,8 @@ def render(report: dict[str, Any]) -> str:
         "said": _said,
     }
     environment.globals["top_features"] = _top_features
-    charts = {
-        model["model"]: {
-            "labels": label_chart(model["labels"], model["labels_before"]),
-            "history": history_chart(model["history"], model["metric"]),
-        }
-        for model in report["models"]
-    }
     style = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    template = environment.get_template("run.html.j2")
-    return template.render(report=report, timeline=timeline(report), charts=charts, style=style)
+    return environment.get_template(template).render(style=style, **data)
 
 
 def _top_features(importances: dict[str, float], most: int = 8) -> list[dict[str, Any]]:

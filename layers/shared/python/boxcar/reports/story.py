@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from boxcar.alarms.causes import read_cause
+from boxcar.registry.decisions import decisions_of
 from boxcar.reports.facts import ModelFacts, RunFacts
 
 SCHEMA = 1
@@ -152,18 +153,31 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
         "confusion": dict(evaluation.confusion) if evaluation else {},
         "importances": dict(evaluation.importances) if evaluation else {},
         "slices": evaluation.slices.model_dump(mode="json") if evaluation and evaluation.slices else None,
-        "history": [
-            {
-                "version": version["version"],
-                "status": version["status"],
-                "created": version.get("created", ""),
-                "score": (version.get("metrics") or {}).get(metric),
-                "rows": sum((version.get("rows") or {}).values()) or None,
-                "run": version.get("run", ""),
-            }
-            for version in facts.history
-        ],
+        "decision": _decision(facts.history, outcome.get("version")),
+        "history": past_versions(facts.history, metric),
     }
+
+
+def past_versions(history: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """Versions of the models table as pages show them, with their score by one metric."""
+    return [
+        {
+            "version": version["version"],
+            "status": version["status"],
+            "created": version.get("created", ""),
+            "score": (version.get("metrics") or {}).get(metric),
+            "rows": sum((version.get("rows") or {}).values()) or None,
+            "run": version.get("run", ""),
+        }
+        for version in history
+    ]
+
+
+def _decision(history: list[dict[str, Any]], version: str | None) -> str | None:
+    """What a person decided about a version, by whom and why; None: nobody has."""
+    item = next((one for one in history if one["version"] == version), {})
+    decisions = decisions_of(item)
+    return decisions[-1].sentence if decisions else None
 
 
 def _plain(failure: dict[str, Any]) -> dict[str, str]:

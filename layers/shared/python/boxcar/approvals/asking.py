@@ -1,0 +1,135 @@
+"""Ask: the run waits with a task token, and one mail with one link goes to those who decide.
+
+A repeat (the function died, or the run was redriven) finds the review, and only hands over the new task token. The
+link's token is kept in the review until the mail is on its way, so that a repeat sends the same mail again, whose id is
+sent once; after that only its digest is left.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from boxcar.approvals.reviews import Changed, Review, Reviews, digest, new_token
+from boxcar.errors import Throttled
+from boxcar.jobs.answers import GONE
+from boxcar.registry.decisions import WAITING, Decision, Decisions, decisions_of
+from boxcar.versions import Version
+
+_TRIES = 8
+_FIGURES = ("reasons", "metric", "score", "score_before", "label_shift", "row_change", "compared_with")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the state machine asks."""
+
+    run: str
+    execution: str
+    family: str
+    model: str
+    version: Version
+    task_token: str
+    attempt: int  # grows with every retry and redrive of the Task
+    hours: float  # the link is good for so long
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks, and keeps what was asked.
+
+    Attributes:
+        tell: puts a message on the alarm queue.
+        link: makes the address of a page from a token.
+        now: seconds since the epoch.
+    """
+
+    reviews: Reviews
+    decisions: Decisions
+    states: Any
+    tell: Callable[[dict[str, Any]], None]
+    link: Callable[[str], str]
+    now: Callable[[], float]
+
+    def ask(self, question: Question, about: dict[str, Any]) -> str:
+        """Ask once, however often it is called.
+
+        Args:
+            question: who asks about which version.
+            about: what the message says besides: machine and owner.
+
+        Returns:
+            `asked`, `waits` (asked before), or `answered`: the version had been decided about.
+
+        Raises:
+            Throttled: others kept changing the review.
+        """
+        for _ in range(_TRIES):
+            review = self.reviews.of(question.family, question.model, question.version)
+            item = self.decisions.version(question.family, question.model, question.version)
+            if item["status"] != WAITING:
+                answer(self.states, question.task_token, str(question.version), decisions_of(item)[-1])
+                return "answered"
+            try:
+                if review is None or review.state_at(self.now()) in ("cancelled", "expired"):
+                    review = self.reviews.ask(self._new(question, review), review)
+                elif review.attempt <= question.attempt:
+                    handed = {"task_token": question.task_token, "attempt": question.attempt}
+                    review = self.reviews.save(review, **handed)
+                if not review.token:
+                    return "waits"
+                self.tell(self._message(review, item["verdict"], about))
+                self.reviews.save(review, token="")
+            except Changed:
+                continue
+            return "asked"
+        raise Throttled(f"review of {question.family}/{question.model} {question.version}: others keep changing it")
+
+    def _new(self, question: Question, before: Review | None) -> Review:
+        token = new_token()
+        return Review(
+            family=question.family,
+            model=question.model,
+            version=str(question.version),
+            run=question.run,
+            execution=question.execution,
+            attempt=question.attempt,
+            task_token=question.task_token,
+            number=before.number + 1 if before else 1,
+            token=token,
+            token_digest=digest(token),
+            until=int(self.now() + question.hours * 3600),
+        )
+
+    def _message(self, review: Review, verdict: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **about,
+            **{name: verdict.get(name) for name in _FIGURES},
+            "kind": "model_review",
+            "run": review.run,
+            "family": review.family,
+            "model": review.model,
+            "version": review.version,
+            "number": review.number,
+            "until": review.until,
+            "link": self.link(review.token),
+        }
+
+
+def answer(states: Any, task_token: str, version: str, decision: Decision) -> None:
+    """Tell the run what was decided. That nobody waits any more is as good as told."""
+    output = {**decision.model_dump(mode="json"), "version": version}
+    try:
+        states.send_task_success(taskToken=task_token, output=json.dumps(output))
+    except states.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in GONE:
+            raise
+
+
+def page_link(reviews_url: str, token: str) -> str:
+    """Address of the page on which a review is decided.
+
+    The token is behind the question mark: API Gateway's access log has the path only.
+    """
+    return f"{reviews_url}/review?{urlencode({'token': token})}"
