@@ -22,7 +22,7 @@ class Fault:
     """A column of the matrix."""
 
     words: str
-    of: str = "function job queue"  # kinds of Task that can have it: `job` waits for one
+    of: str = "function job question queue"  # kinds of Task that can have it: `job` waits for one
     once: bool = False  # the next attempt goes well
 
     def befalls(self, kind: str) -> bool:
@@ -34,14 +34,14 @@ FAULTS = {
     "throttled once": Fault("the call is throttled once", once=True),
     "throttled": Fault("the call is throttled for good"),
     "denied": Fault("the role of the machine may not make the call"),
-    "denied inside": Fault("the role of the function may not do what it has to", of="function job"),
+    "denied inside": Fault("the role of the function may not do what it has to", of="function job question"),
     "no answer": Fault("no answer comes before TimeoutSeconds are over"),
     "own error": Fault("the error that is its own: of the request, the step, the figures; a queue that is gone"),
-    "null": Fault("the answer is null", of="function job"),
-    "empty": Fault("the answer is {}", of="function job"),
-    "odd": Fault("each field of the answer is 0", of="function job"),
-    "killed once": Fault("the function is killed once", of="function job", once=True),
-    "killed": Fault("the function is killed each time", of="function job"),
+    "null": Fault("the answer is null", of="function job question"),
+    "empty": Fault("the answer is {}", of="function job question"),
+    "odd": Fault("each field of the answer is 0", of="function job question"),
+    "killed once": Fault("the function is killed once", of="function job question", once=True),
+    "killed": Fault("the function is killed each time", of="function job question"),
     "job killed once": Fault("the process of the job is killed once", of="job", once=True),
     "job killed": Fault("the process of the job is killed each time", of="job"),
 }
@@ -135,4 +135,5 @@ SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "submit_job": lambda account, payload: {**payload, "step": "nowhere"},
     "compare_versions": _unreadable,
     "register_version": _unjudged,
+    "ask_review": lambda account, payload: {**payload, "version": "9.9.9"},
 }

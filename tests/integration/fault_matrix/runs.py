@@ -21,6 +21,7 @@ class Way:
 
     outcome: str = "approve"  # what Compare makes of the affected model
     after: str = ""  # the Task that must have failed before
+    failing: str = "own error"  # with which fault
 
 
 # Every Task of every machine: declare a new one here, and its row in docs/fault-matrix.md.
@@ -32,7 +33,8 @@ WAYS: dict[str, dict[str, Way]] = {
         "Compare": Way(),
         "RegisterApproved": Way(),
         "RegisterForReview": Way("review"),
-        "AlarmReview": Way("review"),
+        "AskReview": Way("review"),
+        "AlarmReviewExpired": Way("review", after="AskReview", failing="no answer"),
         "RegisterRejected": Way("reject"),
         "AlarmRejected": Way("reject"),
         "AlarmModel": Way(after="Compare"),
@@ -56,10 +58,15 @@ class Measured:
 
 
 def kind_of(state: State) -> str:
-    """What a Task is, as far as faults go: `function`, `job` (a function that stores one, whose end is waited for), `queue`."""
+    """What a Task is, as far as faults go: `queue`, `function`, or a function that stores what is waited for.
+
+    That is a `job`, or the `question` to a person.
+    """
     if "FunctionName" not in state["Arguments"]:
         return "queue"
-    return "job" if state["Resource"].endswith(".waitForTaskToken") else "function"
+    if not state["Resource"].endswith(".waitForTaskToken"):
+        return "function"
+    return "question" if state["Arguments"]["FunctionName"].endswith("ask_review") else "job"
 
 
 def run(account: Account, machine: str, task: str, fault: str | None) -> Measured:
@@ -71,7 +78,7 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
     account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []))
     account.outcome = way.outcome
     with account.running() as engine:
-        for place, told in ((way.after, "own error"), (task, fault)):
+        for place, told in ((way.after, way.failing), (task, fault)):
             if place and told:
                 _point(account, engine, states[place][1], told, alias=place)
         execution = engine.start(engine.create(made, f"boxcar-{machine}"), {"family": name}, name)
@@ -101,7 +108,7 @@ def _point(account: Account, engine: Engine, state: State, fault: str, alias: st
             return faulty({**request, "QueueUrl": url.rpartition(":")[0]})
 
         engine.aws.methods["sqs.send_message"] = send
-    if fault == "no answer" and kind_of(state) != "job":
+    if fault == "no answer" and kind_of(state) in ("function", "queue"):
         engine.api._engine.runner = _Silent(engine.api._engine.runner, arguments[field])
 
 

@@ -55,7 +55,9 @@ def test_a_task_fails_as_it_is_declared_and_one_alarm_is_sent(account: Account, 
         if FAULTS[fault].once:
             assert measured == healthy, f"{fault}: a fault that passes was told, or changed the end: {measured}"
         elif (task, fault) not in UNREAD:
-            assert len(measured.alarms) == 1, f"{fault}: {measured}"
+            asked = ("science", "needs a decision") if "Review" in WAYS[machine][task].after + task else None
+            alarms = [alarm for alarm in measured.alarms if alarm != asked]  # the question is no alarm of a fault
+            assert len(alarms) == 1, f"{fault}: {measured}"
     print(line(task, cells))
     assert declared(machine).get(task) == {fault: cells.get(fault, "") for fault in FAULTS}, (
         f"{DOCUMENT.name} says something else; measured:\n{line(task, cells)}"

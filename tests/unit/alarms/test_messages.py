@@ -9,6 +9,7 @@ from boxcar.alarms.advice import ADVICE, UNKNOWN, advice_for, canonical_name
 from boxcar.alarms.causes import read_cause
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import UnknownMessageError, read_message
+from boxcar.alarms.reviews import without_tokens
 from boxcar.jobs.failures import Failure
 from boxcar.mails import TEXT_BYTES, cut, subject
 
@@ -238,6 +239,16 @@ def test_a_review_goes_to_science_and_says_who_must_decide():
     assert "1.0.4 needs a decision: price drifted" in found.subject
     assert "waits for a decision of packaging-science" in words and "- price drifted" in found.text
     assert "approved version stays in place until somebody decides" in words
+    assert found.actions == (), "without a link there is nothing to press"
+    asked = mail(
+        {**MODEL, "kind": "model_review", "version": "1.0.4", "reasons": ["price drifted"], "number": 2, "until": 1.8e9,
+         "link": "https://r.test/v1/review?token=abc", "metric": "roc_auc", "score": 0.9, "score_before": 0.91}
+    )  # fmt: skip
+    assert asked.id.endswith(":2") and "https://r.test/v1/review?token=abc\n" in asked.text
+    assert "roc_auc 0.9100 -> 0.9000" in asked.text and "until 2027-01-15" in asked.text
+    pressed = {button["action_id"]: button.get("value") for button in asked.actions[1]["elements"]}
+    assert pressed == {"approve": "abc", "reject": "abc", "page": None}
+    assert "token=abc" not in without_tokens('{"link": "https://r.test/v1/review?token=abc", "x": 1}')
     nobody = mail({**MODEL, "kind": "model_review", "version": "1.0.4", "owner": "", "reasons": []})
     assert "whoever answers for family packaging" in nobody.text
 

@@ -16,10 +16,14 @@ def test_only_what_was_not_told_is_made_up_for_and_can_be_read() -> None:
             {"model": "box", "status": "rejected", "version": "1.2.1", "told": False},
             {"model": "bag", "status": "failed", "error": "InputError", "cause": "no labels", "told": False},
         ],
-        [{"model": "own_container", "status": "failed", "error": "InputError", "cause": "", "told": True}],
+        [{"model": "own_container", "status": "review", "version": "1.0.0", "told": False}],
     ]
     messages = untold(facts, "training", results)
-    assert [(one["kind"], one["model"]) for one in messages] == [("model_rejected", "box"), ("model_failed", "bag")]
+    assert [(one["kind"], one["model"]) for one in messages] == [
+        ("model_rejected", "box"), ("model_failed", "bag"), ("review_expired", "own_container"),
+    ]  # fmt: skip
     assert messages[0]["reasons"]
     mails = [read_message(message, LINKS, "2026-01-05T03:00:00+00:00") for message in messages]
-    assert [mail.id for mail in mails if mail] == [f"model_rejected:{facts.run}/box", f"model_failed:{facts.run}/bag"]
+    assert [mail.id for mail in mails if mail] == [
+        f"model_rejected:{facts.run}/box", f"model_failed:{facts.run}/bag", f"review_expired:{facts.run}/own_container",
+    ]  # fmt: skip

@@ -38,6 +38,7 @@ class Mail:
     attributes: dict[str, str] = field(default_factory=dict)  # for filter policies: kind, severity
     cause: str = ""  # alarms of the same cause within an hour are counted; "": each is mailed
     place: str = ""  # where it happened, in one line
+    actions: tuple[dict[str, Any], ...] = ()  # blocks of Slack that follow the text there
     routine: bool = False  # nothing that anybody must know today: it waits for the digest
 
 

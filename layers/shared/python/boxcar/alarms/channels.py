@@ -35,7 +35,8 @@ class SlackChannel:
             raise SlackError(f"Slack is not asked again in this batch: {self._failed or 'it is slow'}")
         began = self._clock()
         try:
-            post(self._url(), message(f"{mail.subject} (for {', '.join(mail.audiences)})", mail.text))
+            title = f"{mail.subject} (for {', '.join(mail.audiences)})"
+            post(self._url(), message(title, mail.text, mail.actions))
         except Exception as error:
             self._failed = str(error)
             raise

@@ -1,6 +1,7 @@
 """The mails of a review: somebody has to decide about a version, and nobody did in time."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,8 @@ from boxcar.alarms.advice import SCIENCE, Advice
 from boxcar.alarms.alarm_mail import alarm_mail
 from boxcar.alarms.causes import Cause
 from boxcar.mails import Mail
+
+WHY = "why"  # block and field of Slack's message that the reason is written into
 
 
 def review_mail(message: dict[str, Any], where: dict[str, str], reasons: list[Any], since: str) -> Mail:
@@ -34,7 +37,7 @@ def review_mail(message: dict[str, Any], where: dict[str, str], reasons: list[An
         f"boxcar models approve {family}/{model} {version} --why REASON, or reject.",
     )
     figures = [f"- {line}" for line in _figures(message)]
-    return alarm_mail(
+    mail = alarm_mail(
         f"model_review:{run}/{model}" + (f":{number}" if number > 1 else ""),
         f"{family}/{model} {version} needs a decision: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
         advice,
@@ -45,6 +48,7 @@ def review_mail(message: dict[str, Any], where: dict[str, str], reasons: list[An
         "The approved version stays in place until somebody decides.",
         severity="warning",
     )
+    return replace(mail, actions=_question_blocks(str(message.get("link", ""))))
 
 
 def expired_mail(message: dict[str, Any], where: dict[str, str], since: str) -> Mail:
@@ -73,6 +77,30 @@ def expired_mail(message: dict[str, Any], where: dict[str, str], since: str) -> 
 def without_tokens(text: str) -> str:
     """A text for the log: links in it do not say their tokens."""
     return re.sub(r"token=[\w-]+", "token=...", text)
+
+
+def _question_blocks(link: str) -> tuple[dict[str, Any], ...]:
+    """What follows a review in Slack: why, two buttons that hold the link's token, and the page."""
+    if not link:
+        return ()
+    why = {
+        "type": "input",
+        "block_id": WHY,
+        "label": {"type": "plain_text", "text": "Why"},
+        "element": {"type": "plain_text_input", "action_id": WHY},
+    }
+    buttons: list[dict[str, Any]] = [
+        {
+            "type": "button",
+            "action_id": action,
+            "style": style,
+            "value": link.partition("token=")[2],
+            "text": {"type": "plain_text", "text": action.capitalize()},
+        }
+        for action, style in (("approve", "primary"), ("reject", "danger"))
+    ]
+    page = {"type": "button", "action_id": "page", "url": link, "text": {"type": "plain_text", "text": "Figures"}}
+    return why, {"type": "actions", "elements": [*buttons, page]}
 
 
 def _figures(message: dict[str, Any]) -> list[str]:

@@ -1,7 +1,4 @@
-"""Slack: the question as a message with two buttons, and what a click on one of them does.
-
-A button holds the token of the link. Slack signs each click, and says who clicked.
-"""
+"""A click on a button of a review in Slack (`boxcar.alarms.reviews` sends them): Slack signs it, and says whose it was."""
 
 import json
 import logging
@@ -10,36 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from boxcar.alarms.reviews import WHY
 from boxcar.approvals.deciding import Decider
 from boxcar.approvals.pages import MOST_FIELDS, OUTCOMES, moment
 from boxcar.errors import Refused
 from boxcar.registry.decisions import WHO_LENGTH, WHY_LENGTH, Decision, plain
 from boxcar.slack import SlackError, SlackSecret, escaped, is_signed, post
 
-WHY_BLOCK = WHY_ACTION = "why"
 log = logging.getLogger("boxcar")
-
-
-def question_blocks(token: str, link: str) -> tuple[dict[str, Any], ...]:
-    """What stands under the message of a review: why, two buttons, and the page."""
-    why = {
-        "type": "input",
-        "block_id": WHY_BLOCK,
-        "label": {"type": "plain_text", "text": "Why"},
-        "element": {"type": "plain_text_input", "action_id": WHY_ACTION, "max_length": WHY_LENGTH},
-    }
-    buttons = [
-        {
-            "type": "button",
-            "action_id": action,
-            "style": style,
-            "value": token,
-            "text": {"type": "plain_text", "text": action.capitalize()},
-        }
-        for action, style in (("approve", "primary"), ("reject", "danger"))
-    ]
-    page = {"type": "button", "action_id": "page", "url": link, "text": {"type": "plain_text", "text": "Figures"}}
-    return why, {"type": "actions", "elements": [*buttons, page]}
 
 
 @dataclass(frozen=True)
@@ -85,7 +60,7 @@ class SlackActions:
             return
         user = payload["user"]
         values = payload.get("state", {}).get("values", {})
-        why = plain(values.get(WHY_BLOCK, {}).get(WHY_ACTION, {}).get("value") or "", WHY_LENGTH)
+        why = plain(values.get(WHY, {}).get(WHY, {}).get("value") or "", WHY_LENGTH)
         if not why:
             self._reply(payload, "Nothing was decided yet: write why into the field, then press the button.", False)
             return

@@ -28,9 +28,12 @@ def untold(facts: RunFacts, machine: str, results: list[list[dict[str, Any]]]) -
         }
         if result["status"] == "failed":
             told = {"kind": "model_failed", "error": result["error"], "cause": result["cause"]}
+        elif result["status"] == "review":
+            hours = facts.plan.models[result["model"]].gate.review_hours if facts.plan else None
+            told = {"kind": "review_expired", "version": result["version"], "hours": hours}
         else:
             verdict = facts.models[result["model"]].verdict
-            kind = {"rejected": "model_rejected", "review": "model_review"}[result["status"]]
-            told = {"kind": kind, "version": result["version"], "reasons": verdict.reasons if verdict else []}
+            reasons = verdict.reasons if verdict else []
+            told = {"kind": "model_rejected", "version": result["version"], "reasons": reasons}
         messages.append({**message, **told})
     return messages
