@@ -15,6 +15,7 @@ from cli.deploy import deploy
 from cli.families import apply_family
 from cli.local_cloud import print_mails, restart
 from cli.models.decide import decide
+from cli.models.names import Named
 from cli.progress import Progress
 from cli.runs import follow, upload_trigger
 from cli.session import Session
@@ -101,7 +102,7 @@ def _decide(session: Session, progress: Progress) -> None:
     """Say yes where the gate asks a person: nobody may be there, and a run would wait for days."""
     for step in progress.steps:
         if step.state == "Asked":
-            decide(session, f"packaging/{step.model}", {"decision": "approve", "why": "the demo goes on"})
+            decide(session, Named("packaging", step.model), {"decision": "approve", "why": "the demo goes on"})
 
 
 def _fetch_report(session: Session, run: str) -> tuple[dict[str, Any], Path]:

@@ -7,48 +7,41 @@ import click
 
 from boxcar.errors import NotPossible
 from boxcar.registry.decisions import before
-from cli.models.names import models_table
+from cli.models.names import MODEL, Named, models_table
 from cli.session import Session
 
 _WHY = click.option("--why", required=True, help="The reason. It is kept with the version.")
 
 
-def _model(value: str) -> tuple[str, str]:
-    family, slash, model = value.partition("/")
-    if not (family and slash and model) or "/" in model:
-        raise click.BadParameter(f"is {value!r}; write FAMILY/MODEL, such as packaging/box", param_hint="MODEL")
-    return family, model
-
-
 @click.command()
-@click.argument("model", metavar="FAMILY/MODEL")
+@click.argument("model", metavar="FAMILY/MODEL", type=MODEL)
 @click.argument("version", required=False)
 @_WHY
 @click.pass_obj
-def approve(session: Session, model: str, version: str | None, why: str) -> None:
+def approve(session: Session, model: Named, version: str | None, why: str) -> None:
     """Put a version that waits, or was rejected, into production. Without VERSION: the one that waits."""
     decide(session, model, {"decision": "approve", "version": version, "why": why})
 
 
 @click.command()
-@click.argument("model", metavar="FAMILY/MODEL")
+@click.argument("model", metavar="FAMILY/MODEL", type=MODEL)
 @click.argument("version", required=False)
 @_WHY
 @click.pass_obj
-def reject(session: Session, model: str, version: str | None, why: str) -> None:
+def reject(session: Session, model: Named, version: str | None, why: str) -> None:
     """Refuse a version that waits. Without VERSION: the one that waits."""
     decide(session, model, {"decision": "reject", "version": version, "why": why})
 
 
 @click.command()
-@click.argument("model", metavar="FAMILY/MODEL")
+@click.argument("model", metavar="FAMILY/MODEL", type=MODEL)
 @click.argument("version", required=False)
 @_WHY
 @click.pass_obj
-def rollback(session: Session, model: str, version: str | None, why: str) -> None:
+def rollback(session: Session, model: Named, version: str | None, why: str) -> None:
     """Put an earlier approved version back; those after it are rejected. Without VERSION: the one before."""
     if version is None:  # found here and then named, so that a call that is repeated goes back once
-        table, (family, name) = models_table(session), _model(model)
+        table, family, name = models_table(session), model.family, model.model
         try:
             version = str(before(table.approved(family, name), table.history(family, name)))
         except NotPossible as error:
@@ -56,16 +49,15 @@ def rollback(session: Session, model: str, version: str | None, why: str) -> Non
     decide(session, model, {"decision": "rollback", "version": version, "why": why})
 
 
-def decide(session: Session, named: str, body: dict[str, Any]) -> None:
+def decide(session: Session, named: Named, body: dict[str, Any]) -> None:
     """Have the API decide about a version of a model, and say what became of it.
 
     Args:
         session: which stack.
-        named: FAMILY/MODEL.
+        named: the model.
         body: decision, version and why; without a version, or with None, the one that waits.
     """
-    family, model = _model(named)
-    path = f"/models/{quote(family)}/{quote(model)}/decisions"
+    path = f"/models/{quote(named.family)}/{quote(named.model)}/decisions"
     _, told = session.call_api("POST", path, body={name: value for name, value in body.items() if value is not None})
     predicts = f"{told['predicts']} predicts" if told["predicts"] else "nothing predicts yet"
     click.echo(f"{named} {told['version']} is {told['status']}; {predicts}")

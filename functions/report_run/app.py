@@ -32,6 +32,7 @@ _MAILED = (
     "label_shift",
     "row_change",
     "reasons",
+    "decision",
     "error",
 )
 

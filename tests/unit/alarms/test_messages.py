@@ -258,7 +258,7 @@ def test_a_report_goes_to_business_and_science_as_a_table():
         {"model": "mailer", "version": "1.0.1", "compared_with": "1.0.0", "status": "approved", "metric": "roc_auc",
          "score": 0.9312, "score_before": 0.9288, "label_shift": 0.012, "row_change": 0.048, "reasons": ["fine"]},
         {"model": "bag", "version": "1.0.1", "status": "rejected", "metric": "roc_auc", "score": 0.7, "score_before": 0.9,
-         "label_shift": 0.0, "row_change": 0.0, "reasons": ["roc_auc fell"]},
+         "label_shift": 0.0, "row_change": 0.0, "reasons": ["roc_auc fell"], "decision": "rejected by Ann (by link): no"},
         {"model": "box", "status": "failed", "error": "AlgorithmError"},
     ]  # fmt: skip
     found = mail(
@@ -273,7 +273,9 @@ def test_a_report_goes_to_business_and_science_as_a_table():
         for line in lines
     )
     assert any(re.fullmatch(r"\s+box\s+-\s+-\s+failed\s+-\s+-\s+-\s+-", line) for line in lines)
-    assert "bag: roc_auc fell" in found.text and "box: AlgorithmError" in found.text
+    assert (
+        "bag: rejected by Ann (by link): no\n  bag: roc_auc fell" in found.text and "box: AlgorithmError" in found.text
+    )
     assert "s3://boxcar-data/reports/r-1/index.html" in found.text
 
 

@@ -116,4 +116,6 @@ def _reasons(model: dict[str, Any]) -> list[str]:
     name = model.get("model", "")
     if model.get("status") == "failed":
         return [f"{name}: {model.get('error') or 'failed'}"]
-    return [f"{name}: {reason}" for reason in model.get("reasons") or [] if model.get("status") in _JUDGED]
+    decided = [model["decision"]] if model.get("decision") else []
+    told = [*decided, *(model.get("reasons") or [])]
+    return [f"{name}: {reason}" for reason in told if model.get("status") in _JUDGED]

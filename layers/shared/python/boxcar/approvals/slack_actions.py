@@ -1,4 +1,4 @@
-"""A click on a button of a review in Slack (`boxcar.alarms.reviews` sends them): Slack signs it, and says whose it was."""
+"""Clicks on the buttons of a review in Slack (`boxcar.alarms.reviews` sends them), which Slack signs."""
 
 import json
 import logging
