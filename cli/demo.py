@@ -1,4 +1,4 @@
-"""`boxcar demo`: a real retailer's year on this machine, trained and judged twice, a week apart."""
+"""`boxcar demo`: a real retailer's year on this machine, trained and judged twice, a week apart, then predicted."""
 
 import time
 from collections.abc import Iterator
@@ -13,12 +13,15 @@ from rich.console import Console
 from cli import retailer
 from cli.deploy import deploy
 from cli.families import apply_family
+from cli.infer import start
 from cli.local_cloud import print_mails, restart
 from cli.models.decide import decide
 from cli.models.names import Named
 from cli.progress import Progress
 from cli.runs import follow, upload_trigger
 from cli.session import Session
+from cli.sql import as_table
+from cli.warehouse import warehouse
 from local.client import wait_for
 from local.server import PORT
 
@@ -34,7 +37,7 @@ console = Console(highlight=False)
 @click.option("--port", default=PORT, show_default=True, help="Port of the embedded cloud.")
 @click.pass_obj
 def demo(session: Session, port: int) -> None:
-    """Deploy the stack to an empty embedded cloud, train the packaging family on two weeks, show what came of it.
+    """Deploy the stack to an empty embedded cloud, train packaging on two weeks, predict, show what came of it.
 
     The cloud keeps running afterwards, so that you can look around in it.
     """
@@ -59,32 +62,26 @@ def demo(session: Session, port: int) -> None:
         if progress.status != "SUCCEEDED":
             raise click.ClickException(f"run {run} {progress.status.lower()}: {progress.error}")
         reports.append(_fetch_report(session, run))
+    console.print("[bold]predict for the whole catalogue[/bold] (boxcar infer packaging --scope monthly --watch)")
+    request = {"family": "packaging", "scope": "monthly", "requested_by": "boxcar demo"}
+    progress = follow(session, start(session, request))
+    if progress.status != "SUCCEEDED":
+        raise click.ClickException(f"run {progress.run} {progress.status.lower()}: {progress.error}")
+    reports_of_inference = _fetch_report(session, progress.run)
     _print_verdicts([report for report, _ in reports])
+    _print_recommendations(session)
     with _step("fire the schedule of the daily digest"):
-        _mail_digest(session, [report["run"] for report, _ in reports])
+        _mail_digest(session, [*(report["run"] for report, _ in reports), progress.run])
     mails = print_mails(session.state)
     _check(session, [report for report, _ in reports], mails)
     console.print(f"\nReport page: [bold]{reports[-1][1].resolve()}[/bold]", soft_wrap=True)
+    console.print(f"Report of the predictions: [bold]{reports_of_inference[1].resolve()}[/bold]", soft_wrap=True)
     console.print(
-        "Look around: `.venv/bin/boxcar --local models list`, `… runs list`, `… mails`. "
+        "Look around: `.venv/bin/boxcar --local models list`, `… runs list`, `… mails`, "
+        "`… sql 'select * from packaging_predictions'`. "
         "Stop it: `.venv/bin/boxcar local down`."
     )
     console.print(f"Done in {time.monotonic() - began:.0f} s.")
-
-
-def warehouse(session: Session) -> retailer.Warehouse:
-    """The warehouse that the deployed stack reads."""
-    outputs = session.outputs
-    return retailer.Warehouse(
-        s3=session.client("s3"),
-        data=session.client("redshift-data"),
-        bucket=outputs["BucketName"],
-        database=outputs["RedshiftDatabaseName"],
-        workgroup=outputs["RedshiftWorkgroupName"],
-        cluster=outputs["RedshiftClusterIdentifier"],
-        user=outputs["RedshiftUserName"],
-        role=outputs["WarehouseRoleArn"],
-    )
 
 
 def _mail_digest(session: Session, runs: list[str]) -> None:
@@ -137,6 +134,24 @@ def _print_verdicts(reports: list[dict[str, Any]]) -> None:
             )
             for reason in model["reasons"]:
                 console.print(f"    {reason}", style="dim", soft_wrap=True)
+
+
+PACKAGES = """SELECT COALESCE(package, '(none fits)') AS package, COUNT(*) AS products, MIN(price) AS price
+FROM recommended_packages GROUP BY 1, package ORDER BY products DESC"""
+SOME = """SELECT r.product_id, p.product_type, r.package, r.price, r.score, r.model_version
+FROM recommended_packages r JOIN products p ON p.product_id = r.product_id
+WHERE p.first_sold_week = 14 ORDER BY r.product_id LIMIT 5"""
+
+
+def _print_recommendations(session: Session) -> None:
+    """What is in the warehouse now, and how to ask it."""
+    for title, query in (("Recommended packages", PACKAGES), ("… of products that were new this week", SOME)):
+        columns, rows = retailer.table(warehouse(session), query)
+        if not rows:
+            raise click.ClickException(f"the warehouse has no predictions: {query}")
+        console.print(f"\n[bold]{title}[/bold]")
+        console.print(as_table(columns, rows))
+        console.print(f'  .venv/bin/boxcar --local sql "{" ".join(query.split())}"', style="dim", soft_wrap=True)
 
 
 def _figure(value: float | None, form: str) -> str:

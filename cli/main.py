@@ -10,11 +10,13 @@ from cli.alarms import alarms
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families
+from cli.infer import infer
 from cli.jobs import jobs
 from cli.local_cloud import local_cloud, mails
 from cli.models import models
 from cli.runs import runs
 from cli.session import Session
+from cli.sql import sql
 from local.server import STATE, ServerError
 
 
@@ -36,7 +38,7 @@ def boxcar(context: click.Context, stack: str, local: bool, state: Path) -> None
     context.obj = Session(stack=stack, local=local, state=state)
 
 
-for command in (local_cloud, deploy_command, outputs, families, runs, models, jobs, alarms, mails, demo):
+for command in (local_cloud, deploy_command, outputs, families, runs, infer, sql, models, jobs, alarms, mails, demo):
     boxcar.add_command(command)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import click
 from boto3.dynamodb.types import TypeDeserializer
 from rich.table import Table
 from rich.text import Text
@@ -12,11 +13,12 @@ from rich.text import Text
 from boxcar.attributes import Item
 from boxcar.jobs.explain import explain_cache
 from boxcar.jobs.items import from_item
-from boxcar.plans import Plan, plan_key
+from boxcar.plans import PlannedRun, plan_key
 from boxcar.registry.decisions import WAITING
 from cli.models.names import models_table
 from cli.session import Session
 
+MACHINES = ("TrainingMachineArn", "InferenceMachineArn")  # outputs of the stack
 COLOURS = {
     "Completed": "green",
     "cached": "green",
@@ -76,13 +78,32 @@ class Progress:
         return table
 
 
-def read_progress(session: Session, run: str) -> Progress:
+def find_execution(session: Session, run: str) -> str:
+    """ARN of a run, of whichever machine it is.
+
+    Raises:
+        click.ClickException: there is no such run.
+    """
+    states = session.client("stepfunctions")
+    for machine in MACHINES:
+        arn = session.outputs[machine].replace(":stateMachine:", ":execution:") + f":{run}"
+        try:
+            states.describe_execution(executionArn=arn)
+        except states.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
+                raise
+            continue
+        return arn
+    raise click.ClickException(f"there is no run {run!r}; `boxcar runs list` shows those there are")
+
+
+def read_progress(session: Session, run: str, arn: str) -> Progress:
     """Read a run from its execution, its plan and its jobs."""
-    execution = session.client("stepfunctions").describe_execution(executionArn=execution_arn(session, run))
+    execution = session.client("stepfunctions").describe_execution(executionArn=arn)
     now = datetime.now(UTC)
     jobs = read_jobs(session, run)
     document = session.read_json(plan_key(run))
-    plan = Plan.model_validate(document) if document else None
+    plan = PlannedRun.model_validate(document) if document else None
     steps = []
     for model, step in _order(plan) if plan else list(jobs):
         job = jobs.get((model, step), {})
@@ -113,7 +134,7 @@ def explanation(session: Session, run: str) -> Table:
     table = Table(title=f"run {run}", title_justify="left")
     for column in ("model", "step", "", "why"):
         table.add_column(column, overflow="fold")
-    for model, step in _order(Plan.model_validate(document)) if document else list(jobs):
+    for model, step in _order(PlannedRun.model_validate(document)) if document else list(jobs):
         job = jobs.get((model, step))
         told = explain_cache(job) if job else None
         if job is None or told is None:
@@ -126,12 +147,7 @@ def explanation(session: Session, run: str) -> Table:
     return table
 
 
-def execution_arn(session: Session, run: str) -> str:
-    """ARN of a run of the training machine."""
-    return session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
-
-
-def _reviews(session: Session, plan: Plan, jobs: dict[tuple[str, str], dict[str, Any]]) -> list[StepProgress]:
+def _reviews(session: Session, plan: PlannedRun, jobs: dict[tuple[str, str], dict[str, Any]]) -> list[StepProgress]:
     """Models whose steps have ended and whose version waits for a person."""
     table, found = models_table(session), []
     for model, planned in plan.models.items():
@@ -145,9 +161,8 @@ def _reviews(session: Session, plan: Plan, jobs: dict[tuple[str, str], dict[str,
     return found
 
 
-def _order(plan: Plan) -> list[tuple[str, str]]:
-    models = [name for wave in plan.waves for name in wave]
-    return [("", step.name) for step in plan.steps] + [(m, step.name) for m in models for step in plan.models[m].steps]
+def _order(plan: PlannedRun) -> list[tuple[str, str]]:
+    return [(model, step.name) for model, step in plan.order]
 
 
 def read_jobs(session: Session, run: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -212,7 +212,17 @@ def query(warehouse: Warehouse, sql: str) -> list[list[Any]]:
     Raises:
         RetailerError: it failed.
     """
+    return table(warehouse, sql)[1]
+
+
+def table(warehouse: Warehouse, sql: str) -> tuple[list[str], list[list[Any]]]:
+    """Names of the columns, and rows, of a small SELECT.
+
+    Raises:
+        RetailerError: it failed.
+    """
     page = warehouse.data.get_statement_result(Id=execute(warehouse, sql))
-    return [
+    rows = [
         [None if "isNull" in value else next(iter(value.values())) for value in record] for record in page["Records"]
     ]
+    return [column["name"] for column in page["ColumnMetadata"]], rows

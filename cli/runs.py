@@ -14,7 +14,7 @@ from rich.live import Live
 
 from boxcar.plans import plan_key
 from boxcar.restarts import FIELD as RESTART_OF
-from cli.progress import Progress, execution_arn, explanation, read_progress
+from cli.progress import MACHINES, Progress, explanation, find_execution, read_progress
 from cli.session import Session
 
 OPEN = {"RUNNING", "PENDING_REDRIVE"}
@@ -23,7 +23,7 @@ WATCH = click.option("--watch/--no-watch", default=False, help="Follow the run u
 
 @click.group()
 def runs() -> None:
-    """Runs of the training machine: start, watch, list, show, start again."""
+    """Runs of training and inference: start training, watch, list, show, start again."""
 
 
 @runs.command()
@@ -43,7 +43,7 @@ def start(
     request |= {"models": list(models)} if models else {}
     request |= {"from_step": from_step} if from_step else {}
     request |= {"fresh": True} if fresh else {}
-    _begin(session, family, request, watch)
+    _begin(session, session.outputs["TrainingMachineArn"], family, request, watch)
 
 
 @runs.command()
@@ -60,7 +60,7 @@ def restart(session: Session, run: str, watch: bool) -> None:
         raise click.ClickException(f"run {run} is {execution['status']}; a run can be started again when it has ended")
     asked = {**json.loads(execution["input"]), RESTART_OF: run}
     document = session.read_json(plan_key(run))
-    _begin(session, document["family"] if document else run, asked, watch)
+    _begin(session, execution["stateMachineArn"], document["family"] if document else run, asked, watch)
 
 
 @runs.command()
@@ -96,11 +96,14 @@ def explain(session: Session, run: str) -> None:
 @click.pass_obj
 def list_runs(session: Session, limit: int) -> None:
     """List the latest runs."""
-    for execution in _executions(session, limit):
+    found = [execution for machine in MACHINES for execution in _executions(session, limit, machine)]
+    for execution in sorted(found, key=lambda one: one["startDate"], reverse=True)[:limit]:
         ended = execution.get("stopDate")
         seconds = f"{(ended - execution['startDate']).total_seconds():.0f} s" if ended else ""
         started = execution["startDate"].astimezone(UTC)
-        click.echo(f"{started:%Y-%m-%d %H:%M:%S}  {execution['status']:<10} {seconds:>7}  {execution['name']}")
+        machine = execution["stateMachineArn"].rpartition("-")[2]
+        status = execution["status"]
+        click.echo(f"{started:%Y-%m-%d %H:%M:%S}  {machine:<9}  {status:<10} {seconds:>7}  {execution['name']}")
 
 
 @runs.command()
@@ -108,7 +111,7 @@ def list_runs(session: Session, limit: int) -> None:
 @click.pass_obj
 def show(session: Session, run: str) -> None:
     """Show every step of one run as it stands."""
-    Console().print(read_progress(session, run).table())
+    Console().print(read_progress(session, run, find_execution(session, run)).table())
 
 
 @runs.command()
@@ -119,11 +122,9 @@ def watch(session: Session, run: str) -> None:
     raise SystemExit(0 if follow(session, run).status == "SUCCEEDED" else 1)
 
 
-def _begin(session: Session, family: str, request: dict[str, Any], watch: bool) -> None:
+def _begin(session: Session, machine: str, family: str, request: dict[str, Any], watch: bool) -> None:
     run = f"{family}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    session.client("stepfunctions").start_execution(
-        stateMachineArn=session.outputs["TrainingMachineArn"], name=run, input=json.dumps(request)
-    )
+    session.client("stepfunctions").start_execution(stateMachineArn=machine, name=run, input=json.dumps(request))
     click.echo(run)
     _watched(session, run, watch)
 
@@ -135,12 +136,7 @@ def _watched(session: Session, run: str, watch: bool) -> None:
 
 def _execution(session: Session, run: str) -> dict[str, Any]:
     states = session.client("stepfunctions")
-    try:
-        found: dict[str, Any] = states.describe_execution(executionArn=execution_arn(session, run))
-    except states.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
-            raise
-        raise click.ClickException(f"there is no run {run!r}; `boxcar runs list` shows those there are") from None
+    found: dict[str, Any] = states.describe_execution(executionArn=find_execution(session, run))
     return found
 
 
@@ -175,23 +171,25 @@ def follow(session: Session, run: str, seen: Callable[[Progress], None] = lambda
         run: its name.
         seen: told each time how far it is.
     """
-    console = Console()
+    console, arn = Console(), find_execution(session, run)
     if not console.is_terminal:
-        return _follow_in_lines(session, run, console, seen)
-    progress = read_progress(session, run)
+        return _follow_in_lines(session, run, arn, console, seen)
+    progress = read_progress(session, run, arn)
     with Live(progress.table(), console=console, refresh_per_second=4) as live:
         while progress.status in OPEN:
             seen(progress)
             time.sleep(0.5)
-            progress = read_progress(session, run)
+            progress = read_progress(session, run, arn)
             live.update(progress.table())
     return progress
 
 
-def _follow_in_lines(session: Session, run: str, console: Console, seen: Callable[[Progress], None]) -> Progress:
+def _follow_in_lines(
+    session: Session, run: str, arn: str, console: Console, seen: Callable[[Progress], None]
+) -> Progress:
     said: dict[tuple[str, str], str] = {}
     while True:
-        progress = read_progress(session, run)
+        progress = read_progress(session, run, arn)
         for step in progress.steps:
             if said.get((step.model, step.step), "waiting") != step.state:
                 said[step.model, step.step] = step.state
@@ -206,9 +204,7 @@ def _follow_in_lines(session: Session, run: str, console: Console, seen: Callabl
         time.sleep(0.5)
 
 
-def _executions(session: Session, limit: int) -> list[dict[str, Any]]:
-    answer = session.client("stepfunctions").list_executions(
-        stateMachineArn=session.outputs["TrainingMachineArn"], maxResults=limit
-    )
+def _executions(session: Session, limit: int, machine: str = "TrainingMachineArn") -> list[dict[str, Any]]:
+    answer = session.client("stepfunctions").list_executions(stateMachineArn=session.outputs[machine], maxResults=limit)
     executions: list[dict[str, Any]] = answer["executions"]
     return executions

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from boxcar.reports.story import duration
+from boxcar.reports.steps import duration
 from cli.jobs.calls import OPEN, STATUSES, Document, Wanted, find, listed, name_of, why_ended
 from cli.jobs.figures import moment
 from cli.jobs.files import assignments

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from boxcar.reports.story import duration
+from boxcar.reports.steps import duration
 from cli.jobs.calls import Document, Wanted, listed_at_once, today
 from cli.jobs.figures import (
     BY,

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import boxcar.reports
 from boxcar.reports.charts import chart_options, inline
-from boxcar.reports.story import duration
+from boxcar.reports.steps import duration
 from cli.jobs.figures import (
     OUTCOMES,
     Statistics,

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from boxcar.reports.story import duration
+from boxcar.reports.steps import duration
 from cli.jobs.calls import (
     ENDED,
     OPEN,

@@ -13,7 +13,7 @@ from boxcar.jobs.references import ApprovedVersions
 from boxcar.jobs.submit import StepRequest, Submitter, wakes
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import wake_launcher
-from boxcar.plans import read_plan
+from boxcar.plans import PlannedRun, read_plan
 from boxcar.settings import settings
 
 logger = Logger(service="submit_job")
@@ -36,7 +36,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         approved=ApprovedVersions(dynamodb, settings().models_table),
         now=time.time,
     )
-    job = submitter.submit_step(request, read_plan(client("s3"), settings().bucket, request.run))
+    job = submitter.submit_step(request, read_plan(client("s3"), settings().bucket, request.run, PlannedRun))
     for work in wakes(submitter.startable):
         wake_launcher(client("sqs"), settings().launch_queue_url, "submitted", **work)
     logger.info("submitted", job=job.id, status=job.status)

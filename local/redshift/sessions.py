@@ -21,10 +21,18 @@ class Connection:
 
     duckdb: duckdb.DuckDBPyConnection
     in_transaction: bool = False
+    has_snapshot: bool = False  # the transaction has read or written something
+    locked: list[threading.Lock] = field(default_factory=list)  # tables, until the transaction ends
+
+    def unlock(self) -> None:
+        """The transaction has ended: others may have its tables."""
+        while self.locked:
+            self.locked.pop().release()
 
     def close(self) -> None:
         """End it; an open transaction is rolled back."""
         self.duckdb.close()
+        self.unlock()
 
 
 @dataclass

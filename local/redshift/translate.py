@@ -16,7 +16,7 @@ from local.redshift.tables import alter_table, create, drop
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what is refused here by name anyway
 
 # Nothing here changes a result: there are no users to grant to, no blocks to sort, and one transaction a table anyway.
-WITHOUT_EFFECT = {"ANALYZE", "VACUUM", "GRANT", "REVOKE", "COMMENT", "LOCK", "RESET"}
+WITHOUT_EFFECT = {"ANALYZE", "VACUUM", "GRANT", "REVOKE", "COMMENT", "RESET"}
 SETTINGS_WITHOUT_EFFECT = {
     "query_group", "statement_timeout", "wlm_query_slot_count", "enable_result_cache_for_session", "application_name",
     "json_serialization_enable", "analyze_threshold_percent", "extra_float_digits",
@@ -45,7 +45,8 @@ class Query:
 class Translation:
     """What DuckDB is to run: `guards` first (each fails or says nothing), then `statements`.
 
-    kind: query (rows come back), write (a count does), create_as, ddl, truncate, begin, commit, rollback or nothing.
+    kind: query (rows come back), write (a count does), create_as, ddl, truncate, lock (`statements` are names of
+    tables), begin, commit, rollback or nothing.
     """
 
     kind: str
@@ -66,6 +67,8 @@ def translate(sql: str, parameters: dict[str, str] | None = None) -> Translation
         return Translation("nothing")
     if verb == "SET":
         return _setting(text)
+    if verb == "LOCK":
+        return _lock(text)
     if verb not in VERBS:
         raise SqlError(f'syntax error at or near "{verb.lower() or text[0]}"\n  Position: 1;')
     tree = _parse(text)
@@ -89,7 +92,7 @@ def translate_query(sql: str) -> Query:
 
 def parameter_names(sql: str) -> list[str]:
     """The names of the `:name` parameters of a statement, in order."""
-    tree = _parse(_prepared(sql)) if _verb(sql) not in {*WITHOUT_EFFECT, "SET", "COPY", "UNLOAD"} else None
+    tree = _parse(_prepared(sql)) if _verb(sql) not in {*WITHOUT_EFFECT, "SET", "LOCK", "COPY", "UNLOAD"} else None
     return [node.name for node in tree.find_all(exp.Placeholder)] if tree else []
 
 
@@ -157,6 +160,14 @@ def _setting(text: str) -> Translation:
     if found[1].lower() not in SETTINGS_WITHOUT_EFFECT:
         raise Refused(f"SET {found[1]}")
     return Translation("nothing")
+
+
+def _lock(text: str) -> Translation:
+    """LOCK [TABLE] a [, b …]: https://docs.aws.amazon.com/redshift/latest/dg/r_LOCK.html"""
+    found = re.match(r"(?is)lock\s+(?:table\s+)?([\w.\"#$]+(?:\s*,\s*[\w.\"#$]+)*)$", text)
+    if not found:
+        raise SqlError('syntax error at or near "lock"\n  Detail: write LOCK table')
+    return Translation("lock", [name.strip().replace('"', "").lower() for name in found[1].split(",")])
 
 
 def _translate(tree: exp.Expr, verb: str) -> Translation:

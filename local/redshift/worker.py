@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 
 from local.redshift.copy_in import read_copy, run_copy
-from local.redshift.errors import is_conflict, redshift_text
+from local.redshift.errors import SqlError, is_conflict, redshift_text
+from local.redshift.locks import TableLocks
 from local.redshift.results import cast_query, column_types, store
 from local.redshift.sessions import Connection
 from local.redshift.statements import Record
@@ -79,6 +80,7 @@ class Worker:
         self._scratch, self._results = scratch, results
         self._storage, self._save, self._now = storage, save, now
         self.slots = threading.Semaphore(AT_ONCE)
+        self._locks = TableLocks()
 
     def run(self, running: Running, connection: Connection) -> None:
         """Run a record's statement or batch to its end; its status says how that was."""
@@ -183,6 +185,7 @@ class Worker:
         if verb in {"UNLOAD", "COPY"}:
             if own:
                 _begin(connection)
+            connection.has_snapshot = connection.in_transaction
             if verb == "UNLOAD":
                 unload = read_unload(sql)
                 rows = run_unload(connection.duckdb, unload, self._storage(unload.options.role), self._scratch)
@@ -194,7 +197,20 @@ class Worker:
                 _end(connection, "COMMIT")
             target["ResultRows"] = rows
             return
-        self._translated(connection, translate(sql, parameters), target, own)
+        translation = translate(sql, parameters)
+        if translation.kind == "lock":
+            self._lock(running, connection, translation.statements, own)
+            return
+        connection.has_snapshot = connection.in_transaction
+        self._translated(connection, translation, target, own)
+
+    def _lock(self, running: Running, connection: Connection, tables: list[str], own: bool) -> None:
+        for table in tables:
+            known = "SELECT 1 FROM duckdb_tables() WHERE table_name = ?"
+            if not connection.duckdb.execute(known, [table.rpartition(".")[2]]).fetchall():
+                raise SqlError(f'relation "{table}" does not exist')
+            if not own:  # outside a transaction a lock is gone with its own statement
+                self._locks.take(connection, running.record["Database"], table, running.check)
 
     def _translated(self, connection: Connection, translation: Translation, target: Record, own: bool) -> None:
         database, kind = connection.duckdb, translation.kind
@@ -235,7 +251,7 @@ def _verb(sql: str) -> str:
 def _begin(connection: Connection) -> None:
     if not connection.in_transaction:
         connection.duckdb.execute("BEGIN")
-        connection.in_transaction = True
+        connection.in_transaction, connection.has_snapshot = True, False
 
 
 def _end(connection: Connection, how: str) -> None:
@@ -246,3 +262,5 @@ def _end(connection: Connection, how: str) -> None:
         except duckdb.Error:
             if how == "COMMIT":
                 raise
+        finally:
+            connection.unlock()

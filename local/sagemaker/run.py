@@ -33,7 +33,7 @@ class Run(Life):
         self.role_arn = kind.role(record)
         self.place: Place | None = None
         self.interruptions: list[float] = []  # seconds of training after which it is to lose its instances
-        self._process: Process | None = None
+        self._processes: list[Process] = []  # one an instance, where each has its own
         self._interrupted = False
         self._timers: list[Timer] = []
         self._limit = Timer()
@@ -104,7 +104,7 @@ class Run(Life):
         self._limit.cancel()
         self.jobs.enter(self, "Interrupted")
         with self._lock:
-            self._interrupted, self._process = False, None
+            self._interrupted, self._processes = False, []
         self.jobs.enter(self, "Starting")
         if self.place is not None:
             self.place.enter()
@@ -116,8 +116,8 @@ class Run(Life):
             if self.stopped_by is not None:
                 return
             self._interrupted = True
-            process = self._process
-        if process is not None:
+            processes = list(self._processes)
+        for process in processes:
             process.kill()
 
     def start(self, image: Image, argv: list[str], env: dict[str, str], cwd: Path) -> Process:
@@ -132,10 +132,11 @@ class Run(Life):
             self.check()
             self.check_interruption()
             try:
-                self._process = self.jobs.containers.start(image, self.root, argv, env, cwd, self.log)
+                process = self.jobs.containers.start(image, self.root, argv, env, cwd, self.log)
             except OSError as error:
                 raise JobFailure("InternalServerError", f"the container could not be started: {error}") from error
-            return self._process
+            self._processes.append(process)
+            return process
 
     def execute(self, image: Image, argv: list[str], env: dict[str, str], cwd: Path) -> int:
         """Run the container's process to its end and return its exit code; the next job gets this one's place."""
@@ -150,9 +151,9 @@ class Run(Life):
             if self.stopped_by is not None:
                 return False
             self.stopped_by = why
-            process = self._process
+            processes = list(self._processes)
         self.jobs.stopping(self)
-        if process is not None:
+        for process in processes:
             process.signal(signal.SIGTERM)
             self._timers.append(self.jobs.timers.after(GRACE, process.kill))
         self.jobs.slots.wake()
@@ -162,6 +163,6 @@ class Run(Life):
         """Forget the timers, end what was left running, delete the folders."""
         for timer in (*self._timers, self._limit):
             timer.cancel()
-        if self._process is not None:
-            self._process.kill()
+        for process in self._processes:
+            process.kill()
         self.jobs.containers.remove(self.root)

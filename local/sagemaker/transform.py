@@ -40,8 +40,6 @@ class Transform(Kind):
     def accept(self, request: dict[str, Any]) -> dict[str, Any]:
         """Refuse what is not implemented; keep what the model is now, since it may be deleted while the job runs."""
         model = self._model(request["ModelName"])
-        if request["TransformResources"].get("InstanceCount", 1) != 1:
-            raise refuse("TransformResources.InstanceCount", request["TransformResources"]["InstanceCount"], "1")
         source = request["TransformInput"]
         data_type = source["DataSource"]["S3DataSource"]["S3DataType"]
         if data_type not in ("S3Prefix", "ManifestFile"):
@@ -87,14 +85,23 @@ class Transform(Kind):
             bucket.fetch(submitted, run.root / "code.tar.gz")
             extract(run.root / "code.tar.gz", run.base / "code", submitted)
             env["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/code"
-        worker = Worker(run, image, env)
         output = request["TransformOutput"]["S3OutputPath"].rstrip("/")
-        for bucket_name, key, path in objects:
-            run.check()
-            body = bucket.read(f"s3://{bucket_name}/{key}")
-            name = path or split(key)[1] or key.rsplit("/", 1)[-1]
-            bucket.put(f"{output}/{name}.out", self._transform(request, worker, body))
-        worker.end()
+        count = min(self.instances(request)[1], max(1, len(objects)))  # a file is never shared: further ones are idle
+
+        def serve(instance: int) -> None:
+            worker = Worker(run, image, env, instance)
+            for bucket_name, key, path in objects[instance::count]:
+                run.check()
+                body = bucket.read(f"s3://{bucket_name}/{key}")
+                name = path or split(key)[1] or key.rsplit("/", 1)[-1]
+                bucket.put(f"{output}/{name}.out", self._transform(request, worker, body))
+            worker.end()
+
+        if count == 1:
+            serve(0)
+            return
+        with ThreadPoolExecutor(count, thread_name_prefix="transform-instance") as pool:
+            list(pool.map(serve, range(count)))
 
     def _transform(self, request: dict[str, Any], worker: "Worker", body: bytes) -> bytes:
         try:
@@ -139,13 +146,13 @@ class Transform(Kind):
 
 
 class Worker:
-    """The model's HTTP server, in the container's environment."""
+    """The model's HTTP server, in the container's environment: one of each instance."""
 
-    def __init__(self, run: Run, image: Any, env: dict[str, str]) -> None:
+    def __init__(self, run: Run, image: Any, env: dict[str, str], instance: int) -> None:
         self._run = run
         self._client = {"InvocationsTimeoutInSeconds": TIMEOUT, "InvocationsMaxRetries": RETRIES}
         self._client |= run.request.get("ModelClientConfig", {})
-        door = run.root / "port"
+        door = run.root / f"port-{instance}"
         os.mkfifo(door)
         reading = os.open(door, os.O_RDONLY | os.O_NONBLOCK)
         self._writing = os.open(door, os.O_WRONLY)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from container import InputError, read_json, write_json
 
+KEY = "key:"  # the column of keys in files for serving: a name that no column of the warehouse has
 OTHER = 0  # the code of a category that training saw too rarely, or never
 
 

@@ -25,13 +25,19 @@ def describe(table: pa.Table, schema: Schema) -> dict[str, dict[str, Any]]:
         if name in schema.categories:
             counted = pc.value_counts(column.drop_null()).to_pylist()
             frequent = sorted(counted, key=lambda item: (-item["counts"], item["values"]))
-            bins: dict[str, Any] = {"values": [item["values"] for item in frequent[:VALUES]]}
+            bins = {"values": [item["values"] for item in frequent[:VALUES]]}
+            described[name] = bins | count(column, bins)
         else:
-            known = column.drop_null().to_numpy()
-            edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
-            bins = {"edges": edges.tolist()}
-        described[name] = bins | count(column, bins)
+            described[name] = describe_numbers(column)
     return described
+
+
+def describe_numbers(column: pa.ChunkedArray) -> dict[str, Any]:
+    """The same of one column of numbers: its deciles, and how many are in each."""
+    known = column.drop_null().to_numpy()
+    edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
+    bins = {"edges": edges.tolist()}
+    return bins | count(column, bins)
 
 
 def count(column: pa.ChunkedArray, bins: dict[str, Any]) -> dict[str, Any]:

@@ -19,17 +19,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from approved import compare, latencies
+from approved import compare, latencies, unloaded
 from calibration import calibration
 from columns import slice_column
 from container import Folders, InputError, read_json, run, write_json
-from distributions import describe, recount
+from distributions import describe, describe_numbers, recount
 from metrics import all_scores, confusion
 from resampling import slice_gaps
 from rows import labels, read_parquet, unique_keys
 from trained import Trained, unpack
 
 FILE_NAME = "evaluation.json"
+SAMPLE_ROWS = 100  # by which serving is held against training
 
 
 def evaluate(folders: Folders) -> None:
@@ -61,6 +62,9 @@ def evaluate(folders: Folders) -> None:
             "importances": training["importances"],
             "calibration": calibration(truth, scores),
             "features": features,
+            "inputs": schema.inputs,
+            "score_bins": describe_numbers(pa.chunked_array([pa.array(scores)])),
+            "sample": _sample(candidate, folders.input("data"), keys),
         }
         if sliced:
             called = (scores >= training["threshold"]).astype(float)
@@ -84,6 +88,13 @@ def evaluate(folders: Folders) -> None:
             evaluation["comparison"] = comparison
     write_json(folders.output("evaluation") / FILE_NAME, evaluation)
     print(f"{config['model']}: {evaluation['scores']}")
+
+
+def _sample(candidate: Trained, data: Path, keys: pa.ChunkedArray) -> list[dict[str, Any]]:
+    """The first validation rows as the model reads them: the same ones every week, for their order is their hash's."""
+    some = keys[:SAMPLE_ROWS]
+    rows = unloaded(data, candidate.schema.key, candidate.schema.inputs, some).to_pylist()
+    return [{"key": key, "values": row} for key, row in zip(some.to_pylist(), rows, strict=True)]
 
 
 def _tried(problems: list[str], attempt: Callable[[], Any]) -> Any:

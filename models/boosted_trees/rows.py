@@ -18,6 +18,16 @@ def read_parquet(folder: Path, columns: list[str]) -> pa.Table:
     Raises:
         InputError: there is no file, one is half-written, or one lacks a column.
     """
+    tables = [_read_file(path, folder, columns) for path in parquet_files(folder)]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """All Parquet files in a folder, in order of their names.
+
+    Raises:
+        InputError: there is none.
+    """
     files = sorted(path for path in folder.rglob("*.parquet") if not path.name.startswith((".", "_")))
     if not files:
         found = ", ".join(sorted(path.name for path in folder.rglob("*") if path.is_file())[:5]) or "nothing"
@@ -25,7 +35,7 @@ def read_parquet(folder: Path, columns: list[str]) -> pa.Table:
             f"input {folder.name!r} holds no Parquet file (found: {found}); the step before wrote no rows. "
             f"Check that source.query returns rows"
         )
-    return pa.concat_tables([_read_file(path, folder, columns) for path in files], promote_options="permissive")
+    return files
 
 
 def _read_file(path: Path, folder: Path, columns: list[str]) -> pa.Table:

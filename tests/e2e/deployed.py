@@ -18,11 +18,11 @@ from boxcar.registry.differences import differences
 from boxcar.registry.packages import Packages
 from cli import retailer
 from cli.architectures import read_architectures, read_yaml, upload_architecture
-from cli.demo import warehouse
 from cli.deploy import deploy
 from cli.models.names import models_table
 from cli.progress import read_jobs
 from cli.session import Session
+from cli.warehouse import warehouse
 from local import server
 from local.client import wait_for
 from local.mailbox import Mail
@@ -64,6 +64,10 @@ class Deployed:
         name = f"small_{uuid.uuid4().hex[:8]}"
         document = {**copy.deepcopy(self._document), "family": name}
         document["models"] = {model: document["models"][model] for model in models or ("mailer",)}
+        inference, prices = document["inference"], document["inference"]["prices"]
+        rows = f"SELECT t.*, 1 AS always FROM ({inference['query'].rstrip()}) t WHERE {where}"
+        inference |= {"query": rows, "table": f"{name}_predictions", "view": f"{name}_recommended"}
+        inference["prices"] = {model: prices[model] for model in document["models"]}
         query = document["source"]["query"].rstrip()
         # A column of one value, for a model that is to learn it.
         document["source"] = {"query": f"SELECT t.*, 1 AS always FROM ({query}) t WHERE {where}", "minimum_rows": 50}

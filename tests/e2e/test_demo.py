@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cli import retailer
 from cli.session import Session
+from cli.warehouse import warehouse
 from local import server
 from local.mailbox import Mailbox
 from tests.e2e.deployed import ROOT, Deployed
@@ -60,8 +62,8 @@ def test_it_ends_well_and_shows_every_verdict_of_both_weeks(demo: Demo):
 
 def test_every_step_of_every_model_was_shown_with_its_end(demo: Demo):
     for model in MODELS:
-        for step in ("prepare", "train", "predict", "evaluate"):
-            assert len(re.findall(rf"^  {model} +{step} +Completed +\d+\.\d s", demo.text, re.M)) == 2
+        for step, times in {"prepare": 2, "train": 2, "predict": 3, "evaluate": 2, "load": 1}.items():
+            assert len(re.findall(rf"^  {model} +{step} +Completed +\d+\.\d s", demo.text, re.M)) == times
 
 
 def test_own_container_was_trained_after_box_and_with_it(demo: Demo, deployed: Deployed):
@@ -92,6 +94,19 @@ def test_business_and_science_were_told_of_each_run_once_and_nobody_was_alarmed(
     assert all("rejected" in mail.subject for mail in alarms), alarms
 
 
+def test_every_product_has_its_predictions_in_the_warehouse(demo: Demo, deployed: Deployed):
+    assert "Recommended packages" in demo.text
+    asked = warehouse(deployed.session)
+    products = retailer.query(asked, "SELECT COUNT(*) FROM products")[0][0]
+    of_models = retailer.query(
+        asked,
+        "SELECT model, COUNT(*), COUNT(DISTINCT product_id), MIN(model_version), COUNT(DISTINCT run_id) "
+        "FROM packaging_predictions GROUP BY model ORDER BY model",
+    )
+    assert of_models == [[model, products, products, "1.0.1", 1] for model in sorted(MODELS)]
+    assert retailer.query(asked, "SELECT COUNT(*) FROM recommended_packages")[0][0] == products
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -103,6 +118,7 @@ def test_business_and_science_were_told_of_each_run_once_and_nobody_was_alarmed(
         ("families list", ["packaging", "version 1", "own_container"]),
         ("families show packaging", ['"number": 1', '"uses_predictions_of"']),
         ("outputs BucketName", ["boxcar-data-"]),
+        ("infer packaging --watch", ["unload", "run succeeded"]),
         ("mails --to science@boxcar.local --full", ["[Boxcar digest]", "own_container"]),
         ("local status", ["it answers at"]),
     ],

@@ -21,11 +21,12 @@ import pytest
 from moto import mock_aws
 
 import boxcar.aws
+from boxcar.attributes import encode_all
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.jobs.answers import send_answer
 from boxcar.jobs.items import to_item
-from boxcar.jobs.record import COMPLETED
+from boxcar.jobs.record import COMPLETED, Job
 from boxcar.jobs.table import JobsTable
 from boxcar.settings import settings
 from boxcar.steps import Code
@@ -57,9 +58,11 @@ ENVIRONMENT = {
 }
 
 
+ROWS = 5  # that an inference run unloads
 AFFECTED, SIBLING = "mailer", "bag"  # the model with the fault, and the one beside it
 WELL: dict[str, dict[str, Any]] = {
     "compare_versions": {"model": SIBLING, "outcome": "approve", "version": "1.0.0", "reasons": []},
+    "check_counts": {"model": SIBLING, "version": "1.0.0", "rows": 5},
     "register_version": {"model": SIBLING, "version": "1.0.0", "status": "Approved", "package_arn": "arn"},
 }
 
@@ -120,25 +123,44 @@ class Account:
         self.functions = {
             path.name: _load(path) for path in (ROOT / "functions").iterdir() if (path / "app.py").exists()
         }
-        monkeypatch.setattr(
-            self.functions["report_run"], "render", lambda report: ""
-        )  # the page takes a tenth of a second
+        for name in ("report_run", "report_inference"):  # a page takes a tenth of a second
+            monkeypatch.setattr(self.functions[name], "render", lambda report: "")
         self.client("s3").create_bucket(Bucket=BUCKET)
         make_tables(self.client("dynamodb"))
         spec = read_architectures(ROOT / "models")["boosted_trees"]
         steps = {step.name: step.model_copy(update={"inputs": {}}) for step in spec.steps}
         two = [steps["train"], steps["evaluate"]]  # enough for a candidate
+        self._serving = steps["predict"]
         code = Code(digest="d", archive=f"s3://{BUCKET}/c.tar.gz", prefix=f"s3://{BUCKET}/c/")
         self._architecture = AppliedArchitecture(spec=spec.model_copy(update={"steps": two}), code=code)
         self._family = read_yaml(ROOT / "families/packaging.yaml") | {"gate": GATE}
 
-    def apply_family(self, name: str, *models: str) -> None:
-        """Store a family of its own for a run."""
+    def apply_family(self, name: str, *models: str, approved: bool = False) -> None:
+        """Store a family of its own for a run, if asked with a version of each model to predict with."""
         chosen = {model: self._family["models"][model] for model in models}
-        family = Family.model_validate({**self._family, "family": name, "models": chosen})
+        inference = {**self._family["inference"], "prices": {}}
+        family = Family.model_validate({**self._family, "family": name, "models": chosen, "inference": inference})
         architectures = {self._architecture.spec.architecture: self._architecture}
         version = FamilyVersion(number=1, file="f.yaml", family=family, architectures=architectures)
         FamilyStore(self.client("dynamodb"), MODELS).append(version)
+        for model in models if approved else ():
+            self._store_version(name, model)
+
+    def _store_version(self, family: str, model: str) -> None:
+        """Store a version as Register leaves it, in the fields that predicting reads."""
+        place = f"s3://{BUCKET}/models/{family}/{model}/1.0.0/"
+        self._put(f"{place}evaluation.json", json.dumps(evaluation()))
+        serving = self._serving.model_copy(update={"code": self._architecture.code})
+        document = {
+            "version": "1.0.0", "threshold": 0.5, "evaluation": f"{place}evaluation.json", "run": "before",
+            "outputs": {"model": f"{place}model.tar.gz"}, "serving": serving.model_dump(mode="json"),
+        }  # fmt: skip
+        for sort_key in ("approved", "version#000001.000000.000000"):
+            item = encode_all({"pk": f"model#{family}/{model}", "sk": sort_key, **document})
+            self.client("dynamodb").put_item(TableName=MODELS, Item=item)
+
+    def _put(self, uri: str, body: str) -> None:
+        self.client("s3").put_object(Bucket=BUCKET, Key=uri.removeprefix(f"s3://{BUCKET}/"), Body=body.encode())
 
     @contextmanager
     def running(self) -> Iterator[Engine]:
@@ -213,7 +235,7 @@ class Account:
         job = table.get(job_id)
         assert job is not None
         outputs = {
-            name: self._output(job.model, name, f"s3://{BUCKET}/runs/{job.run}/{job.model}/{name}/")
+            name: self._output(job, name, f"s3://{BUCKET}/runs/{job.run}/{job.model}/{job.step}/{name}/")
             for name in json.loads(job.document)["outputs"]
         }
         done = replace(job, status=COMPLETED, outputs=outputs)
@@ -229,12 +251,19 @@ class Account:
         event = {"resource": "/review", "httpMethod": "POST", "body": urlencode(form)}
         assert self.functions["decide_version"].handler(event, Context())["statusCode"] == 200
 
-    def _output(self, model: str, name: str, uri: str) -> str:
+    def _output(self, job: Job, name: str, uri: str) -> str:
         """Write an output of a job where it belongs."""
-        figures = evaluation(**FIGURES[self.outcome]) | {"model": model}
-        file, body = ("evaluation.json", json.dumps(figures)) if name == "evaluation" else ("", "content")
-        key = f"{uri.removeprefix(f's3://{BUCKET}/')}{file}"
-        self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body.encode())
+        figures = evaluation(**FIGURES[self.outcome]) | {"model": job.model}
+        of_a_model = {"rows": ROWS, "features": {}, "files": [{"name": "part-00000.csv", "bytes": 1, "rows": ROWS}]}
+        counts = {"rows": ROWS, "rejected": 0, "rejects": {}, "first_seen": "2017-03-01 00:00:00.000000"}
+        written: dict[tuple[str, str], tuple[str, Any]] = {
+            ("evaluate", "evaluation"): ("evaluation.json", figures),
+            ("unload", "data"): ("manifest", {"meta": {"record_count": ROWS}}),
+            ("split", "counts"): ("counts.json", {**counts, "models": dict.fromkeys((AFFECTED, SIBLING), of_a_model)}),
+            ("load", "data"): ("000", {"bin": 0, "row_count": ROWS, "yes": 1}),
+        }
+        file, body = written.get((job.step, name), ("", "content"))
+        self._put(f"{uri}{file}", json.dumps(body))
         return uri
 
     def _fail(self, job_id: str) -> None:
@@ -247,7 +276,7 @@ class Account:
         job = world.table.get(job_id)
         while job is not None and not job.finished:
             for name, uri in job.destination.items():
-                self._output(job.model, name, uri)
+                self._output(job, name, uri)
             world.step(600)
             job = world.table.get(job_id)
 

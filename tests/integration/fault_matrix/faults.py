@@ -90,7 +90,7 @@ class Faulty:
     def _own_error(self, payload: Payload) -> Any:
         if not self._function:
             raise client_error("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
-        if self._function == "report_run":  # has no error of its own
+        if self._function in ("report_run", "report_inference"):  # have no error of its own
             raise FunctionError("ClientError", "An error occurred (InternalError) when calling the PutObject operation")
         return self._healthy(SPOILT[self._function](self._account, payload))
 
@@ -119,7 +119,7 @@ class Faulty:
 
 
 def _unreadable(account: Account, payload: Payload) -> Payload:
-    key = f"runs/{payload['run']}/{payload['model']}/evaluation/evaluation.json"
+    key = f"runs/{payload['run']}/{payload['model']}/evaluate/evaluation/evaluation.json"
     account.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"not JSON")
     return payload
 
@@ -132,6 +132,8 @@ def _unjudged(account: Account, payload: Payload) -> Payload:
 # What makes a function raise the error that is its own.
 SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "plan_run": lambda account, payload: {**payload, "event": {"family": "nobody"}},
+    "plan_inference": lambda account, payload: {**payload, "event": {"family": "nobody"}},
+    "check_counts": lambda account, payload: {**payload, "run": "nobody"},
     "submit_job": lambda account, payload: {**payload, "step": "nowhere"},
     "compare_versions": _unreadable,
     "register_version": _unjudged,

@@ -42,6 +42,20 @@ WAYS: dict[str, dict[str, Way]] = {
         "AlarmRun": Way(after="Unload"),
         "ReportFailure": Way(after="Unload"),
     },
+    "inference": {
+        "Plan": Way(),
+        "Tables": Way(),
+        "Unload": Way(),
+        "CountUnloaded": Way(),
+        "Split": Way(),
+        "CountSplit": Way(),
+        "Step": Way(),
+        "CountLoaded": Way(),
+        "AlarmModel": Way(after="CountLoaded"),
+        "Report": Way(),
+        "AlarmRun": Way(after="Unload"),
+        "ReportFailure": Way(after="Unload"),
+    },
 }
 
 
@@ -75,7 +89,7 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
     states = {path.rpartition("/")[2]: (path, state) for path, state in tasks(made)}
     of_a_model = "/" in states[task][0]
     name = f"family_{next(_number)}"
-    account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []))
+    account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []), approved=machine == "inference")
     account.outcome = way.outcome
     with account.running() as engine:
         for place, told in ((way.after, way.failing), (task, fault)):
@@ -83,7 +97,7 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
                 _point(account, engine, states[place][1], told, alias=place)
         execution = engine.start(engine.create(made, f"boxcar-{machine}"), {"family": name}, name)
         ended = engine.wait(execution)
-    reports = [message["status"] for message in account.messages if message["kind"] == "report"]
+    reports = [message["status"] for message in account.messages if message["kind"] in ("report", "inference_report")]
     end = (reports or ["?"])[-1] if ended["status"] == "SUCCEEDED" else f"run {ended['status'].lower()}"
     alarms = [(mail.audience, mail.error) for mail in account.mails if mail.kind == "alarm"]
     return Measured(end, tuple(alarms))

@@ -50,7 +50,7 @@ def test_the_document_is_whole_and_its_numbers_add_up(trained, model):
     document, schema = work.evaluation, work.schema()
     assert list(document) == [
         "schema", "model", "rows", "scores", "threshold", "confusion", "labels", "importances",
-        "calibration", "features", "latency",
+        "calibration", "features", "inputs", "score_bins", "sample", "latency",
     ]  # fmt: skip
     assert document["model"] == model
     assert document["rows"] == {name: schema["rows"][name] for name in ("train", "validation")}
@@ -60,6 +60,11 @@ def test_the_document_is_whole_and_its_numbers_add_up(trained, model):
     assert 0 < document["scores"]["log_loss"] < 0.7
     for feature in document["features"].values():
         assert sum(feature["counts"]) + feature["missing"] == document["rows"]["train"]
+    assert document["inputs"] == schema["inputs"]
+    assert sum(document["score_bins"]["counts"]) == document["rows"]["validation"]
+    assert len(document["sample"]) == 100 and all(
+        row["values"].keys() == schema["inputs"].keys() for row in document["sample"]
+    )
     bins = document["calibration"]["bins"]
     assert sum(one["rows"] for one in bins) == document["rows"]["validation"]
     assert 0 < document["latency"]["seconds"] < 5 and document["latency"]["rows"] == 1000

@@ -11,7 +11,7 @@ from boxcar.errors import TriggerError
 from boxcar.families import AppliedArchitecture, FamilyVersion
 from boxcar.family_checks import check_architecture, check_family
 from boxcar.planning import make_plan
-from boxcar.requests import read_trigger
+from boxcar.requests import TrainingRequest, read_trigger
 from boxcar.steps import Code
 
 from .work import CODE, ROOT
@@ -27,7 +27,9 @@ def plan(event: dict):
     version = FamilyVersion(
         number=1, file="families/packaging.yaml", family=family, architectures={"boosted_trees": applied}
     )
-    return make_plan(read_trigger(event, lambda *_: b""), version, "run-1", "2026-01-05T05:00:00+00:00")
+    return make_plan(
+        read_trigger(event, lambda *_: b"", TrainingRequest), version, "run-1", "2026-01-05T05:00:00+00:00"
+    )
 
 
 def sample(name: str) -> dict:

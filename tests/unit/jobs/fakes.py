@@ -275,6 +275,8 @@ class FakeRedshift(FaultyService):
             self.jobs[self.by_token[token]] = FakeJob("Statement", name, self.clock(), request, ending)
         return {"Id": self.by_token[token]}
 
+    batch_execute_statement = execute_statement
+
     def state(self, job: FakeJob, at: float) -> str:
         if at < job.ends:
             return "STARTED"

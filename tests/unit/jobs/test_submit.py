@@ -142,7 +142,7 @@ def _approve(world: World, model: str) -> None:
         ({"inputs": {"a": "/tmp/x"}}, ["step work: inputs.a: '/tmp/x'"]),
         ({"kind": "transform", "inputs": {"model": "s3://a/b"}}, ["takes `model` and `data`, not model"]),
         ({"kind": "transform", "options": {"splt": "Line"}}, ["options.splt", "split"]),
-        ({"kind": "statement", "options": {}}, ["write either `unload`"]),
+        ({"kind": "statement", "options": {}}, ["write one of `unload`"]),
         ({"kind": "statement", "options": {"unload": {"query": " "}}}, ["options.unload.query"]),
         ({"kind": "statement", "options": {"unload": {"query": "q", "format": "CSV"}}}, ["'CSV'", "PARQUET"]),
         ({"kind": "statement", "options": {"sql": "q", "rows": 1}}, ["options.rows"]),

@@ -9,7 +9,7 @@ import pytest
 from boxcar.errors import FamilyError, TriggerError
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.planning import make_plan, outline
-from boxcar.requests import MAX_TRIGGER_BYTES, read_trigger
+from boxcar.requests import MAX_TRIGGER_BYTES, TrainingRequest, read_trigger
 from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml
 
@@ -38,12 +38,14 @@ def stored(**changes: object) -> FamilyVersion:
 
 
 def plan(request: dict, version: FamilyVersion | None = None):
-    trigger = read_trigger(request, lambda *_: b"")
+    trigger = read_trigger(request, lambda *_: b"", TrainingRequest)
     return make_plan(trigger, version or stored(), "run-1", "2026-01-05T05:00:00+00:00")
 
 
 def test_a_trigger_file_gives_request_source_and_claim():
-    trigger = read_trigger(s3_event(), lambda bucket, key, version: json.dumps({"family": "packaging"}).encode())
+    trigger = read_trigger(
+        s3_event(), lambda bucket, key, version: json.dumps({"family": "packaging"}).encode(), TrainingRequest
+    )
     assert trigger.request.family == "packaging"
     assert trigger.source == f"s3://b/{KEY}"
     assert trigger.claim
@@ -51,16 +53,18 @@ def test_a_trigger_file_gives_request_source_and_claim():
 
 def test_the_same_event_has_the_same_claim_and_another_upload_another():
     body = lambda *_: b'{"family": "packaging"}'  # noqa: E731
-    first, again, later = (read_trigger(s3_event(sequencer=s), body).claim for s in ("001", "001", "002"))
+    first, again, later = (
+        read_trigger(s3_event(sequencer=s), body, TrainingRequest).claim for s in ("001", "001", "002")
+    )
     assert first == again != later
 
 
 def test_a_schedule_claims_its_hour_and_a_call_claims_nothing():
     scheduled = {"schedule": "weekly", "scheduled_at": "2026-01-05T05:00:00Z", "request": {"family": "packaging"}}
     next_week = {**scheduled, "scheduled_at": "2026-01-12T05:00:00Z"}
-    claims = [read_trigger(event, lambda *_: b"").claim for event in (scheduled, scheduled, next_week)]
+    claims = [read_trigger(event, lambda *_: b"", TrainingRequest).claim for event in (scheduled, scheduled, next_week)]
     assert claims[0] == claims[1] != claims[2]
-    assert read_trigger({"family": "packaging"}, lambda *_: b"").claim is None
+    assert read_trigger({"family": "packaging"}, lambda *_: b"", TrainingRequest).claim is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_a_schedule_claims_its_hour_and_a_call_claims_nothing():
 )
 def test_what_is_not_a_request_is_refused_with_file_and_advice(body, expected):
     with pytest.raises(TriggerError) as refused:
-        read_trigger(s3_event(), lambda *_: body)
+        read_trigger(s3_event(), lambda *_: body, TrainingRequest)
     assert f"s3://b/{KEY}" in str(refused.value)
     assert expected in str(refused.value)
     assert 'write {"family"' in str(refused.value)

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from boxcar.reports.story import duration, status_of, tell
+from boxcar.reports.steps import duration
+from boxcar.reports.story import status_of, tell
 from tests.unit.reports.conftest import BEGIN, failed_run, partial_run, unplanned_run, whole_run
 
 

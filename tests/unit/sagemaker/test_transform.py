@@ -168,3 +168,20 @@ def test_a_model_needs_its_image_and_its_archive(api, put, folder):
         create(Image="other:1")
     with pytest.raises(ApiError, match=f"Could not access model data at {data}"):
         create(role=DENIED)
+
+
+def test_instances_share_the_files_and_never_a_file(api, cloud, model, put, get, folder):
+    """Each answer says which process gave it."""
+    serve = SERVE.replace(
+        'return "".join(f"{value}\\n" for value in prediction)', 'return f"{os.getpid()}\\n" * len(prediction)'
+    )
+    assert serve != SERVE
+    for number in range(5):
+        put(f"{folder}/in/part-{number}.csv", "1,1\n2,2\n")
+    instances = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
+    one_by_one = {"TransformResources": instances, "BatchStrategy": "SingleRecord"}
+    api.CreateTransformJob(**transform(model("shared", serve), folder, **one_by_one))
+    assert cloud.ended("shared")["TransformJobStatus"] == "Completed"
+    processes = [get(f"{folder}/out/part-{number}.csv.out").split() for number in range(5)]
+    assert all(first == second for first, second in processes)
+    assert len({first for first, _ in processes}) == 2

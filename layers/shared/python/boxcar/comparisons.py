@@ -3,7 +3,7 @@
 from typing import Any
 
 from boxcar.evaluations import Comparison, evaluation_uri, load_evaluation
-from boxcar.plans import ModelPlan, read_plan
+from boxcar.plans import ModelPlan, Plan, read_plan
 from boxcar.registry.table import ModelsTable
 from boxcar.run_outputs import RunOutputs
 from boxcar.verdicts import Verdict, judge, verdict_key
@@ -61,7 +61,7 @@ def _said_before_restart(runs: list[str], plan: ModelPlan, evaluation: str, s3: 
     for run in runs:
         said = stored_verdict(s3, bucket, run, plan.model)
         if said and said.evaluation == evaluation:
-            earlier = read_plan(s3, bucket, run).models.get(plan.model)
+            earlier = read_plan(s3, bucket, run, Plan).models.get(plan.model)
             return said if earlier and earlier.gate == plan.gate else None
     return None
 

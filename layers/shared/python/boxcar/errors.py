@@ -73,6 +73,14 @@ class EvaluationError(BoxcarError):
     """The figures of a candidate are missing or not readable."""
 
 
+class CountMismatch(BoxcarError):  # noqa: N818 - a state, by the name that jobs fail with too
+    """Rows got lost, or came twice, between two steps of an inference run."""
+
+
+class TooManyRejects(BoxcarError):  # noqa: N818 - likewise
+    """More rows cannot be predicted than the family allows."""
+
+
 def named_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Give AWS's refusals, whatever code a service has for them, the one name that machines and alarms know."""
 

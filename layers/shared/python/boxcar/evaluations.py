@@ -100,6 +100,9 @@ class Evaluation(BaseModel):
     importances: dict[str, float] = Field(default_factory=dict)  # feature -> share of the gain, descending
     calibration: Calibration | None = None
     features: dict[str, Distribution] = Field(default_factory=dict)  # of the training rows
+    inputs: dict[str, str] = Field(default_factory=dict)  # what a caller sends, in this order: numeric or categorical
+    score_bins: Distribution | None = None  # scores of the validation rows
+    sample: list[dict[str, Any]] = Field(default_factory=list)  # validation rows: key, values of the inputs, score
     slices: Slices | None = None
     latency: Latency | None = None
     comparison: Comparison | None = None  # None: there was no approved version, or nobody compared

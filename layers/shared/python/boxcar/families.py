@@ -48,6 +48,7 @@ class Architecture(Document):
     image: str
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     steps: list[Step] = Field(min_length=1)
+    split: Step | None = None  # cuts the rows to predict into files; None: the architecture cannot predict in batch
 
     @model_validator(mode="after")
     def _defaults_obey_their_own_limits(self) -> "Architecture":
@@ -76,6 +77,46 @@ class Features(Document):
 
     numeric: list[str] = Field(default_factory=list)
     categorical: list[str] = Field(default_factory=list)
+
+
+class Files(Document):
+    """How the rows to predict are cut into files for the transform."""
+
+    format: Literal["csv", "parquet"] = "csv"
+    target_mb: int = Field(default=32, ge=1, le=90)  # a transform takes 100 MB at once, and Parquet goes as a whole
+    max_instances: int = Field(default=8, ge=1)  # of one transform
+
+
+class Rejects(Document):
+    """Which rows cannot be predicted, and how many of them a run may have."""
+
+    ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)  # numeric column -> least, most; else rejected
+    max_share: float = Field(default=0.01, ge=0, le=1)  # of the unloaded rows
+    allowed_rows: int = Field(default=10, ge=0)  # so many are never too many: days are small
+
+
+class Drift(Document):
+    """How far rows and scores may be from those of training before somebody is told."""
+
+    max_feature_drift: float = Field(default=0.25, ge=0)  # population stability index of any feature
+    max_score_drift: float = Field(default=0.25, ge=0)  # likewise, of the scores
+    min_rows: int = Field(default=500, ge=1)  # fewer say nothing
+    retrain: bool = False  # beyond a limit, train the family: at most once a week
+
+
+class Inference(Document):
+    """What is predicted for whom, and where the predictions go."""
+
+    query: str
+    first_seen: str = Field(default="first_seen", pattern=COLUMN)  # a moment, by which a row is new
+    key_type: Literal["BIGINT", "INTEGER", "VARCHAR"] = "VARCHAR"  # of the key in the warehouse
+    table: str = Field(default="", pattern=rf"{COLUMN}|^$")  # of the predictions; "" is <family>_predictions
+    view: str = Field(default="", pattern=rf"{COLUMN}|^$")  # "" is <family>_recommended
+    prices: dict[str, float] = Field(default_factory=dict)  # model -> what its package costs; the view takes the least
+    late_days: int = Field(default=30, ge=0)  # how long after its first_seen a row may still arrive
+    files: Files = Files()
+    rejects: Rejects = Rejects()
+    drift: Drift = Drift()
 
 
 class StepChange(Document):
@@ -133,6 +174,7 @@ class Family(Document):
     gate: Gate = Gate()
     alarms: dict[Figure, AlarmThreshold] = Field(default_factory=dict)
     defaults: Defaults = Defaults()
+    inference: Inference | None = None  # None: nothing is predicted daily or monthly
     models: dict[str, Model] = Field(min_length=1)
 
     def architecture_of(self, model: str) -> str | None:

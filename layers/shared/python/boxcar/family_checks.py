@@ -49,7 +49,12 @@ def check_family(document: dict[str, Any], file: str, architectures: dict[str, A
         family = Family.model_validate(document)
     except ValidationError as error:
         raise FamilyError(faults_of(error, file)) from None
-    faults = [*_query_faults(family), *_column_faults(family), *_model_faults(family, architectures)]
+    faults = [
+        *_query_faults("source.query", family.source.query),
+        *_column_faults(family),
+        *_model_faults(family, architectures),
+        *inference_faults(family, architectures),
+    ]
     if not faults:
         faults = _cycle_faults(family)
     if faults:
@@ -57,7 +62,7 @@ def check_family(document: dict[str, Any], file: str, architectures: dict[str, A
     return family
 
 
-def _query_faults(family: Family) -> list[str]:
+def _query_faults(place: str, query: str) -> list[str]:
     # sqlglot takes a fifth of a second to import; only Plan and the CLI pay for it.
     import sqlglot
     from sqlglot import exp
@@ -65,18 +70,18 @@ def _query_faults(family: Family) -> list[str]:
 
     advice = "write one SELECT (WITH … SELECT is fine) without a semicolon"
     try:
-        statements = sqlglot.parse(family.source.query, read="redshift")
+        statements = sqlglot.parse(query, read="redshift")
     except SqlglotError as error:
         reason = str(error).splitlines()[0]
-        return [f"source.query: is not SQL that the warehouse understands ({reason}); {advice}"]
+        return [f"{place}: is not SQL that the warehouse understands ({reason}); {advice}"]
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        found = " ".join(family.source.query.split())[:80]
-        return [f"source.query: is not a SELECT: {found!r}; {advice}"]
+        found = " ".join(query.split())[:80]
+        return [f"{place}: is not a SELECT: {found!r}; {advice}"]
     forbidden = statements[0].find(
         exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Merge, exp.Into, exp.Command
     )
     if forbidden is not None:
-        return [f"source.query: holds {forbidden.sql()[:80]!r}, which writes; {advice}"]
+        return [f"{place}: holds {forbidden.sql()[:80]!r}, which writes; {advice}"]
     return []
 
 
@@ -137,6 +142,60 @@ def _model_faults(family: Family, architectures: dict[str, Architecture]) -> lis
                     f"{place}.steps.{step}.after: {change.after!r} is not a step; write one of {_names(known)}"
                 )
     return list(dict.fromkeys(faults))
+
+
+def inference_faults(family: Family, architectures: dict[str, Architecture]) -> list[str]:
+    """What is wrong with the block `inference`; nothing without one."""
+    block = family.inference
+    if block is None:
+        return []
+    faults = _query_faults("inference.query", block.query)
+    read = [model.features or family.features for model in family.models.values()]
+    if not faults:
+        selected = _selected_columns(block.query)
+        needed = [family.key, block.first_seen, *(name for one in read for name in [*one.numeric, *one.categorical])]
+        faults += [
+            f"inference.query: selects no {name!r}, which {_reader(family, name)} needs; it selects {_names(selected)}"
+            for name in dict.fromkeys(needed)
+            if selected and name not in selected
+        ]
+    for name, price in block.prices.items():
+        if name not in family.models:
+            faults.append(f"inference.prices: {name!r} is not a model; write one of {_names(family.models)}")
+        if not 0 <= price < float("inf"):
+            faults.append(f"inference.prices.{name}: is {price}; write what a package costs, 0 or more")
+    numeric = {name for one in read for name in one.numeric}
+    for name, (least, most) in block.rejects.ranges.items():
+        if name not in numeric:
+            faults.append(f"inference.rejects.ranges: {name!r} is no numeric feature; write one of {_names(numeric)}")
+        if not least <= most:
+            faults.append(f"inference.rejects.ranges.{name}: is [{least}, {most}]; write the least first")
+    used = {name for model in family.models if (name := family.architecture_of(model) or "") in architectures}
+    if len(used) > 1:
+        faults.append(f"inference: models are of {_names(used)}; a family that predicts in batch has one architecture")
+    faults += [
+        f"inference: architecture {name} has no `split`, so it cannot predict in batch; add it, see docs/models.md"
+        for name in sorted(used)
+        if architectures[name].split is None
+    ]
+    return faults
+
+
+def _selected_columns(query: str) -> set[str]:
+    """The names of the columns that a query selects; nothing when it says `*`."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(query, read="redshift")
+    return set() if not isinstance(tree, exp.Query) or tree.is_star else {name.lower() for name in tree.named_selects}
+
+
+def _reader(family: Family, column: str) -> str:
+    for name, model in family.models.items():
+        features = model.features or family.features
+        if column in (*features.numeric, *features.categorical):
+            return f"model {name}"
+    return "every run"
 
 
 def parameter_faults(architecture: Architecture, given: dict[str, Any]) -> list[str]:

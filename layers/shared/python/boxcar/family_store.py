@@ -5,7 +5,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from boxcar.errors import FamilyError
+from boxcar.errors import FamilyError, TriggerError
 from boxcar.families import FamilyVersion
 from boxcar.family_checks import faults_of
 
@@ -34,6 +34,23 @@ class FamilyStore:
             return FamilyVersion.model_validate_json(item["document"]["S"])
         except ValidationError as error:
             raise FamilyError(faults_of(error, f"family {family!r} version {number} in table {self._table}")) from None
+
+    def asked_for(self, family: str, source: str) -> FamilyVersion:
+        """The newest version of the family that a trigger names.
+
+        Args:
+            family: its name.
+            source: where the trigger came from, for messages.
+
+        Raises:
+            TriggerError: there is none.
+            FamilyError: what is stored cannot be read as a family.
+        """
+        version = self.latest(family)
+        if version is None:
+            known = ", ".join(self.names()) or "(none; run `boxcar families apply FILE`)"
+            raise TriggerError(f"{source}: family: {family!r} was never applied; write one of {known}")
+        return version
 
     def names(self) -> list[str]:
         """Every family there is, for messages that say what could have been meant."""

@@ -8,7 +8,7 @@ from boxcar.errors import TriggerError
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion, StepChange, gate_of, waves
 from boxcar.family_checks import check_family, parameter_faults
 from boxcar.plans import ModelPlan, Plan
-from boxcar.requests import Trigger
+from boxcar.requests import TrainingRequest, Trigger
 from boxcar.steps import Cache, Step
 
 # A step waits for its job at most as long as the job may wait and run, and for the sweep to notice the end.
@@ -17,7 +17,7 @@ SWEEP_ALLOWANCE_S = 3600
 MAX_TIMEOUT_S = 99_999_999
 
 
-def make_plan(trigger: Trigger, version: FamilyVersion, run: str, created_at: str) -> Plan:
+def make_plan(trigger: Trigger[TrainingRequest], version: FamilyVersion, run: str, created_at: str) -> Plan:
     """Resolve a request against the family as it is stored.
 
     Raises:

@@ -1,12 +1,13 @@
-"""What a training run will do: the document that Plan writes and every later state reads (`runs/<run>/plan.json`)."""
+"""What a run will do: the document that Plan writes and every later state reads (`runs/<run>/plan.json`)."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boxcar.errors import StepError
 from boxcar.steps import Document, Step
 
+P = TypeVar("P", bound=BaseModel)
 Outcome = Literal["approve", "review", "reject"]
 CriterionName = Literal[
     "score",
@@ -96,8 +97,40 @@ class ModelPlan(Document):
     steps: list[Step]  # in the order they run
 
 
+class PlannedModel(BaseModel):
+    """What the plans of all machines say of a model, and all that carrying out its steps needs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    steps: list[Step]  # in the order they run
+
+
+class PlannedRun(BaseModel):
+    """What the plans of all machines have in common, and all that carrying out their steps needs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    run: str
+    family: str
+    requested_by: str
+    steps: list[Step]  # of the run itself
+    models: dict[str, PlannedModel]
+    waves: list[list[str]] = []  # a machine that has none takes all models at once
+    request: dict[str, Any] = {}  # what was asked for; a restart asks for it again
+    restart_of: list[str] = []  # runs that this one goes on from, the latest first
+    fresh: bool = False  # do everything anew
+    from_step: str = ""  # do this step anew, and all behind it
+
+    @property
+    def order(self) -> list[tuple[str, Step]]:
+        """Every step in the order they run, with its model, or "" for those of the run itself."""
+        names = [name for wave in self.waves for name in wave] or list(self.models)
+        own = [("", step) for step in self.steps]
+        return own + [(name, step) for name in names for step in self.models[name].steps]
+
+
 class Plan(Document):
-    """The whole run, before anything long has started."""
+    """The whole of a training run, before anything long has started."""
 
     run: str
     family: str
@@ -122,8 +155,8 @@ def plan_key(run: str) -> str:
     return f"runs/{run}/plan.json"
 
 
-def read_plan(s3: Any, bucket: str, run: str) -> Plan:
-    """The plan of a run.
+def read_plan(s3: Any, bucket: str, run: str, kind: type[P]) -> P:
+    """The plan of a run, as one of the documents that a plan can be read as.
 
     Raises:
         StepError: there is none, or it is not a plan.
@@ -134,6 +167,12 @@ def read_plan(s3: Any, bucket: str, run: str) -> Plan:
     except s3.exceptions.NoSuchKey:
         raise StepError(f"{place}: is missing, so run {run} has no plan; Plan writes it first") from None
     try:
-        return Plan.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         raise StepError(f"{place}: {error}") from None
+
+
+def write_plan(s3: Any, bucket: str, run: str, plan: BaseModel) -> None:
+    """Store the plan of a run."""
+    body = plan.model_dump_json().encode()
+    s3.put_object(Bucket=bucket, Key=plan_key(run), Body=body, ContentType="application/json")

@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from boxcar.claims import Claims
 from boxcar.errors import StepError, TriggerError
-from boxcar.plans import Plan, read_plan
-from boxcar.requests import ReadObject, Trigger, digest, read_trigger
+from boxcar.plans import PlannedRun, read_plan
+from boxcar.requests import R, ReadObject, Trigger, digest, read_object, read_trigger
 
 FIELD = "restart_of"  # beside whatever the input of the first run was: an event, a schedule's input, or a request
 OPEN = ("RUNNING", "PENDING_REDRIVE")
@@ -25,7 +27,7 @@ class Earlier:
     """
 
     run: str
-    plan: Plan | None
+    plan: PlannedRun | None
 
     @property
     def chain(self) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ def find_earlier(event: dict[str, Any], execution: str, stepfunctions: Any, s3: 
     if status in OPEN:
         raise TriggerError(f"{FIELD}: run {run} is {status}; stop it, or wait until it has ended, then start it again")
     try:
-        plan = read_plan(s3, bucket, run)
+        plan = read_plan(s3, bucket, run, PlannedRun)
     except StepError:
         plan = None
     if plan is None and not status:
@@ -60,7 +62,7 @@ def find_earlier(event: dict[str, Any], execution: str, stepfunctions: Any, s3: 
     return Earlier(run, plan)
 
 
-def read_restart(event: dict[str, Any], earlier: Earlier, read_object: ReadObject) -> Trigger:
+def read_restart(event: dict[str, Any], earlier: Earlier, read_object: ReadObject, kind: type[R]) -> Trigger[R]:
     """What was asked for the first time: a trigger file may have another content by now.
 
     Raises:
@@ -69,9 +71,9 @@ def read_restart(event: dict[str, Any], earlier: Earlier, read_object: ReadObjec
     asked, plan = {name: value for name, value in event.items() if name != FIELD}, earlier.plan
     if plan is not None and plan.request:
         request = json.dumps(plan.request).encode()
-        trigger = read_trigger(asked, lambda bucket, key, version: request)
+        trigger = read_trigger(asked, lambda bucket, key, version: request, kind)
     else:
-        trigger = read_trigger(asked, read_object)
+        trigger = read_trigger(asked, read_object, kind)
     if plan is not None and plan.family != trigger.request.family:
         raise TriggerError(
             f"{trigger.source}: family: is {trigger.request.family!r}, and run {earlier.run} is one of family "
@@ -80,6 +82,36 @@ def read_restart(event: dict[str, Any], earlier: Earlier, read_object: ReadObjec
     # One restart of a run at a time: two would do the same work side by side.
     claim = trigger.claim or digest("restart", earlier.chain[-1])
     return replace(trigger, restart_of=earlier.chain, claim=claim)
+
+
+def read_start(
+    event: dict[str, Any], execution: str, stepfunctions: Any, s3: Any, bucket: str, kind: type[R]
+) -> tuple[Trigger[R], Earlier | None]:
+    """What the input of an execution asks for, and the run that it goes on from, if it is a restart.
+
+    Raises:
+        TriggerError: it is neither a request nor a restart of a run that has ended.
+    """
+    earlier = find_earlier(event, execution, stepfunctions, s3, bucket)
+    trigger_file = partial(read_object, s3)
+    if earlier:
+        return read_restart(event, earlier, trigger_file, kind), earlier
+    return read_trigger(event, trigger_file, kind), None
+
+
+def claim(trigger: Trigger[R], earlier: Earlier | None, claims: Claims, execution: str) -> str | None:
+    """Claim a trigger for an execution; answer the execution that has it, or None when it is this one.
+
+    Raises:
+        TriggerError: somebody else has started the same run again.
+    """
+    if not trigger.claim:
+        return None
+    holder = claims.take(trigger.claim, execution, restart=earlier is not None)
+    if holder and earlier:
+        other = holder.rpartition(":")[2]
+        raise TriggerError(f"{FIELD}: run {earlier.run} goes on in run {other}, which has not ended; watch that")
+    return holder
 
 
 def _status(stepfunctions: Any, execution: str) -> str:

@@ -26,7 +26,7 @@ class RunOutputs:
         Raises:
             StepError: it has no plan.
         """
-        return read_plan(self._s3, self._bucket, self.run)
+        return read_plan(self._s3, self._bucket, self.run, Plan)
 
     def model_plan(self, model: str) -> ModelPlan:
         """The plan of one model.

@@ -19,6 +19,7 @@ class Settings:
     alarm_queue_url: str = ""
     archive_dead_letters_url: str = ""
     reviews_url: str = ""  # where people reach the pages on which versions are decided, without a trailing slash
+    training_machine_arn: str = ""  # started when a family has drifted
     slack_secret_arn: str = ""  # of Secrets Manager; see boxcar.slack. Empty: no Slack
     topic_arn: str = ""  # SNS: mails carry their audience, and subscriptions choose
     alarm_quiet_s: float = 3600.0  # alarms of one cause within it are counted, not mailed
@@ -60,6 +61,7 @@ def settings() -> Settings:
         launch_queue_url=env.get("BOXCAR_LAUNCH_QUEUE_URL", ""),
         events_queue_url=env.get("BOXCAR_EVENTS_QUEUE_URL", ""),
         alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
+        training_machine_arn=env.get("BOXCAR_TRAINING_MACHINE_ARN", ""),
         archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
         reviews_url=env.get("BOXCAR_REVIEWS_URL", "").replace("{id}", env.get("BOXCAR_REVIEWS_API_ID", "")),
         slack_secret_arn=env.get("BOXCAR_SLACK_SECRET_ARN", ""),

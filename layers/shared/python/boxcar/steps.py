@@ -3,6 +3,7 @@
 References in `inputs` are names, resolved when the step is submitted, to where the output really is:
 
 - `@prepare.train`: output `train` of step `prepare` of the same model, or of the run (`@unload.data`);
+- `@split.files/box/`: a folder of that output;
 - `@box/approved.model`: output `model` of the version of model `box` that is approved at that moment;
 - `@./approved.model?`: the same of this very model; with the question mark it is left out when there is none yet;
 - `s3://…`: itself.

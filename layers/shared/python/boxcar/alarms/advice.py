@@ -64,6 +64,32 @@ ADVICE = {
         "Look at the labels and columns named above, correct the source or the query, then start the run again.",
         job_action="Look at the data named above, correct its source, then `boxcar jobs retry` the job.",
     ),
+    "CountMismatch": Advice(
+        ENGINEERING,
+        "Rows got lost, or came twice, between two steps of an inference run.",
+        "Loaded nothing of that model: the warehouse is as it was before.",
+        "See in the report where the numbers part. A key that comes twice is a join in inference.query; otherwise read "
+        "the log of the job between the two numbers, then start the run again.",
+    ),
+    "TooManyRejects": Advice(
+        SCIENCE,
+        "More rows cannot be predicted than the family allows.",
+        "Predicted nothing. The rejected rows lie in the bucket, each with its reason.",
+        "Look at the rows at the place named above. Correct the source, or inference.query; if they are as they should "
+        "be, raise inference.rejects in the family file. Then start the run again.",
+    ),
+    "NoApprovedVersion": Advice(
+        SCIENCE,
+        "The model has no approved version to predict with.",
+        "Left the model out of the run.",
+        "Train the family, or approve a version that waits for a decision. The next run makes up for this one.",
+    ),
+    "Drift": Advice(
+        SCIENCE,
+        "What a model sees, or says, is no longer what it was trained on.",
+        "Loaded the predictions all the same.",
+        "Look at the pictures in the report. If the market has changed, train the family; if the source has, mend it.",
+    ),
     "AlgorithmError": Advice(
         SCIENCE,
         "The code of the step ended with an error.",
@@ -277,6 +303,7 @@ def canonical_name(error: str, cause: str) -> str:
     # Lambda names its own faults after their place: Sandbox.Timedout, Runtime.ExitError (out of memory).
     families = {
         "States": "States.Other",
+        "StepFunctions": "States.Other",  # a call of one machine to another
         "Lambda": "Lambda.Other",
         "Sandbox": "Lambda.Other",
         "Runtime": "Lambda.Other",

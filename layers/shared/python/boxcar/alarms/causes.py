@@ -71,3 +71,8 @@ def _shorten(text: str) -> str:
         return text
     half = _SHOWN // 2
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def plain_failure(failure: dict[str, Any]) -> dict[str, str]:
+    """Error and cause of a state machine in plain words: Lambda wraps its causes in JSON."""
+    return {"error": str(failure.get("error") or ""), "cause": read_cause(failure.get("cause")).text}

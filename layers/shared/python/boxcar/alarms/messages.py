@@ -1,9 +1,9 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
 What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired), what its
-functions send (model_review, report), what the monitor of jobs sends (jobs_digest, job_quarantined), or what
-EventBridge says about an execution or an alarm of CloudWatch. What is none of these raises, so that it ends among the
-dead letters, not nowhere.
+functions send (model_review, report, those of boxcar.alarms.inference), what the monitor of jobs sends (jobs_digest,
+job_quarantined), or what EventBridge says about an execution or an alarm of CloudWatch. What is none of these raises,
+so that it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from boxcar.alarms.alarm_mail import alarm_mail, where
 from boxcar.alarms.causes import Cause, read_cause, same_cause
 from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
+from boxcar.alarms.inference import INFERENCE_MAILS
 from boxcar.alarms.links import Links
 from boxcar.alarms.reviews import expired_mail, review_mail
 from boxcar.alarms.summaries import repeated_mail, report_mail
@@ -161,6 +162,11 @@ def _report(message: dict[str, Any], links: Links, since: str) -> Mail:
     return report_mail(message, links, since)
 
 
+def _of_inference(message: dict[str, Any], links: Links, since: str) -> Mail:
+    _text(message, "run")
+    return INFERENCE_MAILS[message["kind"]](message, links, since)
+
+
 def _execution_ended(event: dict[str, Any], links: Links) -> Mail | None:
     """An execution that EventBridge saw end badly. Its id is that of the machine's own alarm: the first is sent."""
     detail = event.get("detail")
@@ -247,6 +253,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "model_rejected": _model_rejected,
     "model_review": _model_review,
     "review_expired": _review_expired,
+    **dict.fromkeys(INFERENCE_MAILS, _of_inference),
     "report": _report,
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,

@@ -31,7 +31,6 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     run, status = message["run"], str(message.get("status", ""))
     family = message.get("family") or message.get("machine") or "run"
     models = [model for model in message.get("models", []) if isinstance(model, dict)]
-    address = str(message.get("report", ""))
     parts = [
         section("What happened", [str(message.get("sentence") or _OUTCOMES.get(status, f"The run ended: {status}."))])
     ]
@@ -42,24 +41,31 @@ def report_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
         parts.append("\n".join(["Models", *(f"  {line}" for line in table)]))
         if reasons := [line for model in models for line in _reasons(model)]:
             parts.append(section("Why", reasons))
-    parts.append(section("Report", [line for line in (links.file(address), address) if line] or ["none was written"]))
-    where = {"Machine": message.get("machine"), "Run": run, "Family": message.get("family"), "Ended": since}
-    parts.append(section("Where", [f"{name + ':':9} {value}" for name, value in where.items() if value]))
+    parts += ending(message, links, since)
     counted = ", ".join(
         f"{count} {_COUNTED.get(name, name)}"
         for name in ("approved", "review", "rejected", "failed")
         if (count := sum(model.get("status") == name for model in models))
     )
     subject = f"[Boxcar report] {family}: {counted or status or 'ended'} ({run})"
+    routine = status == "succeeded" and all(model.get("status") in _ROUTINE for model in models)
+    return summary(run, status, subject, parts, routine)
+
+
+def ending(message: dict[str, Any], links: Links, since: str) -> list[str]:
+    """Where the report lies, and what run it is of."""
+    address = str(message.get("report", ""))
+    lines = [line for line in (links.file(address), address) if line] or ["none was written"]
+    where = {"Machine": message.get("machine"), "Run": message["run"], "Family": message.get("family"), "Ended": since}
+    told = [f"{name + ':':9} {value}" for name, value in where.items() if value]
+    return [section("Report", lines), section("Where", told)]
+
+
+def summary(run: str, status: str, subject: str, parts: list[str], routine: bool) -> Mail:
+    """The mail of a run, to all who read summaries; a routine one, which asks for nobody, waits for the digest."""
     severity = "info" if status == "succeeded" else "warning"
-    return Mail(
-        f"report:{run}:{status}",
-        AUDIENCES,
-        subject,
-        "\n\n".join(parts) + "\n",
-        {"kind": "report", "severity": severity},
-        routine=status == "succeeded" and all(model.get("status") in _ROUTINE for model in models),
-    )
+    attributes = {"kind": "report", "severity": severity}
+    return Mail(f"report:{run}:{status}", AUDIENCES, subject, "\n\n".join(parts) + "\n", attributes, routine=routine)
 
 
 def repeated_mail(message: dict[str, Any]) -> Mail:
@@ -101,14 +107,15 @@ def _row(model: dict[str, Any]) -> list[str]:
         str(model.get("version") or "-"),
         str(model.get("compared_with") or "-"),
         str(model.get("status", "")),
-        _figure(model.get("score_before"), "{:.4f}"),
-        _figure(model.get("score"), "{:.4f}"),
-        _figure(model.get("label_shift"), "{:.3f}"),
-        _figure(model.get("row_change"), "{:+.1%}"),
+        figure(model.get("score_before"), "{:.4f}"),
+        figure(model.get("score"), "{:.4f}"),
+        figure(model.get("label_shift"), "{:.3f}"),
+        figure(model.get("row_change"), "{:+.1%}"),
     ]
 
 
-def _figure(value: Any, form: str) -> str:
+def figure(value: Any, form: str) -> str:
+    """A number in a table of a mail; a dash where there is none."""
     return form.format(value) if isinstance(value, int | float) else "-"
 
 

@@ -28,6 +28,7 @@ class Failure(StrEnum):
     ACCESS = "AccessDenied"  # not retried
     TIME_LIMIT = "TimeLimitExceeded"  # not retried
     NO_ROWS = "NoRows"  # not retried
+    COUNTS = "CountMismatch"  # rows got lost, or came twice, between two steps: not retried
     STOPPED = "Stopped"  # somebody stopped it
     QUARANTINED = "Quarantined"  # it, or its launcher, died again and again: not tried any more, and an alarm
 
@@ -123,6 +124,8 @@ def ending(status: str, reason: str, message: str = "", secondary: str = "") -> 
         return Failure.ALGORITHM
     if _CAPACITY.search(reason):
         return Failure.CAPACITY
+    if reason.startswith(Failure.COUNTS):
+        return Failure.COUNTS
     if reason.startswith("Internal"):
         return Failure.SERVICE
     if _ACCESS.search(reason):

@@ -26,7 +26,7 @@ from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, Job
 from boxcar.jobs.references import ApprovedVersions, is_own_approved
 from boxcar.jobs.table import JobsTable
-from boxcar.plans import Plan
+from boxcar.plans import Plan, PlannedRun
 from boxcar.settings import Settings
 from boxcar.steps import Step
 
@@ -177,7 +177,7 @@ class Lookup:
         return job.taken_up(found, entry.outputs, self.now(), self.settings.history_s)
 
 
-def terms_of(plan: Plan, model: str, step: str) -> Terms:
+def terms_of(plan: Plan | PlannedRun, model: str, step: str) -> Terms:
     """What a run says about earlier outputs of one of its steps; model "" is the run itself."""
     order = [one.name for one in plan.steps] + ([one.name for one in plan.models[model].steps] if model else [])
     afresh = ""

@@ -1,4 +1,4 @@
-"""Where the inputs of a step really are: `@prepare.train`, `@unload.data`, `@box/approved.model`, and so on."""
+"""Where the inputs of a step really are: `@prepare.train`, `@split.files/box/`, `@box/approved.model`, and so on."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, Job
 
 _REFERENCE = re.compile(
-    r"@(?:(?P<model>\.|[A-Za-z0-9_-]+)/approved|(?P<step>[a-z][a-z0-9_]*))\.(?P<output>\w+)(?P<optional>\?)?"
+    r"@(?:(?P<model>\.|[A-Za-z0-9_-]+)/approved|(?P<step>[a-z][a-z0-9_]*))\.(?P<output>\w+)(?P<within>(?:/[\w-]+)+/)?(?P<optional>\?)?"
 )
 
 
@@ -79,7 +79,7 @@ def resolve(
             source = f"step {match['step']} has the outputs {_listed(outputs)}"
         if match["output"] not in outputs:
             raise StepError(f"{where}: there is no output {match['output']!r}; {source}")
-        resolved[name] = outputs[match["output"]]
+        resolved[name] = outputs[match["output"]] + (match["within"] or "").removeprefix("/")
     return resolved
 
 

@@ -18,7 +18,7 @@ from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED, FAILED, NEW, STOPPED, Job, digest
 from boxcar.jobs.references import ApprovedVersions, Surroundings, resolve
 from boxcar.jobs.table import Conflict, JobsTable
-from boxcar.plans import Plan
+from boxcar.plans import Plan, PlannedRun
 from boxcar.settings import Settings
 from boxcar.steps import Document, Step
 
@@ -73,7 +73,7 @@ class Submitter:
     now: Callable[[], float]
     startable: list[Job] = field(default_factory=list)  # those for which there may be room: worth a wake if New
 
-    def submit_step(self, request: StepRequest, plan: Plan) -> Job:
+    def submit_step(self, request: StepRequest, plan: Plan | PlannedRun) -> Job:
         """Submit one step of a run.
 
         Raises:
@@ -283,7 +283,7 @@ def difference(request: JobRequest, job: Job) -> str:
     return ""
 
 
-def find_step(request: StepRequest, plan: Plan, stack: str) -> tuple[Step, Surroundings]:
+def find_step(request: StepRequest, plan: Plan | PlannedRun, stack: str) -> tuple[Step, Surroundings]:
     """The step that is asked for, and what it may refer to.
 
     Raises:

@@ -18,6 +18,7 @@ OPTIONS = {
     "split": "Line",
     "strategy": "MultiRecord",
     "payload_mb": 6,
+    "concurrency": 0,  # requests at once to each machine; 0 leaves it to SageMaker, which sends one after the other
     "input_filter": "",
     "output_filter": "",
     "join": "",
@@ -77,6 +78,8 @@ class Transform(SageMakerJob):
                 "InstanceCount": launch.step.resources.instance_count,
             },
         }
+        if options["concurrency"]:
+            request["MaxConcurrentTransforms"] = int(options["concurrency"])
         processing = {field: options[option] for option, field in filters.items() if options[option]}
         return request | ({"DataProcessing": processing} if processing else {})
 

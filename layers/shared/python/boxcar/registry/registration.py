@@ -15,7 +15,7 @@ from boxcar.errors import StepError
 from boxcar.evaluations import FILE_NAME, Evaluation, load_evaluation
 from boxcar.plans import ModelPlan
 from boxcar.registry.origins import Origin
-from boxcar.registry.packages import Packages, package_request
+from boxcar.registry.packages import Packages, package_request, serving_step
 from boxcar.registry.table import ModelsTable
 from boxcar.verdicts import Verdict
 from boxcar.versions import Change, Version
@@ -128,6 +128,7 @@ def version_document(
         },
         "metrics": evaluation.scores,
         "threshold": evaluation.threshold,
+        "serving": serving_step(plan).model_dump(mode="json"),  # with its code: what predicts with this version
         "confusion": evaluation.confusion,
         "labels": evaluation.labels,
         "rows": evaluation.rows,

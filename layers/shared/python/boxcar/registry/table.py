@@ -65,6 +65,11 @@ class ModelsTable:
         """The version that predicts: `version`, `outputs`, `evaluation`, `run`, `package_arn`."""
         return self._get(family, model, "approved")
 
+    def approved_version(self, family: str, model: str) -> dict[str, Any] | None:
+        """Everything about the version that predicts; None if there is none."""
+        pointer = self.approved(family, model)
+        return self.version(family, model, Version.parse(pointer["version"])) if pointer else None
+
     def version(self, family: str, model: str, version: Version) -> dict[str, Any] | None:
         """Everything about one version."""
         return self._get(family, model, f"version#{version.sort_key}")

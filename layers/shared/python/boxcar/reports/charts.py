@@ -11,6 +11,7 @@ _SVG = "{http://www.w3.org/2000/svg}"
 # Scripts, what only scripts read, and comments with the time of day.
 _DROPPED = (f"{_SVG}script", "script", f"{_SVG}desc", "desc", ElementTree.Comment)
 _FONT = "inherit"
+Side = tuple[str, dict[str, int]]  # what it is called, and counts by label
 # Colours are variables of the page, which knows light from dark. pygal must not compute with them: every colour that it
 # would derive is given.
 _NOW, _BEFORE = "var(--accent)", "var(--faded)"
@@ -66,20 +67,41 @@ def label_chart(now: dict[str, int], before: dict[str, int]) -> Markup | None:
     if not now and not before:
         return None
     labels = sorted({*now, *before}, key=lambda label: (len(label), label))
-    sides = [("candidate", now, _NOW)] + ([("approved", before, _BEFORE)] if before else [])
+    return shares_chart(
+        labels, ("candidate", now), ("approved", before), print_values=True, print_values_position="top"
+    )
+
+
+def shares_chart(labels: list[str], now: Side, before: Side, names: list[str] | None = None, **more: Any) -> Markup:
+    """What share of each side has each label, side by side.
+
+    Args:
+        labels: keys of both sides' counts, in order.
+        now: what it is called, and counts by label.
+        before: likewise; without counts it is left out.
+        names: what to write below each label, where that is not the label itself.
+        more: options of pygal.
+    """
+    sides = [(*now, _NOW)] + ([(*before, _BEFORE)] if before[1] else [])
+    most = max(
+        (count / (sum(counts.values()) or 1) for _, counts, _ in sides for count in counts.values()), default=1.0
+    )
+    top = next(limit for limit in (10, 25, 50, 100) if 100 * most <= limit)
     chart = pygal.Bar(
         **chart_options(
             tuple(colour for _, _, colour in sides),
-            range=(0, 100),
-            y_labels=[0, 25, 50, 75, 100],
-            value_formatter=lambda share: f"{share:.0f} %",
-            formatter=lambda share: f"{share:.1f} %",
-            print_values=True,
-            print_values_position="top",
-            rounded_bars=2,
+            **{
+                "range": (0, top),
+                "y_labels": [0, top / 2, top] if names else [0, 25, 50, 75, 100],
+                "value_formatter": lambda share: f"{share:.0f} %",
+                "formatter": lambda share: f"{share:.1f} %",
+                "rounded_bars": 2,
+                **({"x_label_rotation": 40, "truncate_label": 14} if names else {"range": (0, 100)}),
+                **more,
+            },
         )
     )
-    chart.x_labels = [str(label) for label in labels]
+    chart.x_labels = names or [str(label) for label in labels]
     for name, counts, _ in sides:
         total = sum(counts.values()) or 1
         chart.add(name, [100 * counts.get(label, 0) / total for label in labels])

@@ -38,7 +38,7 @@ class RunFacts:
 
 def gather(run: str, *, s3: Any, dynamodb: Any, bucket: str, jobs_table: str, table: ModelsTable) -> RunFacts:
     """Read the plan, the jobs, the verdicts, the evaluations and the versions of a run."""
-    facts = RunFacts(run, jobs=_jobs(dynamodb, jobs_table, run))
+    facts = RunFacts(run, jobs=jobs_of(dynamodb, jobs_table, run))
     facts.plan = _plan(s3, bucket, run, facts.notes)
     if facts.plan is None:
         return facts
@@ -69,7 +69,8 @@ def _plan(s3: Any, bucket: str, run: str, notes: list[str]) -> Plan | None:
         return None
 
 
-def _jobs(dynamodb: Any, table: str, run: str) -> list[dict[str, Any]]:
+def jobs_of(dynamodb: Any, table: str, run: str) -> list[dict[str, Any]]:
+    """The jobs of a run, as items of the jobs table."""
     items: list[dict[str, Any]] = []
     query: dict[str, Any] = {
         "TableName": table,

@@ -8,22 +8,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from boxcar.reports.charts import history_chart, label_chart
-from boxcar.reports.story import duration
+from boxcar.reports.steps import duration
 from boxcar.reports.timeline import timeline
 
 _FOLDER = Path(__file__).parent / "page"
 _TONES = {
     "succeeded": "good",
     "approved": "good",
+    "loaded": "good",
     "partial": "warn",
     "review": "warn",
     "rejected": "warn",
+    "skipped": "warn",
     "failed": "bad",
 }
 
 
 def render(report: dict[str, Any]) -> str:
-    """The page of a report (see `boxcar.reports.story.tell`). Everything that was data is escaped."""
+    """The page of a training run (see `boxcar.reports.story.tell`). Everything that was data is escaped."""
     charts = {
         model["model"]: {
             "labels": label_chart(model["labels"], model["labels_before"]),

@@ -1,15 +1,13 @@
 """From what a run left behind to what its report says: pure, and all of `report.json`."""
 
-from datetime import datetime
 from typing import Any
 
-from boxcar.alarms.causes import read_cause
+from boxcar.alarms.causes import plain_failure
 from boxcar.registry.decisions import decisions_of
 from boxcar.reports.facts import ModelFacts, RunFacts
+from boxcar.reports.steps import duration, epoch, steps_of
 
 SCHEMA = 1
-NOT_STARTED = "NotStarted"
-_BAD = {"Failed", "Stopped"}
 
 
 def tell(
@@ -26,7 +24,7 @@ def tell(
     Returns:
         the document; times are seconds since the epoch, durations seconds.
     """
-    error = error and _plain(error)
+    error = error and plain_failure(error)
     outcomes = {result["model"]: result for wave in results for result in wave if isinstance(result, dict)}
     plan = facts.plan
     names = [name for wave in plan.waves for name in wave] if plan else list(outcomes)
@@ -36,9 +34,9 @@ def tell(
         {**_model(name, outcomes.get(name), facts.models.get(name, ModelFacts())), "label": label_of.get(name, "")}
         for name in names
     ]
-    steps = _steps(facts)
+    steps = steps_of(facts.jobs, _planned(facts))
     begins = [step["created"] for step in steps if step["created"] is not None]
-    started = _epoch(plan.created_at) if plan else min(begins, default=None)
+    started = epoch(plan.created_at) if plan else min(begins, default=None)
     status = status_of(outcomes, error)
     return {
         "schema": SCHEMA,
@@ -74,25 +72,6 @@ def status_of(outcomes: dict[str, dict[str, Any]], error: dict[str, Any] | None)
     return "partial" if failures else "succeeded"
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 40 ms, 2.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
-    if seconds is None:
-        return "–"
-    if seconds < 0.095:
-        return f"{max(0, round(1000 * seconds))} ms" if seconds > 0.0005 else "0 s"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    hours, minutes = divmod(round(whole / 60), 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
 def _sentence(status: str, models: list[dict[str, Any]], error: dict[str, Any] | None, seconds: float | None) -> str:
     took = f" The run took {duration(seconds)}." if seconds is not None else ""
     if error:
@@ -125,7 +104,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: ModelFacts) -> dict
         "model": name,
         "status": outcome.get("status", "unfinished"),
         "version": outcome.get("version") or judged.get("version") or None,
-        **(_plain(outcome) if outcome.get("error") else {"error": None, "cause": None}),
+        **(plain_failure(outcome) if outcome.get("error") else {"error": None, "cause": None}),
         "metric": metric,
         **{
             figure: judged.get(figure)
@@ -180,74 +159,11 @@ def _decision(history: list[dict[str, Any]], version: str | None) -> str | None:
     return decisions[-1].sentence if decisions else None
 
 
-def _plain(failure: dict[str, Any]) -> dict[str, str]:
-    """Error and cause of a state machine in plain words: Lambda wraps its causes in JSON."""
-    return {"error": str(failure.get("error") or ""), "cause": read_cause(failure.get("cause")).text}
-
-
-def _steps(facts: RunFacts) -> list[dict[str, Any]]:
-    """Every step, planned or found, in the order of the plan."""
-    jobs = {(job.get("model", ""), job.get("step", "")): job for job in facts.jobs}
-    planned = [("", step.name, step.kind) for step in facts.plan.steps] if facts.plan else []
-    if facts.plan:
-        for wave in facts.plan.waves:
-            planned += [(model, step.name, step.kind) for model in wave for step in facts.plan.models[model].steps]
-    known = {(model, step) for model, step, _ in planned}
-    found = sorted((job for key, job in jobs.items() if key not in known), key=lambda job: job.get("created_at") or 0)
-    planned += [(job.get("model", ""), job.get("step", ""), job.get("kind", "")) for job in found]
-    return [_step(model, step, kind, jobs.get((model, step))) for model, step, kind in planned]
-
-
-def _step(model: str, step: str, kind: str, job: dict[str, Any] | None) -> dict[str, Any]:
-    job = job or {}
-    created, ended = _epoch(job.get("created_at", job.get("created"))), _epoch(job.get("ended"))
-    attempts = [attempt for attempt in job.get("attempts") or [] if isinstance(attempt, dict)]
-    runs = [
-        {
-            "started": _epoch(attempt.get("started")),
-            "ended": _epoch(attempt.get("ended")),
-            "failure": attempt.get("failure", ""),
-        }
-        for attempt in attempts
-    ]
-    runs = [run for run in runs if run["started"] is not None]
-    if not runs and job.get("started"):
-        runs = [{"started": _epoch(job["started"]), "ended": ended, "failure": job.get("failure", "")}]
-    status = job.get("status") or NOT_STARTED
-    run_s = sum((run["ended"] or run["started"]) - run["started"] for run in runs)
-    until = ended if ended is not None else (runs[-1]["started"] if runs else None)
-    return {
-        "model": model,
-        "step": step,
-        "kind": kind,
-        "job": job.get("job", ""),
-        "status": status,
-        "instance_type": job.get("instance_type", ""),
-        "created": created,
-        "ended": ended,
-        "runs": runs,
-        "attempts": len(attempts) or int(bool(runs)),
-        "run_s": run_s if runs else None,
-        "wait_s": max(0.0, until - created - run_s) if until is not None and created is not None else None,
-        "cached": _cached(job.get("caching") or {}),
-        "failure": job.get("failure", "") if status in _BAD else "",
-        "reason": job.get("reason", "") if status in _BAD else "",
-    }
-
-
-def _cached(caching: dict[str, Any]) -> dict[str, Any] | None:
-    """The job and run whose outputs a step has, and how long that one ran; None if it ran itself."""
-    if caching.get("outcome") != "hit":
-        return None
-    return {"job": caching["job"], "run": caching["run"], "saved_s": caching.get("saved_s", 0.0)}
-
-
-def _epoch(value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
-        return None
+def _planned(facts: RunFacts) -> list[tuple[str, str, str]]:
+    """Model, name and kind of every step of the plan, in its order."""
+    if facts.plan is None:
+        return []
+    planned = [("", step.name, step.kind) for step in facts.plan.steps]
+    for wave in facts.plan.waves:
+        planned += [(model, step.name, step.kind) for model in wave for step in facts.plan.models[model].steps]
+    return planned

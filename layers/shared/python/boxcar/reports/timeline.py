@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from boxcar.reports.story import NOT_STARTED, duration
+from boxcar.reports.steps import NOT_STARTED, duration
 
 _STATUS = {
     "Completed": ("good", "completed"),

@@ -1,0 +1,83 @@
+"""Report: leave one page and one document about an inference run, tell business and science, say what has drifted."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.aws import client
+from boxcar.errors import named_errors
+from boxcar.inference.facts import gather
+from boxcar.inference.story import render, tell
+from boxcar.settings import settings
+from boxcar.watches import Watches
+
+logger = Logger(service="report_inference")
+
+# What the mail shows of a model; the rest is in the report.
+_MAILED = ("model", "version", "status", "rows", "loaded", "yes", "reasons", "error")
+
+
+@named_errors
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Take `{"run", "results", "error"?}`; answer status and place of the report. Starts a training, if drift asks."""
+    s3, dynamodb, stack = client("s3"), client("dynamodb"), settings()
+    run = event["run"]
+    facts = gather(run, s3=s3, dynamodb=dynamodb, bucket=stack.bucket, jobs_table=stack.jobs_table)
+    report = tell(facts, event.get("results") or [], event.get("error"), time.time())
+    page = f"reports/{run}/index.html"
+    for key, body, kind in (
+        (f"reports/{run}/report.json", json.dumps(report, ensure_ascii=False, indent=1), "application/json"),
+        (page, render(report), "text/html; charset=utf-8"),
+    ):
+        s3.put_object(Bucket=stack.bucket, Key=key, Body=body.encode(), ContentType=kind)
+    address = f"s3://{stack.bucket}/{page}"
+    about = {"machine": "inference", "run": run, "family": report["family"]}
+    messages: list[dict[str, Any]] = [
+        {"kind": "model_skipped", **about, "model": model["model"]}
+        for model in report["models"]
+        if model["status"] == "skipped"
+    ]
+    messages += [  # alarms that the machine tried to send for minutes, in vain
+        {"kind": "model_failed", **about, **{name: one[name] for name in ("model", "error", "cause")}}
+        for one in event.get("results") or []
+        if not one.get("told", True)
+    ]
+    if report["drifted"]:
+        trains = bool(facts.plan and facts.plan.inference.drift.retrain)
+        if trains:
+            _train(report["family"], run)
+        messages.append({"kind": "drift", **about, "reasons": report["drifted"], "retrains": trains})
+    messages.append(
+        {
+            "kind": "inference_report",
+            **about,
+            **{name: report[name] for name in ("status", "sentence", "scope", "table", "view")},
+            "report": address,
+            "models": [{name: model[name] for name in _MAILED} for model in report["models"]],
+        }
+    )
+    for message in messages:
+        client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message))
+    watches = Watches(dynamodb, stack.jobs_table)
+    watches.run_ended(run)
+    if report["status"] == "succeeded":
+        usual = f"{report['family']} {report['scope']}"
+        watches.run_succeeded("inference", usual, run, report["ended"] - report["started"])
+    logger.info("reported", run=run, status=report["status"], report=address, drifted=report["drifted"])
+    return {"run": run, "status": report["status"], "report": address}
+
+
+def _train(family: str, run: str) -> None:
+    """Start a training for drift, at most one a week: the name says the week, and a name is taken once."""
+    states = client("stepfunctions")
+    try:
+        states.start_execution(
+            stateMachineArn=settings().training_machine_arn,
+            name=f"{family}-drift-{datetime.now(UTC):%G-W%V}",
+            input=json.dumps({"family": family, "requested_by": f"drift in {run}"}),
+        )
+    except states.exceptions.ExecutionAlreadyExists:
+        logger.info("trained for drift this week already", family=family)

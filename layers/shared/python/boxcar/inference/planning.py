@@ -1,0 +1,210 @@
+"""From a request, a family and its approved versions to the plan of an inference run."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from boxcar.errors import FamilyError, TriggerError
+from boxcar.evaluations import Evaluation
+from boxcar.families import FamilyVersion
+from boxcar.family_checks import check_family
+from boxcar.inference.plans import InferenceModel, InferencePlan
+from boxcar.inference.requests import InferenceRequest
+from boxcar.inference.warehouse import Tables, named
+from boxcar.planning import timeout_s
+from boxcar.requests import Trigger
+from boxcar.steps import Cache, Step
+
+
+def selected_models(trigger: Trigger[InferenceRequest], version: FamilyVersion) -> list[str]:
+    """The models that are to predict.
+
+    Raises:
+        TriggerError: the request names one that does not exist, or a day together with scope monthly.
+    """
+    request, family = trigger.request, version.family
+    faults = [
+        f"models: {name!r} is not a model of family {family.family}; write one of {', '.join(sorted(family.models))}"
+        for name in request.models or []
+        if name not in family.models
+    ]
+    if request.day and request.scope != "daily":
+        faults.append(f"day: is {request.day} with scope {request.scope!r}; leave one of them out")
+    if faults:
+        raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in faults))
+    return list(dict.fromkeys(request.models or family.models))
+
+
+def make_plan(
+    trigger: Trigger[InferenceRequest],
+    version: FamilyVersion,
+    approved: dict[str, dict[str, Any] | None],
+    evaluations: dict[str, Evaluation],
+    watermark: str | None,
+    run: str,
+    created_at: str,
+) -> InferencePlan:
+    """Resolve a request against the family and the versions that are approved now.
+
+    Args:
+        trigger: what was asked for.
+        version: the family as it is stored.
+        approved: each selected model's approved version, as the models table has it; None where there is none.
+        evaluations: what those versions were trained on.
+        watermark: first_seen of the newest row that every model of them has predicted.
+        run: name of the execution.
+        created_at: ISO 8601, UTC, with milliseconds.
+
+    Raises:
+        FamilyError: the stored family is not valid any more, or has no block `inference`.
+        EvaluationError: a version was registered before evaluations said what inference needs.
+    """
+    architectures = {name: applied.spec for name, applied in version.architectures.items()}
+    family = check_family(version.family.model_dump(mode="json"), version.file, architectures)
+    inference, request = named(family), trigger.request
+    tables = Tables.of(family.key, inference)
+    ready = {name: document for name, document in approved.items() if document}
+    plan = InferencePlan(
+        run=run,
+        family=family.family,
+        owner=family.owner,
+        family_version=version.number,
+        family_file=version.file,
+        source=trigger.source,
+        requested_by=request.requested_by,
+        created_at=created_at,
+        scope=request.scope,
+        day=str(request.day) if request.day else None,
+        key=family.key,
+        inference=inference,
+        steps=[],
+        models={},
+        skipped=[name for name in approved if name not in ready],
+        request=request.model_dump(mode="json", exclude_defaults=True),
+        restart_of=list(trigger.restart_of),
+        fresh=request.fresh,
+        from_step=request.from_step,
+    )
+    if not ready:
+        return plan
+    since, until = _window(plan, watermark)
+    new = list(ready) if request.scope == "daily" else []
+    prices = {name: inference.prices[name] for name in family.models if name in inference.prices}
+    applied = version.architectures[_architecture(family, list(ready))]
+    assert applied.spec.split  # check_family saw to it
+    config = {
+        "family": family.family,
+        "key": family.key,
+        "first_seen": inference.first_seen,
+        "format": inference.files.format,
+        "target_mb": inference.files.target_mb,
+        "ranges": inference.rejects.ranges,
+        "models": {
+            name: {"inputs": evaluations[name].inputs, **evaluations[name].model_dump(include={"features", "sample"})}
+            for name in ready
+        },
+    }
+    steps = [
+        Step(
+            name="tables", kind="statement", options={"transaction": tables.definitions(prices)}, cache=Cache(use=False)
+        ),
+        Step(
+            name="unload",
+            kind="statement",
+            outputs=["data"],
+            options=tables.unload(inference.query, inference.first_seen, new, since, until),
+        ),
+        applied.spec.split.model_copy(
+            update={
+                "code": applied.code,
+                "image": applied.spec.split.image or applied.spec.image,
+                "config": {**config, **applied.spec.split.config},
+            }
+        ),
+    ]
+    models = {name: _model(plan, name, document, evaluations[name], tables) for name, document in ready.items()}
+    return plan.model_copy(update={"steps": steps, "models": models, "since": since})
+
+
+def outline(plan: InferencePlan) -> dict[str, Any]:
+    """What the state machine needs of a plan: names, order and time limits; everything else stays in S3."""
+    return {
+        "status": "planned",
+        "run": plan.run,
+        "family": plan.family,
+        "owner": plan.owner,
+        "scope": plan.scope,
+        "timeouts_s": {step.name: timeout_s(step) for step in plan.steps},
+        "skipped": plan.skipped,
+        "models": [
+            {
+                "model": name,
+                "version": model.version,
+                "steps": [{"name": step.name, "timeout_s": timeout_s(step)} for step in model.steps],
+            }
+            for name, model in plan.models.items()
+        ],
+    }
+
+
+def _architecture(family: Any, models: list[str]) -> str:
+    return str(family.architecture_of(models[0]))
+
+
+def _window(plan: InferencePlan, watermark: str | None) -> tuple[str | None, str | None]:
+    """Between which moments the rows were first seen.
+
+    A row may arrive days after it was first seen, behind the watermark: so the run looks back further, and leaves out
+    what its models have predicted already.
+    """
+    if plan.day:
+        day = datetime.fromisoformat(plan.day)
+        return day.isoformat(sep=" "), (day + timedelta(days=1)).isoformat(sep=" ")
+    if plan.scope == "monthly" or watermark is None:
+        return None, None
+    since = datetime.fromisoformat(watermark) - timedelta(days=plan.inference.late_days)
+    return since.isoformat(sep=" "), None
+
+
+def _model(
+    plan: InferencePlan, name: str, document: dict[str, Any], evaluation: Evaluation, tables: Tables
+) -> InferenceModel:
+    if not document.get("serving") or document.get("threshold") is None:
+        raise FamilyError(
+            f"version {document['version']} of {plan.family}/{name} does not say how it is served; an older release of "
+            f"Boxcar registered it: train the family again"
+        )
+    serving = Step.model_validate(document["serving"])
+    threshold = float(document["threshold"])
+    edges = evaluation.score_bins.edges if evaluation.score_bins else None
+    predict = serving.model_copy(
+        update={
+            "name": "predict",
+            "inputs": {"model": document["outputs"]["model"], "data": f"@split.files/{name}/"},
+            "outputs": ["predictions"],
+        }
+    )
+    load = Step(
+        name="load",
+        kind="statement",
+        inputs={"predictions": "@predict.predictions"},
+        outputs=["data"],
+        cache=Cache(use=False),  # it writes: what was loaded before says nothing of what is to be loaded now
+        options={
+            "transaction": tables.load(edges or [], threshold),
+            "parameters": {
+                "model": name,
+                "version": document["version"],
+                "threshold": repr(threshold),
+                "run": plan.run,
+                "predicted_at": plan.created_at[:23].replace("T", " "),  # a TIMESTAMP, which has no time zone
+            },
+        },
+    )
+    return InferenceModel(
+        model=name,
+        version=document["version"],
+        artifact=document["outputs"]["model"],
+        evaluation=document["evaluation"],
+        threshold=threshold,
+        steps=[predict, load],
+    )

@@ -1,0 +1,168 @@
+"""From what an inference run left behind to what its report says: pure, and all of `report.json`."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from boxcar.alarms.causes import plain_failure
+from boxcar.evaluations import Evaluation
+from boxcar.inference.drift import Drifted, drifts
+from boxcar.inference.plans import InferencePlan
+from boxcar.reports.charts import shares_chart
+from boxcar.reports.page import rendered
+from boxcar.reports.steps import duration, epoch, steps_of
+from boxcar.reports.timeline import timeline
+
+SCHEMA = 1
+
+
+@dataclass
+class InferenceFacts:
+    """What an inference run left behind. What is not there yet, or any more, is left out."""
+
+    run: str
+    plan: InferencePlan | None = None
+    jobs: list[dict[str, Any]] = field(default_factory=list)  # items of the jobs table
+    unloaded: int | None = None
+    counts: dict[str, Any] = field(default_factory=dict)  # of the split
+    rejects_at: str = ""
+    figures: dict[str, list[dict[str, int]]] = field(default_factory=dict)  # model -> what its load counted
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what could not be read, in words
+
+
+def tell(
+    facts: InferenceFacts, results: list[dict[str, Any]], error: dict[str, Any] | None, ended: float
+) -> dict[str, Any]:
+    """Put the report together.
+
+    Args:
+        facts: what was read.
+        results: of the state machine: per model `{"model", "status", "version"?, "rows"?, "error"?, "cause"?}`.
+        error: `{"error", "cause"}` of a run that failed as a whole.
+        ended: seconds since the epoch.
+
+    Returns:
+        the document; times are seconds since the epoch.
+    """
+    plan, error = facts.plan, plain_failure(error) if error else None
+    outcomes = {result["model"]: result for result in results}
+    names = [*plan.models, *plan.skipped] if plan else list(outcomes)
+    models = [_model(name, outcomes.get(name), facts) for name in names]
+    planned = [("", step.name, step.kind) for step in plan.steps] if plan else []
+    planned += (
+        [(name, step.name, step.kind) for name, model in plan.models.items() for step in model.steps] if plan else []
+    )
+    steps = steps_of(facts.jobs, planned)
+    status = _status(models, facts, error)
+    started = epoch(plan.created_at) if plan else None
+    return {
+        "schema": SCHEMA,
+        "run": facts.run,
+        "family": plan.family if plan else "",
+        "family_file": plan.family_file if plan else "",
+        "family_version": plan.family_version if plan else None,
+        "source": plan.source if plan else "",
+        "requested_by": plan.requested_by if plan else "",
+        "scope": plan.scope if plan else "",
+        "day": plan.day if plan else None,
+        "since": plan.since if plan else None,
+        "table": plan.inference.table if plan else "",
+        "view": plan.inference.view if plan else "",
+        "status": status,
+        "sentence": _sentence(status, models, facts, error, None if started is None else ended - started),
+        "error": error,
+        "started": started,
+        "ended": ended,
+        "rows": {"unloaded": facts.unloaded, "rejected": facts.counts.get("rejected")},
+        "rejects": facts.counts.get("rejects", {}),
+        "rejects_at": facts.rejects_at,
+        "waves": [list(plan.models)] if plan else [],
+        "models": models,
+        "drifted": [reason for model in models for reason in model["reasons"] if " drifted by " in reason],
+        "steps": steps,
+        "saved_s": sum(step["cached"]["saved_s"] for step in steps if step["cached"]),
+        "notes": facts.notes,
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """The page of a report. Everything that was data is escaped."""
+    charts = {
+        model["model"]: [
+            shares_chart(
+                list(one["before"]), ("this run", one["now"]), ("training", one["before"]), names=one["labels"]
+            )
+            for one in model["drift"]
+        ]
+        for model in report["models"]
+    }
+    return rendered("inference.html.j2", report=report, timeline=timeline(report), charts=charts)
+
+
+def _status(models: list[dict[str, Any]], facts: InferenceFacts, error: dict[str, Any] | None) -> str:
+    """Succeeded, partial, failed or unfinished. A day without new rows is a success; a run without any model is not."""
+    if error or facts.plan is None or not facts.plan.models:
+        return "failed"
+    if facts.unloaded == 0:
+        return "succeeded"
+    if all(model["status"] in ("unfinished", "skipped") for model in models):
+        return "unfinished"  # there were rows, and nobody took them: the machine alarms for what it does not know
+    failed = sum(model["status"] != "loaded" for model in models if model["status"] != "skipped")
+    if failed == len(facts.plan.models):
+        return "failed"
+    return "partial" if failed else "succeeded"
+
+
+def _sentence(
+    status: str,
+    models: list[dict[str, Any]],
+    facts: InferenceFacts,
+    error: dict[str, Any] | None,
+    seconds: float | None,
+) -> str:
+    took = f" The run took {duration(seconds)}." if seconds is not None else ""
+    if error:
+        return f"The run failed: {error.get('error') or 'unknown error'}.{took}"
+    if facts.plan is not None and not facts.plan.models:
+        return f"No model has an approved version, so nothing was predicted.{took}"
+    if facts.unloaded == 0:
+        return f"There were no new rows.{took}"
+    loaded = [model for model in models if model["status"] == "loaded"]
+    rows = max((model["loaded"] or 0 for model in loaded), default=0)
+    parts = [f"{rows:,} rows were predicted by {len(loaded)} of {len(models)} models"]
+    for name, words in (("skipped", "skipped, for want of an approved version"), ("failed", "failed")):
+        if chosen := [model["model"] for model in models if model["status"] == name]:
+            parts.append(f"{', '.join(chosen)} {words}")
+    if rejected := facts.counts.get("rejected"):
+        parts.append(f"{rejected:,} rows were rejected")
+    return f"{'; '.join(parts)}.{took}"
+
+
+def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> dict[str, Any]:
+    plan = facts.plan
+    if plan and name in plan.skipped:
+        outcome = {"status": "skipped"}
+    outcome = outcome or {"status": "unfinished" if facts.unloaded != 0 else "nothing new"}
+    split = facts.counts.get("models", {}).get(name, {})
+    bins = facts.figures.get(name, [])
+    found: list[Drifted] = []
+    if plan and name in facts.evaluations and split:
+        limits = plan.inference.drift
+        found = drifts(name, facts.evaluations[name], split["features"], bins, limits)
+    skew = split.get("skew") or {}
+    reasons = [one.sentence for one in found if one.beyond]
+    if skew.get("differ"):
+        columns = ", ".join(f"{column} in {rows}" for column, rows in skew["differ"].items())
+        reasons.append(f"of {skew['rows']} rows known from training, values differ: {columns}")
+    return {
+        "model": name,
+        "status": outcome["status"],
+        "version": plan.models[name].version if plan and name in plan.models else None,
+        **(plain_failure(outcome) if outcome.get("error") else {"error": None, "cause": None}),
+        "rows": split.get("rows"),
+        "loaded": sum(line["row_count"] for line in bins) if bins else None,
+        "yes": sum(line["yes"] for line in bins),
+        "reasons": reasons,
+        "drift": [{**asdict(one), "beyond": one.beyond} for one in found],
+        "skew": skew,
+    }

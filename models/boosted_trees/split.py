@@ -1,0 +1,274 @@
+"""Split: the rows to predict, as files that the transform takes. A processing job.
+
+Inputs: config, data (Parquet, as the warehouse unloaded it). Outputs: files (`files/<model>/part-00000.csv`, the
+columns of each model as its serving code reads them, key first), rejects (the rows that cannot be predicted, and why),
+counts (counts.json). Rows stream through in batches, so memory does not grow with them.
+
+Columns go through the same door as in training (`columns.canonical`), so a value is read here as it was there. What
+cannot be a value is rejected row by row; a column that is missing is an error that names it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+from columns import KEY, canonical, texts
+from container import Folders, InputError, run, write_json
+from distributions import count
+from rows import parquet_files
+
+BATCH_ROWS = 16_384
+SAME = 1e-6  # relative; numbers of a sample row that differ by less are the same number
+
+
+def split(folders: Folders) -> None:
+    """Write files, rejects and counts.
+
+    Raises:
+        InputError: a column that a model was trained with is missing, or two models read one in different ways.
+    """
+    config = folders.config()
+    models, key, first_seen = config["models"], config["key"], config["first_seen"]
+    inputs = _inputs(models)
+    writers = {name: Writer(folders.output("files") / name, model, config) for name, model in models.items()}
+    rejects = Rejects(folders.output("rejects") / "rejects.csv", key, config["ranges"])
+    skew = {name: Skew(model) for name, model in models.items()}
+    features: dict[str, dict[str, Any]] = {name: {} for name in models}
+    rows, newest = 0, None
+    for batch in _batches(folders.input("data"), key, first_seen, models, inputs):
+        rows += batch.num_rows
+        good = rejects.sort_out(batch, inputs)
+        if good.num_rows == 0:
+            continue
+        newest = _later(newest, good.column(first_seen))
+        table = canonical(good, inputs).append_column(KEY, texts(good.column(key), key))
+        for name, model in models.items():
+            writers[name].write(table)
+            skew[name].compare(table)
+            _add_counts(features[name], table, model)
+    counts = {
+        "schema": 1,
+        "rows": rows,
+        "rejected": rejects.rows,
+        "rejects": dict(rejects.reasons),
+        "first_seen": newest,
+        "models": {
+            name: {
+                "rows": writers[name].rows,
+                "files": writers[name].close(),
+                "features": features[name],
+                "skew": skew[name].document(),
+            }
+            for name in models
+        },
+    }
+    rejects.close()
+    write_json(folders.output("counts") / "counts.json", counts)
+    print(f"{config['family']}: {rows} rows, {rejects.rows} rejected {dict(rejects.reasons)}")
+
+
+class Writer:
+    """The files of one model, each about as large as the transform should get."""
+
+    def __init__(self, folder: Path, model: dict[str, Any], config: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._columns = [KEY, *model["inputs"]]
+        self._types = pa.schema(
+            [(KEY, pa.string())]
+            + [(name, pa.float64() if kind == "numeric" else pa.string()) for name, kind in model["inputs"].items()]
+        )
+        self._format, self._target = config["format"], int(config["target_mb"] * 2**20)
+        self._files: list[dict[str, Any]] = []
+        self._sink: Any = None
+        self._writer: Any = None
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows, in a new file if the present one is large enough."""
+        if self._writer is None:
+            self._open()
+        chosen = table.select(self._columns)
+        self._writer.write_table(chosen)
+        self._files[-1]["rows"] += chosen.num_rows
+        self.rows += chosen.num_rows
+        if self._sink.tell() >= self._target:
+            self._end_file()
+
+    def close(self) -> list[dict[str, Any]]:
+        """What was written: name, rows and bytes of each file."""
+        self._end_file()
+        return self._files
+
+    def _open(self) -> None:
+        path = self._folder / f"part-{len(self._files):05d}.{self._format}"
+        self._sink = pa.OSFile(str(path), "wb")
+        if self._format == "parquet":
+            self._writer = pq.ParquetWriter(self._sink, self._types, compression="snappy")
+        else:
+            options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+            self._writer = pyarrow.csv.CSVWriter(self._sink, self._types, write_options=options)
+        self._files.append({"name": path.name, "rows": 0, "bytes": 0})
+
+    def _end_file(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._sink.close()
+            self._files[-1]["bytes"] = (self._folder / self._files[-1]["name"]).stat().st_size
+            self._writer = None
+
+
+class Rejects:
+    """Rows that cannot be predicted, each with the first reason."""
+
+    def __init__(self, path: Path, key: str, ranges: dict[str, list[float]]) -> None:
+        self._path, self._key, self._ranges = path, key, ranges
+        self._writer: Any = None
+        self.rows = 0
+        self.reasons: Counter[str] = Counter()
+
+    def sort_out(self, batch: pa.Table, inputs: dict[str, str]) -> pa.Table:
+        """The good rows of a batch; the others are written down."""
+        reason = pa.nulls(batch.num_rows, pa.string())
+        for bad, words in self._faults(batch, inputs):
+            fresh = pc.and_(pc.fill_null(bad, False), pc.is_null(reason))
+            reason = pc.if_else(fresh, pa.scalar(words), reason)
+        if reason.null_count == batch.num_rows:
+            return batch
+        is_good = pc.is_null(reason)
+        rejected = batch.filter(pc.invert(is_good))
+        self._write(rejected, reason.drop_null() if hasattr(reason, "drop_null") else reason)
+        return batch.filter(is_good)
+
+    def close(self) -> None:
+        """Finish the file; there is one even if nothing was rejected."""
+        if self._writer is None:
+            self._path.write_bytes(b"")
+        else:
+            self._writer.close()
+
+    def _faults(self, batch: pa.Table, inputs: dict[str, str]) -> Iterator[tuple[Any, str]]:
+        keys = texts(batch.column(self._key), self._key)
+        yield pc.is_null(keys).combine_chunks(), f"{self._key} is missing"
+        for name, kind in inputs.items():
+            column = batch.column(name)
+            if kind != "numeric" or not (pa.types.is_floating(column.type) or name in self._ranges):
+                continue
+            values = column.cast(pa.float64(), safe=False)
+            yield pc.is_inf(values).combine_chunks(), f"{name} is infinite"
+            if name in self._ranges:
+                least, most = self._ranges[name]
+                outside = pc.or_(pc.less(values, least), pc.greater(values, most))
+                yield outside.combine_chunks(), f"{name} is not from {least:g} to {most:g}"
+
+    def _write(self, rejected: pa.Table, reasons: pa.Array) -> None:
+        self.rows += rejected.num_rows
+        self.reasons.update(reasons.to_pylist())
+        table = rejected.append_column("reason", reasons.cast(pa.string()))
+        if self._writer is None:
+            self._writer = pyarrow.csv.CSVWriter(str(self._path), table.schema)
+        self._writer.write_table(table)
+
+
+class Skew:
+    """Rows that the model was judged on and that come again: are the values the same that it was judged with?"""
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        self._sample = {row["key"]: row["values"] for row in model.get("sample") or []}
+        self._keys = pa.array(list(self._sample), pa.string())
+        self._columns = list(model["inputs"])
+        self._rows = 0
+        self._differ: Counter[str] = Counter()
+        self._examples: dict[str, dict[str, Any]] = {}
+
+    def compare(self, table: pa.Table) -> None:
+        """Look for rows of the sample in a batch."""
+        if not self._sample:
+            return
+        found = table.filter(pc.is_in(table.column(KEY), value_set=self._keys))
+        for row in found.to_pylist():
+            self._rows += 1
+            for name in self._columns:
+                before, now = self._sample[row[KEY]].get(name), row[name]
+                if not _same(before, now):
+                    self._differ[name] += 1
+                    self._examples.setdefault(name, {"key": row[KEY], "training": before, "serving": now})
+
+    def document(self) -> dict[str, Any]:
+        """How many sample rows came, and in how many of them each column differs."""
+        return {"rows": self._rows, "differ": dict(self._differ), "examples": self._examples}
+
+
+def _same(before: Any, now: Any) -> bool:
+    if isinstance(before, int | float) and isinstance(now, int | float):
+        return math.isclose(before, now, rel_tol=SAME, abs_tol=SAME)
+    return bool(before == now)
+
+
+def _inputs(models: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """All columns that any model reads."""
+    inputs: dict[str, str] = {}
+    for name, model in models.items():
+        for column, kind in model["inputs"].items():
+            if inputs.setdefault(column, kind) != kind:
+                raise InputError(
+                    f"column {column!r} is {inputs[column]} to one model and {kind} to {name}; train the family again"
+                )
+    return inputs
+
+
+def _batches(
+    folder: Path, key: str, first_seen: str, models: dict[str, dict[str, Any]], inputs: dict[str, str]
+) -> Iterator[pa.Table]:
+    wanted = list(dict.fromkeys([key, first_seen, *inputs]))
+    for path in parquet_files(folder):
+        try:
+            with pq.ParquetFile(path) as file:
+                there = file.schema_arrow.names
+                for column in wanted:
+                    if column not in there:
+                        raise InputError(_lacks(path, column, models, there))
+                for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
+                    yield pa.Table.from_batches([batch])
+        except (pa.ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{folder.name}/{path.name} is not a complete Parquet file ({reason})") from None
+
+
+def _lacks(path: Path, column: str, models: dict[str, dict[str, Any]], there: list[str]) -> str:
+    readers = ", ".join(name for name, model in models.items() if column in model["inputs"])
+    why = f"model {readers} was trained with it" if readers else "the key and first_seen are needed"
+    return f"{path.name} has no column {column!r}: {why}; select it in inference.query. It has: {', '.join(there)}"
+
+
+def _later(newest: str | None, column: pa.ChunkedArray) -> str | None:
+    moment = pc.max(column.cast(pa.timestamp("us"))).as_py()
+    if moment is None:
+        return newest
+    text = moment.isoformat(sep=" ", timespec="microseconds")
+    return text if newest is None or text > newest else newest
+
+
+def _add_counts(known: dict[str, Any], table: pa.Table, model: dict[str, Any]) -> None:
+    """Rows in the bins that training described its features with."""
+    for name, bins in model["features"].items():
+        if name not in model["inputs"]:  # the score of another model, which nobody knows yet
+            continue
+        kind = {"values": bins["values"]} if bins.get("values") is not None else {"edges": bins["edges"]}
+        counted = count(table.column(name), kind)
+        before = known.setdefault(name, {"counts": [0] * len(counted["counts"]), "missing": 0})
+        before["counts"] = [a + b for a, b in zip(before["counts"], counted["counts"], strict=True)]
+        before["missing"] += counted["missing"]
+
+
+if __name__ == "__main__":
+    folders = Folders(__file__)
+    run(lambda: split(folders), lambda: folders.message)

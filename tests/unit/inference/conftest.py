@@ -1,0 +1,110 @@
+"""The load of predictions as the launcher starts it, against the embedded warehouse."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from boxcar.families import Inference
+from boxcar.inference.warehouse import Tables
+from boxcar.jobs.kind import Launch, Observation
+from boxcar.kinds.statement import KIND
+from boxcar.settings import Settings
+from boxcar.steps import Step
+from tests.unit.redshift.conftest import ROLE, Caller, cloud, db, s3  # noqa: F401 - fixtures
+
+BUCKET = "data-bucket"
+PRICES = {"own": 0.0, "mailer": 0.22, "bag": 0.31}
+SETTINGS = Settings(stack="boxcar", redshift_workgroup="boxcar", redshift_database="dev", warehouse_role_arn=ROLE)
+INFERENCE = Inference(query="SELECT * FROM products", key_type="BIGINT", table="predictions", view="recommended")
+
+
+class DataApi:
+    """The calls of a boto3 client, answered by the embedded warehouse. `before` may fail, or note, each of them."""
+
+    class exceptions:  # noqa: N801 - boto3's name
+        ResourceNotFoundException = KeyError
+        ValidationException = ValueError
+
+    def __init__(self, caller: Caller, before: Callable[[str], None] = lambda name: None) -> None:
+        self._caller, self._before = caller, before
+
+    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
+        action = "".join(part.title() for part in name.split("_"))
+
+        def call(**request: Any) -> dict[str, Any]:
+            self._before(action)
+            return self._caller(action, **request)
+
+        return call
+
+
+@dataclass
+class Loads:
+    """Loads of one family."""
+
+    caller: Caller
+    s3: Any
+    tables: Tables = field(default_factory=lambda: Tables.of("product_id", INFERENCE))
+    started: int = 0
+
+    def statement(self, options: dict[str, Any], inputs: dict[str, str] | None = None) -> str:
+        """Start a statement job as the launcher does; answer its id."""
+        self.started += 1
+        outputs = any("unload" in entry for entry in [options, *options.get("transaction", [])])
+        step = Step(name="work", kind="statement", inputs=inputs or {}, options=options, outputs=["data"] * outputs)
+        KIND.check(step, SETTINGS)
+        place = f"s3://{BUCKET}/runs/r/_run/work/{self.started}/"
+        launch = Launch(
+            job="j", name=f"boxcar-work-{self.started:010d}-1", run="r", model="", step=step, pool="statement",
+            instance_type="", place=place, checkpoints="", outputs=KIND.outputs(step, place, "n"),
+        )  # fmt: skip
+        return KIND.start(launch, SETTINGS, lambda service: DataApi(self.caller))
+
+    def ended(self, identifier: str) -> Observation:
+        """How a statement ended, as the monitor reads it."""
+        self.caller.wait(identifier)
+        return KIND.describe("n", identifier, lambda service: DataApi(self.caller))
+
+    def make_tables(self) -> None:
+        done = self.ended(self.statement({"transaction": self.tables.definitions(PRICES)}))
+        assert done.status == "Completed", done.reason
+
+    def start(
+        self,
+        run: str,
+        at: str,
+        scores: dict[Any, Any],
+        *,
+        model: str = "bag",
+        version: str = "1.0.0",
+        rows: int | None = None,
+    ) -> str:
+        """Load predictions of one model; `rows` is how many were sent to it."""
+        prefix = f"runs/{run}/{model}/predict/{self.started}/predictions/"
+        lines = scores if isinstance(scores, list) else list(scores.items())
+        for part in range(2):  # a transform writes a file for each of its input files
+            body = "".join(f"{key},{score}\n" for key, score in lines[part::2])
+            self.s3.put_object(Bucket=BUCKET, Key=f"{prefix}part-{part:05d}.csv.out", Body=body.encode())
+        options = {
+            "transaction": self.tables.load([0.25, 0.5, 0.75], 0.5),
+            "parameters": {
+                "rows": str(len(lines) if rows is None else rows), "model": model, "version": version, "threshold": "0.5",
+                "run": run, "predicted_at": f"2026-11-26 {at}:00.000",
+            },
+        }  # fmt: skip
+        return self.statement(options, {"predictions": f"s3://{BUCKET}/{prefix}"})
+
+    def load(self, *args: Any, **more: Any) -> Observation:
+        return self.ended(self.start(*args, **more))
+
+    def table(self, name: str = "predictions") -> list[tuple]:
+        return self.caller.rows(f"SELECT * FROM {name} ORDER BY 1, 2, 3")
+
+
+@pytest.fixture
+def loads(db, s3) -> Loads:  # noqa: F811
+    loads = Loads(db, s3)
+    loads.make_tables()
+    return loads
