@@ -1,7 +1,6 @@
 """`boxcar demo`, whole, and what it leaves: versions, mails, a page in a real browser."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +14,11 @@ from cli.session import Session
 from cli.warehouse import warehouse
 from local import server
 from local.mailbox import Mailbox
+from tests.browser import EXECUTABLE as BROWSER
 from tests.e2e.deployed import ROOT, Deployed
 from tests.ports import free_port
 
 MODELS = ("mailer", "bag", "box", "own_container")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Chromium asks its maker's hosts for this and that unless it is told not to.
 OPTIONS = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 

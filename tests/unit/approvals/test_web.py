@@ -9,8 +9,9 @@ from boxcar.api.calls import Call
 from boxcar.approvals.calls import DecisionCalls
 from boxcar.approvals.pages import ReviewPages
 from boxcar.approvals.slack_actions import SlackActions
-from boxcar.reports.review_page import gather
+from boxcar.reports.review_page import gather, render_review
 from boxcar.slack import SlackSecret, post, signature_of
+from boxcar.versions import Version
 from tests.unit.approvals.conftest import HOURS, World
 from tests.unit.judging.conftest import FAMILY, MODEL
 from tests.unit.slack.conftest import SlackServer, slack_server  # noqa: F401 - a fixture
@@ -43,6 +44,22 @@ def test_the_page_shows_the_question_and_may_be_framed_cached_or_told_by_nobody(
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"] and headers["X-Frame-Options"] == "DENY"
     assert world.status() == "PendingManualApproval"
+
+
+def test_the_pictures_compare_both_versions(world):
+    verdict = world.stack.table.version(FAMILY, MODEL, Version(1, 0, 1))["verdict"]
+    drop = next(one for one in verdict["criteria"] if one["name"] == "score_drop")
+    drop |= {"low": -0.01, "high": 0.02}
+    figures = {
+        "verdict": {**verdict, "drift": {"price <b>": 0.213, "brand": 0.01}}, "change": "patch", "created": "", "label": "y",
+        "approved": "1.0.0", "overtaken": False, "calibration": [{"score": 0.2, "ones": 0.3}, {"score": "x"}], "history": [],
+    }  # fmt: skip
+    review = world.decider.review(world.token()).model_dump(mode="json")
+    page = render_review(review, figures, "t", {})
+    assert "price &lt;b&gt;" in page and "0.213" in page and "Calibration" in page
+    assert "95 % interval" in page and "in place of 1.0.0" in page
+    without = render_review(review, {**figures, "verdict": {}, "calibration": []}, "t", {})
+    assert "<svg" not in without and "<form" in without, "a version without figures can be decided all the same"
 
 
 def test_a_form_decides_and_what_was_typed_stays_text(world):

@@ -182,30 +182,6 @@ def score_chart(
     return inline(chart)
 
 
-def drift_chart(drift: dict[str, float], most: int = 8) -> Markup | None:
-    """Population stability index of the features that moved most."""
-    moved = sorted(drift.items(), key=lambda pair: -pair[1])[:most]
-    if not moved:
-        return None
-    chart = pygal.HorizontalBar(
-        **chart_options(
-            (_NOW,),
-            height=60 + 24 * len(moved),
-            range=(0, max(0.1, moved[0][1] * 1.15)),
-            value_formatter=lambda value: f"{value:.2f}",
-            formatter=lambda value: f"{value:.3f}",
-            print_values=True,
-            print_values_position="top",
-            y_labels_major_count=3,
-            show_minor_y_labels=False,
-            truncate_label=24,
-        )
-    )
-    chart.x_labels = [name for name, _ in moved[::-1]]
-    chart.add("shift", [shift for _, shift in moved[::-1]])
-    return inline(chart)
-
-
 def calibration_chart(bins: list[dict[str, Any]]) -> Markup | None:
     """Share of ones among rows of about the same score; on the diagonal, scores are what they say."""
     points = [(one["score"], one["ones"]) for one in bins if _number(one.get("score")) and _number(one.get("ones"))]

@@ -64,7 +64,7 @@ def rendered(template: str, **data: Any) -> str:
 
 
 def _top_features(importances: dict[str, float], most: int = 8) -> list[dict[str, Any]]:
-    """The features that a model leans on most; `width` is in per cent of the strongest one's bar."""
+    """The features with the largest share, or shift; `width` is in per cent of the largest one's bar."""
     strongest = sorted(importances.items(), key=lambda pair: -pair[1])[:most]
     top = strongest[0][1] if strongest else 0
     return [{"name": name, "share": share, "width": 100 * share / top if top > 0 else 0} for name, share in strongest]

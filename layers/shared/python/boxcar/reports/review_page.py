@@ -7,10 +7,11 @@ from boxcar.criterion import METRICS
 from boxcar.errors import EvaluationError
 from boxcar.evaluations import Evaluation, load_evaluation
 from boxcar.registry.table import ModelsTable
-from boxcar.reports.charts import calibration_chart, drift_chart, history_chart, label_chart, score_chart
+from boxcar.reports.charts import calibration_chart, history_chart, label_chart, score_chart
 from boxcar.reports.facts import HISTORY
 from boxcar.reports.page import rendered
 from boxcar.reports.story import past_versions
+from boxcar.verdicts import Verdict
 from boxcar.versions import Version
 
 
@@ -50,7 +51,6 @@ def render_review(review: dict[str, Any], figures: dict[str, Any], token: str, g
     pictures = {
         "score": score_chart(verdict.get("score"), verdict.get("score_before"), *_interval(verdict), metric),
         "labels": label_chart(verdict.get("labels") or {}, verdict.get("labels_before") or {}),
-        "drift": drift_chart(verdict.get("drift") or {}),
         "calibration": calibration_chart(figures["calibration"]),
         "history": history_chart(figures["history"], metric),
     }
@@ -58,7 +58,7 @@ def render_review(review: dict[str, Any], figures: dict[str, Any], token: str, g
         "review.html.j2",
         review=review,
         figures=figures,
-        verdict=verdict,
+        verdict={**dict.fromkeys(Verdict.model_fields), **verdict},
         pictures=pictures,
         token=token,
         given={"name": "", "why": "", "fault": "", **given},
