@@ -1,6 +1,7 @@
 """What a version was made of is recorded when it is registered, while the files of its run are there."""
 
 import hashlib
+import re
 
 from boxcar.content import content_digest
 from boxcar.jobs.names import job_id
@@ -14,8 +15,8 @@ from tests.unit.judging.conftest import BUCKET, CODE, FAMILY, IMAGE, JOBS, MODEL
 QUERY = "SELECT product_id, is_mailer FROM package_tests"
 
 
-def unloaded(stack: Stack, run: str, rows: bytes = b"rows") -> str:
-    """Give a run an unload, and its first step the box that it uses."""
+def unloaded(stack: Stack, run: str, rows: bytes = b"rows", used: tuple[str, ...] = ("box",)) -> str:
+    """Give a run an unload, and its first step the models that it uses, each in version 1.2.0."""
     s3, dynamodb = stack.world["s3"], stack.world["dynamodb"]
     plan = Plan.model_validate_json(s3.get_object(Bucket=BUCKET, Key=plan_key(run))["Body"].read())
     step = Step(name="unload", kind="statement", outputs=["data"], options={"unload": {"query": QUERY}})
@@ -23,10 +24,10 @@ def unloaded(stack: Stack, run: str, rows: bytes = b"rows") -> str:
     s3.put_object(Bucket=BUCKET, Key=plan_key(run), Body=body.model_dump_json().encode())
     address = f"s3://{BUCKET}/runs/{run}/_run/unload/1/data/"
     s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/_run/unload/1/data/0000.parquet", Body=rows)
-    box = f"s3://{BUCKET}/models/{FAMILY}/box/1.2.0/model.tar.gz"
+    upstream = {f"upstream_{model}": f"s3://{BUCKET}/models/{FAMILY}/{model}/1.2.0/model.tar.gz" for model in used}
     for model, name, field, values in (
         ("", "unload", "outputs", {"data": address}),
-        (MODEL, "prepare", "inputs", {"data": address, "upstream_box": box}),
+        (MODEL, "prepare", "inputs", {"data": address, **upstream}),
     ):
         item = {"pk": {"S": f"job#{job_id(STACK, run, model, name)}"}, "status": {"S": "Completed"}}
         item[field] = {"M": {key: {"S": value} for key, value in values.items()}}
@@ -61,6 +62,16 @@ def test_a_version_knows_its_rows_its_query_its_code_and_the_versions_it_uses(st
     metadata = package["CustomerMetadataProperties"]
     assert metadata["data_digest"] == content.digest
     assert metadata["upstream"] == "box@1.2.0"
+
+
+def test_several_versions_that_are_used_fit_into_what_metadata_may_hold(stack: Stack) -> None:
+    stack.trained("one")
+    unloaded(stack, "one", used=("bag", "box"))
+    stack.compare("one")
+    arn = stack.register("one").package_arn
+    metadata = stack.world["sagemaker"].describe_model_package(ModelPackageName=arn)["CustomerMetadataProperties"]
+    assert metadata["upstream"] == "bag@1.2.0 box@1.2.0"
+    assert all(re.fullmatch(r"[\w .:/=+@-]{1,256}", value) for value in metadata.values()), "CustomerMetadataValue"
 
 
 def test_other_rows_have_another_digest_and_the_same_rows_the_same(stack: Stack) -> None:

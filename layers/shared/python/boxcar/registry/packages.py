@@ -169,10 +169,10 @@ def package_request(
 
 
 def _made_of(origin: Origin) -> dict[str, str]:
-    """What metadata has room for: 256 characters a value."""
+    """What metadata takes: 256 characters a value, of letters, digits, spaces and _.:/=+-@, so no commas."""
     unloaded = origin.unloaded
     found = {"query_digest": unloaded.query_digest, "data_digest": unloaded.digest} if unloaded else {}
-    used = ",".join(f"{model}@{version}" for model, version in origin.upstream.items())
+    used = " ".join(f"{model}@{version}" for model, version in origin.upstream.items())
     return {**found, **({"upstream": used[:256]} if used else {})}
 
 
