@@ -10,7 +10,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from boxcar.registry.origins import Origin
+from boxcar.versions import Version
 from cli.models.names import VERSION, Named, every_model, find, models_table
+from cli.models.predictions import Predictions
 from cli.models.words import NOT_RECORDED, made_of
 from cli.session import Session
 from cli.terminal import terminal
@@ -22,6 +24,10 @@ LEAST_DIGEST = 6  # digits by which somebody may name a digest
 @click.command()
 @click.argument("named", metavar="[FAMILY/MODEL[@VERSION]]", type=VERSION, required=False)
 @click.option("--file", "address", metavar="S3URI", help="The version behind a file of a training run.")
+@click.option(
+    "--product", metavar="KEY", help="The version behind the model's prediction of this key in the warehouse."
+)
+@click.option("--predictions", is_flag=True, help="Ask the warehouse, too, which rows in it are the version's.")
 @click.option("--run", help="The versions that a run made.")
 @click.option("--data", metavar="DIGEST", help="The versions made of this data; the first digits are enough.")
 @click.option("--code", metavar="DIGEST", help="The versions made by this code; the first digits are enough.")
@@ -32,6 +38,8 @@ def lineage(
     session: Session,
     named: Named | None,
     address: str | None,
+    product: str | None,
+    predictions: bool,
     run: str | None,
     data: str | None,
     code: str | None,
@@ -42,6 +50,12 @@ def lineage(
     given = [named, address, run, data, code]
     if sum(one is not None for one in given) != 1:
         raise click.UsageError("write one of FAMILY/MODEL[@VERSION], --file, --run, --data, --code")
+    row = None
+    if product is not None:
+        if named is None or named.version:
+            raise click.UsageError("--product: write FAMILY/MODEL, too; its row says which version")
+        row = Predictions(session, named.family).row(named.model, product)
+        named = Named(named.family, named.model, Version.parse(row["model_version"]))
     if named:
         found = [find(session, named)]
     elif address:
@@ -53,7 +67,11 @@ def lineage(
     else:
         found = _versions(session, _has(code or "", "--code", _code_of), f"code {code}")
     for version in found:
-        told = _told(session, version)
+        told = _told(session, version) | ({"prediction": row} if row else {})
+        if predictions:
+            told["predictions"] = Predictions(session, version["family"]).of_version(
+                version["model"], version["version"]
+            )
         if as_json:
             click.echo(json.dumps(told))
         else:
@@ -87,6 +105,10 @@ def _told(session: Session, version: dict[str, Any]) -> dict[str, Any]:
 def _print(told: dict[str, Any], version: dict[str, Any], query: bool) -> None:
     console = terminal()
     tree = Tree(Text(f"{told['version']}  {told['status']}", style="bold"))
+    if row := told.get("prediction"):
+        predicted = tree.add("predicted")
+        for name, value in row.items():
+            predicted.add(Text(f"{name}: {value}"))
     made = tree.add("made of")
     made.add(Text(f"run: {told['run']}, registered {told['registered']}"))
     for name, value in made_of(version).items():
@@ -100,6 +122,10 @@ def _print(told: dict[str, Any], version: dict[str, Any], query: bool) -> None:
         went.add(Text(f"version: {user}"))
     if not told["used_by"]:
         went.add(Text("no other version", style="dim"))
+    for one in told.get("predictions", []):
+        went.add(Text(f"predictions: {one['row_count']:,} rows of run {one['run_id']}, {one['predicted_at']}"))
+    if "predictions" in told and not told["predictions"]:
+        went.add(Text("no prediction that is in the warehouse now", style="dim"))
     console.print(tree)
     if query and told["origin"]:
         origin = Origin.model_validate(told["origin"])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -244,3 +245,65 @@ def test_what_cannot_be_found_says_what_to_write(session: FakeSession, words: tu
     result = call(session, *words)
     assert result.exit_code != 0
     assert said in " ".join(result.output.split())
+
+
+class FakeWarehouse:
+    """The Data API, with one answer for every statement."""
+
+    def __init__(self, *records: list[dict[str, Any]], error: str = "") -> None:
+        self.records, self.error, self.asked = list(records), error, {}
+
+    def execute_statement(self, **request: Any) -> dict[str, str]:
+        self.asked = request
+        return {"Id": "s-1"}
+
+    def describe_statement(self, **_: str) -> dict[str, str]:
+        return {"Status": "FAILED", "Error": self.error} if self.error else {"Status": "FINISHED"}
+
+    def get_paginator(self, _: str) -> Any:
+        return SimpleNamespace(paginate=lambda **_: [{"Records": self.records}])
+
+
+def reach(session: FakeSession, warehouse: FakeWarehouse) -> None:
+    """Let the stack have this warehouse."""
+    session.clients["redshift-data"] = warehouse
+    names = ("DatabaseName", "WorkgroupName", "ClusterIdentifier", "UserName")
+    session.outputs |= {f"Redshift{name}": "w" for name in names} | {"WarehouseRoleArn": "default"}
+
+
+def test_a_row_of_predictions_leads_to_its_version_and_on(session: FakeSession) -> None:
+    row = [{"stringValue": "1.0.1"}, {"doubleValue": 0.93}, {"booleanValue": True}, {"stringValue": "daily-7"}]
+    warehouse = FakeWarehouse([*row, {"stringValue": "2026-11-26 07:00:00"}])
+    reach(session, warehouse)
+    injected = "41' OR '1'='1"
+    text = told(session, "lineage", "packaging/box", "--product", injected)
+    assert "packaging/box@1.0.1" in text and "run_id: daily-7" in text and "score: 0.93" in text and DATA in text
+    assert injected not in warehouse.asked["Sql"], "values are bound"
+    assert {"name": "key", "value": injected} in warehouse.asked["Parameters"]
+
+
+def test_a_version_leads_to_the_rows_that_it_predicted(session: FakeSession) -> None:
+    rows = [{"stringValue": "daily-7"}, {"longValue": 8212}, {"stringValue": "2026-11-26 07:00:00"}]
+    reach(session, FakeWarehouse(rows))
+    text = told(session, "lineage", "packaging/box", "--predictions")
+    assert "predictions: 8,212 rows of run daily-7, 2026-11-26 07:00:00" in text
+    reach(session, FakeWarehouse())
+    assert "no prediction that is in the warehouse" in told(session, "lineage", "packaging/box", "--predictions")
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        (("packaging/box",), "", "packaging_predictions has no row with model 'box' and product_id '41'"),
+        (("packaging/box",), 'relation "packaging_predictions" does not exist', "no inference run has written"),
+        (("packaging/box",), "permission denied for schema public", "permission denied for schema public"),
+        (("packaging/box@1.0.1",), "", "its row says which version"),
+        (("other/box",), "", "family 'other' was never applied"),
+    ],
+)
+def test_a_row_that_cannot_be_found_says_why(
+    session: FakeSession, words: tuple[str, ...], error: str, said: str
+) -> None:
+    reach(session, FakeWarehouse(error=error))
+    result = call(session, "lineage", *words, "--product", "41")
+    assert result.exit_code != 0 and said in " ".join(result.output.split())
