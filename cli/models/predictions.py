@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from boxcar.family_store import FamilyStore
+from boxcar.inference.warehouse import named
 from cli import retailer
 from cli.session import Session
 from cli.warehouse import warehouse
@@ -31,7 +32,7 @@ class Predictions:
             )
         self._warehouse = warehouse(session)
         # Names of a stored family are checked: letters, digits and underscores.
-        self.table, self._key = f"{stored.family.family}_predictions", stored.family.key
+        self.table, self._key = named(stored.family).table, stored.family.key
 
     def row(self, model: str, key: str) -> dict[str, Any]:
         """The newest prediction of a model for one key.
