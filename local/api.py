@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from local import iam
@@ -12,7 +13,10 @@ logger = logging.getLogger("boxcar.api")
 JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
-def json_handler(name: str, service: Service) -> seam.Handler:
+Further = Callable[[str, dict[str, Any]], list[str]]  # action, request → resources (iam.further_resources)
+
+
+def json_handler(name: str, service: Service, further: Further = lambda action, request: []) -> seam.Handler:
     """Return the handler that lets `service` answer an awsJson API under the name MiniStack routes by."""
 
     async def handler(
@@ -26,6 +30,9 @@ def json_handler(name: str, service: Service) -> seam.Handler:
             request = json.loads(body or b"{}")
             caller = seam.caller_arn(headers)
             _may_pass_role(name, action, request, headers)
+            for resource in further(action, request):
+                if refused := seam.denied(headers, f"{name}:{action}", resource, {}):
+                    raise ApiError("AccessDeniedException", refused, 400)
             answer = await seam.in_thread(service.handle, action, request, caller)
         except ApiError as error:
             return error_response(name, error)

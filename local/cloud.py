@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,7 @@ class EmbeddedCloud:
         seam.tell_calls(self._access_logs.write)
         namer = iam.resource_namer(self.region, self.account, self._token_machine, seam.iterator_stream)
         seam.name_resources(namer)
+        seam.name_rest_actions("sagemaker", "sagemaker-runtime")
         seam.watch_requests(self._before, self._after)
 
     def _mount(self, own: Own) -> None:
@@ -205,7 +207,8 @@ class EmbeddedCloud:
         self.services[own.name] = service
         # a service that says which actions it has leaves the others to MiniStack
         actions = getattr(service, "actions", None)
-        seam.mount(own.name, own.target_prefix, json_handler(own.name, service), actions)
+        further = partial(iam.further_resources, own.name, self.region, self.account)
+        seam.mount(own.name, own.target_prefix, json_handler(own.name, service, further), actions)
 
     def _token_machine(self, token: str) -> str | None:
         find = getattr(self.services.get("states"), "token_machine", None)

@@ -45,6 +45,9 @@ def resource_namer(
             return _sagemaker(action, request, f"arn:aws:sagemaker:{region}:{account}")
         if service == "redshift-data":
             return _redshift_data(request, region, account)
+        if service == "application-autoscaling":
+            described = action.startswith("Describe")
+            return "*" if described else f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/*"
         if service == "batch":
             return _batch(action, request, f"arn:aws:batch:{region}:{account}")
         if service == "states":
@@ -115,6 +118,14 @@ def _states(action: str, request: dict[str, Any], prefix: str) -> str:
     if action == "CreateStateMachine":
         return f"{prefix}:stateMachine:{request.get('name')}"
     return "*"
+
+
+def further_resources(service: str, region: str, account: str, action: str, request: dict[str, Any]) -> list[str]:
+    """Resources that an action needs its permission on, beside the one that it is named by."""
+    if service == "sagemaker" and action in ("CreateEndpoint", "UpdateEndpoint"):
+        name = str(request.get("EndpointConfigName", "")).lower()
+        return [f"arn:aws:sagemaker:{region}:{account}:endpoint-config/{name}"]
+    return []
 
 
 def passed_roles(service: str, action: str, request: dict[str, Any]) -> list[str]:

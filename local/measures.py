@@ -34,6 +34,10 @@ class Measures:
         """Something happened to a message of a queue; `size` in bytes for one that was sent."""
         self._tell(lambda cloudwatch: cloudwatch.vended.queue(name, what, size))
 
+    def values(self, namespace: str, dimensions: dict[str, str], values: list[tuple[str, float, str]]) -> None:
+        """Values of a service's own metrics: name, value and unit of each."""
+        self._tell(lambda cloudwatch: cloudwatch.vended.values(namespace, dimensions, values))
+
     def log_events(self, body: bytes) -> None:
         """A PutLogEvents request that was accepted."""
         if b"CloudWatchMetrics" in body:

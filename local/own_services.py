@@ -1,7 +1,8 @@
 """The services that Boxcar brings to its embedded cloud, and how each is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from local import ministack_seam as seam
@@ -28,7 +29,7 @@ def _step_functions(module: Any, cloud: "EmbeddedCloud") -> Service:
 
 
 def _sagemaker(module: Any, cloud: "EmbeddedCloud") -> Service:
-    made: Service = module.SageMaker(cloud, faults=cloud.faults)
+    made: Service = module.SageMaker(cloud, faults=cloud.faults, measure=cloud.measures.values)
     return made
 
 
@@ -42,7 +43,17 @@ def _cloudwatch(module: Any, cloud: "EmbeddedCloud") -> Service:
         service = "cloudwatch.amazonaws.com"
         return seam.service_may(service, "sns:Publish", topic, alarm, cloud.account, cloud.region)
 
-    made: Service = module.CloudWatch(cloud, seam.Queues(cloud.account, cloud.region).states, may_publish)
+    def gauges() -> Iterable[Any]:
+        """What services have to say of themselves each minute."""
+        return chain.from_iterable(each.gauges() for each in cloud.services.values() if hasattr(each, "gauges"))
+
+    def scale(policy: str, alarm: dict[str, Any], value: float | None) -> None:
+        scaler: Any = cloud.services.get("application-autoscaling")
+        if scaler is not None:
+            scaler.triggered(policy, alarm, value)
+
+    queues = seam.Queues(cloud.account, cloud.region).states
+    made: Service = module.CloudWatch(cloud, queues, may_publish, gauges, scale)
     return made
 
 
@@ -52,5 +63,11 @@ OWN_SERVICES = (
     Own("redshift-data", "RedshiftData.", "local.redshift.service", lambda module, cloud: module.RedshiftData(cloud)),
     Own("batch", "AWSBatch.", "local.batch.service", _batch),
     Own("monitoring", "GraniteServiceVersion20100801.", "local.cloudwatch.service", _cloudwatch),
+    Own(
+        "application-autoscaling",
+        "AnyScaleFrontendService.",
+        "local.autoscaling.service",
+        lambda module, cloud: module.ApplicationAutoScaling(cloud),
+    ),
     Own("glue", "AWSGlue.", "local.glue.service", lambda module, cloud: module.Glue(cloud)),
 )

@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from local import ministack_seam as seam
+from local.autoscaling.provisioning import provision_autoscaling
 from local.batch.provisioning import provision_batch
 from local.cloudwatch.provisioning import provision_cloudwatch
 from local.glue.provisioning import provision_glue_jobs
 from local.provisioners import provision_state_machines
+from local.sagemaker.endpoints.provisioning import provision_endpoints
 from local.service import ApiError, Service
 
 logger = logging.getLogger("boxcar.stacks")
@@ -25,6 +27,8 @@ PROVISIONED = {
     "batch": provision_batch,
     "glue": provision_glue_jobs,
     "monitoring": provision_cloudwatch,
+    "sagemaker": provision_endpoints,
+    "application-autoscaling": provision_autoscaling,
 }
 
 

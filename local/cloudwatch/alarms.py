@@ -10,7 +10,7 @@ from typing import Any
 
 from local.clock import Clock
 from local.cloudwatch import evaluation, reasons
-from local.cloudwatch.announcements import Change
+from local.cloudwatch.announcements import Change, policies_of
 from local.cloudwatch.definitions import checked, rule_of
 from local.cloudwatch.evaluation import KEEP, Outcome
 from local.cloudwatch.history import History
@@ -184,6 +184,16 @@ class Alarms:
                 changes.append(change)
                 self._announce(change)
         return changes
+
+    def scaling(self, at: float) -> list[tuple[str, Alarm, float | None]]:
+        """The scaling policies that alarms name for the state they are in: policy, alarm, value of the last period."""
+        found = []
+        for alarm in list(self._store.all("alarm")):
+            for policy in policies_of(alarm):
+                definition = rule_of(alarm)
+                values = self._range(alarm, at, definition.rule.points, definition.period).values
+                found.append((policy, alarm, values[0]))
+        return found
 
     def _evaluate(self, alarm: Alarm, at: float) -> Change | None:
         definition = rule_of(alarm)

@@ -30,8 +30,18 @@ class Change:
     @property
     def topics(self) -> list[str]:
         """Whom to tell, if actions are enabled."""
-        alarm = self.alarm
-        return alarm.get(ACTIONS[alarm["StateValue"]], []) if alarm.get("ActionsEnabled", True) else []
+        return [arn for arn in actions_of(self.alarm) if arn.split(":")[2] == "sns"]
+
+
+def actions_of(alarm: Alarm) -> list[str]:
+    """What an alarm does in the state that it is in, if its actions are enabled."""
+    found: list[str] = alarm.get(ACTIONS[alarm["StateValue"]], []) if alarm.get("ActionsEnabled", True) else []
+    return found
+
+
+def policies_of(alarm: Alarm) -> list[str]:
+    """The scaling policies among that."""
+    return [arn for arn in actions_of(alarm) if arn.split(":")[2] == "autoscaling"]
 
 
 def subject(change: Change, region: str) -> str:

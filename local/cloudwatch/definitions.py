@@ -67,8 +67,9 @@ def checked(request: dict[str, Any]) -> dict[str, Any]:
     _check_periods(alarm)
     for field in FIELDS_OF_ACTIONS:
         for action in alarm.get(field, []):
-            if action.split(":")[2:3] != ["sns"]:
-                raise _refuse(f"{field} {action!r}: the embedded cloud tells SNS topics only; write a topic's ARN")
+            if action.split(":")[2:3] not in (["sns"], ["autoscaling"]):
+                words = "the embedded cloud tells SNS topics and scaling policies only; write the ARN of one"
+                raise _refuse(f"{field} {action!r}: {words}")
         if len(alarm.get(field, [])) > MOST_ACTIONS:
             raise _refuse(f"{field} may hold {MOST_ACTIONS} actions")
     return alarm

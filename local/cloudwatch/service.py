@@ -8,12 +8,12 @@ from typing import Any
 
 from local.cloudwatch import announcements, protocol
 from local.cloudwatch.alarms import Alarms
-from local.cloudwatch.announcements import Change
+from local.cloudwatch.announcements import Alarm, Change
 from local.cloudwatch.dashboards import Dashboards
 from local.cloudwatch.history import History
 from local.cloudwatch.metrics import KEPT_SECONDS, Metrics
 from local.cloudwatch.queries import Queries
-from local.cloudwatch.vended import Queue, Vended
+from local.cloudwatch.vended import Gauge, Queue, Vended
 from local.programs.checks import faults
 from local.sagemaker.store import Store
 from local.sagemaker.timers import Timers
@@ -34,8 +34,9 @@ NOT_HERE = {
 class CloudWatch:
     """Metrics, alarms and dashboards. State lies in `cloudwatch/` of the cloud's state folder.
 
-    `queues` tells how the queues of the cloud are; `may_publish(topic, alarm)` whether the topic's policy lets
-    CloudWatch publish for the alarm.
+    `queues` tells how the queues of the cloud are, `gauges` what else is looked at each minute; `may_publish(topic,
+    alarm)` whether the topic's policy lets CloudWatch publish for the alarm; `scale` follows a scaling policy that an
+    alarm names, whose metric has that value.
     """
 
     reads_every_protocol = True
@@ -45,15 +46,18 @@ class CloudWatch:
         cloud: Cloud,
         queues: Callable[[], Iterable[Queue]] = tuple,
         may_publish: Callable[[str, str], bool] = lambda topic, alarm: True,
+        gauges: Callable[[], Iterable[Gauge]] = tuple,
+        scale: Callable[[str, Alarm, float | None], None] = lambda policy, alarm, value: None,
     ) -> None:
         self._cloud = cloud
         self._clock = cloud.clock
         self._may_publish = may_publish
+        self._scale = scale
         folder = cloud.state / "cloudwatch"
         self._metrics = Metrics(folder / "metrics.sqlite")
         self._store = Store(folder / "alarms.sqlite")
         self._history = History(self._store, self._clock)
-        self.vended = Vended(self._metrics, self._clock, queues)
+        self.vended = Vended(self._metrics, self._clock, queues, gauges)
         self._queries = queries = Queries(self._metrics, self._clock)
         prefix = f"arn:aws:cloudwatch:{cloud.region}:{cloud.account}:alarm:"
         self._alarms = alarms = Alarms(self._store, queries, self._history, self._clock, prefix, self._announce)
@@ -125,6 +129,7 @@ class CloudWatch:
         self.vended.close_minute(now // MINUTE * MINUTE)
         changes = self._alarms.evaluate(now // FINE * FINE + FINE, fine=True)
         changes += self._alarms.evaluate(now // MINUTE * MINUTE + MINUTE, fine=False)
+        self._follow_policies(now // MINUTE * MINUTE + MINUTE)
         return [
             {"alarm": each.alarm["AlarmName"], "before": each.before["value"], "now": each.alarm["StateValue"]}
             for each in changes
@@ -159,12 +164,21 @@ class CloudWatch:
                 self._closed = minute
                 self.vended.close_minute(minute - MINUTE)
                 self._alarms.evaluate(minute, fine=False)
+                self._follow_policies(minute)
             if now - self._forgot > HOUR:
                 self._forgot = now
                 self._metrics.forget(now - KEPT_SECONDS)
                 self._history.forget()
         finally:
             self._timers.after(self._until(FINE), self._each)
+
+    def _follow_policies(self, at: float) -> None:
+        """Scaling policies are followed each minute for as long as the alarm is in the state that names them."""
+        for policy, alarm, value in self._alarms.scaling(at):
+            try:
+                self._scale(policy, alarm, value)
+            except Exception:
+                logger.exception("alarm %s: policy %s", alarm["AlarmName"], policy)
 
     def _soon(self) -> None:
         if self._interval is None or self._timers is None:

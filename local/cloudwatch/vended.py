@@ -27,6 +27,9 @@ EXECUTIONS = {
 }
 
 
+Gauge = tuple[str, str, dict[str, str], float, str]  # namespace, name, dimensions, value, unit
+
+
 class Queue(Protocol):
     """How one queue is now: counts of messages, and the age of the oldest in seconds (None when empty)."""
 
@@ -48,10 +51,17 @@ class Counts:
 class Vended:
     """Takes note of what happens, at once or with each minute."""
 
-    def __init__(self, metrics: Metrics, clock: Clock, queues: Callable[[], Iterable[Queue]]) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Clock,
+        queues: Callable[[], Iterable[Queue]],
+        gauges: Callable[[], Iterable[Gauge]] = tuple,
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._queues = queues
+        self._gauges = gauges
         self._counts: dict[str, Counts] = {}
         self._lock = threading.Lock()
 
@@ -86,6 +96,13 @@ class Vended:
         """Something happened to a delivery of a rule or a schedule (local.cloudwatch.deliveries says what may)."""
         at = self._clock.time()
         self._metrics.put((metric, Sample.of(at, 1.0, "Count")) for metric in metrics_of(source_arn, what))
+
+    def values(self, namespace: str, dimensions: dict[str, str], values: list[tuple[str, float, str]]) -> None:
+        """Values that a service measured of itself: name, value and unit of each."""
+        at = self._clock.time()
+        self._metrics.put(
+            (Metric.of(namespace, name, dimensions), Sample.of(at, value, unit)) for name, value, unit in values
+        )
 
     def queue(self, name: str, what: str, size: int | None = None) -> None:
         """Something happened to a message of a queue: one of COUNTED; `size` in bytes for one that is sent."""
@@ -136,6 +153,10 @@ class Vended:
             sums += [
                 (_sqs("SentMessageSize", dimensions), Sample.of(minute, float(size), "Bytes")) for size in counts.sizes
             ]
+        gauges += [
+            (Metric.of(namespace, name, dimensions), Sample.of(minute, value, unit))
+            for namespace, name, dimensions, value, unit in self._gauges()
+        ]
         self._metrics.put(gauges, replace=True)  # a minute that is looked at twice is as it was at the end
         self._metrics.put(sums)
 

@@ -43,6 +43,7 @@ from local.ministack_seam.requests import (
     mount,
     name_denied_resources,
     name_resources,
+    name_rest_actions,
     role_credentials,
     watch_requests,
 )
@@ -53,6 +54,7 @@ from local.ministack_seam.stacks import (
     machine_properties,
     physical_name,
     provision,
+    provision_in_threads,
     renamed,
     stack_is_changing,
 )
@@ -87,9 +89,11 @@ __all__ = [
     "name_denied_methods",
     "name_denied_resources",
     "name_resources",
+    "name_rest_actions",
     "next_cron",
     "physical_name",
     "provision",
+    "provision_in_threads",
     "put_event",
     "quiet",
     "rate_seconds",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 EXPECTED = {
     "ministack.app": {
@@ -27,6 +28,7 @@ EXPECTED = {
         "explicit_deny resource_policy_arn",
         "identity_denial_message": "action principal_arn resource explicit_deny",
         "SERVICE_TO_IAM_NAMESPACE": "dict",
+        "_BOTOCORE_SERVICE_MAP": "dict",
     },
     "ministack.core.iam_evaluator": {
         "request_caller_arn": "headers query_params",
@@ -44,6 +46,7 @@ CALLS = {
     "ministack.app.app": "await _dispatch_service_request(",
     "ministack.app._dispatch_service_request": "from ministack.core.iam_actions import (",
 }
+ENDPOINT = re.compile(r"/endpoints/([^/]+)/[a-z-]+")  # of SageMaker's runtime API
 Response = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
 
@@ -110,6 +113,14 @@ def mount(service: str, target_prefix: str, handler: Handler, actions: Container
     )
 
 
+def name_rest_actions(service: str, model: str) -> None:
+    """Let the paths of a service be read by one more of botocore's models, too, as IAM's actions."""
+    from ministack.core import iam_actions
+
+    models = iam_actions._BOTOCORE_SERVICE_MAP
+    models[service] = [*models.get(service, [service]), model]
+
+
 def _beside(theirs: Handler, actions: Container[str], ours: Handler) -> Handler:
     """Let `ours` answer some actions of a JSON API, and MiniStack's own handler the others."""
 
@@ -125,7 +136,8 @@ def _beside(theirs: Handler, actions: Container[str], ours: Handler) -> Handler:
 def name_resources(namer: Callable[[str, str, dict[str, Any]], str | None]) -> None:
     """Let `namer(service, action, request)` say which resource IAM checks, for JSON services that MiniStack lacks.
 
-    The action of a restJson API is the end of its path, in lower case.
+    The action of a restJson API is the end of its path, in lower case; every action of SageMaker's runtime is told as
+    InvokeEndpoint.
     """
     from ministack.core import iam_actions
 
@@ -142,6 +154,9 @@ def name_resources(namer: Callable[[str, str, dict[str, Any]], str | None]) -> N
         account_id: str,
     ) -> str:
         target = headers.get("x-amz-target", "") or (path if path.startswith("/v1/") else "")
+        endpoint = ENDPOINT.fullmatch(path) if service == "sagemaker" and not target else None
+        if endpoint and (named := namer(service, "InvokeEndpoint", {"EndpointName": unquote(endpoint[1])})):
+            return named
         if target:
             try:
                 named = namer(service, re.split(r"[./]", target)[-1], json.loads(body or b"{}"))

@@ -11,6 +11,7 @@ EXPECTED = {
         "_rename_replacement": "physical_id old_props new_props stack_name logical_id declared_name current_name "
         "create_fn delete_fn delete_when_id_unchanged",
     },
+    "ministack.services.cloudformation.stacks": {"_runs_on_worker_thread": "resource_type"},
     "ministack.services.apigateway_v1": {
         "find_api_scope": "api_id",
         "stages_for_api": "api_id",
@@ -22,7 +23,10 @@ EXPECTED = {
         "_schedules": "AccountRegionScopedDict",
     },
 }
-CALLS = {"ministack.services.cloudformation.provisioners._provision_resource": "_RESOURCE_HANDLERS.get(resource_type)"}
+CALLS = {
+    "ministack.services.cloudformation.provisioners._provision_resource": "_RESOURCE_HANDLERS.get(resource_type)",
+    "ministack.services.cloudformation.stacks._deploy_stack_async": "elif _runs_on_worker_thread(resource_type):",
+}
 Provisioner = dict[str, Any]
 
 
@@ -31,6 +35,18 @@ def provision(resource_type: str, provisioner: Provisioner) -> None:
     from ministack.services.cloudformation import provisioners
 
     provisioners._RESOURCE_HANDLERS[resource_type] = {**provisioner, "update_with_logical_id": True}
+
+
+def provision_in_threads(prefix: str) -> None:
+    """Let resource types that begin so be made in threads: what makes them waits for answers of this server."""
+    from ministack.services.cloudformation import stacks
+
+    original = stacks._runs_on_worker_thread
+
+    def runs_on_worker_thread(resource_type: str) -> bool:
+        return resource_type.startswith(prefix) or bool(original(resource_type))
+
+    stacks._runs_on_worker_thread = runs_on_worker_thread
 
 
 def machine_properties(properties: dict[str, Any], stack: str, logical_id: str) -> tuple[str, str]:

@@ -12,12 +12,12 @@ from types import TracebackType
 from local.service import ApiError
 
 # as Service Quotas names them: "ml.m5.large for spot training job usage"
-USES = ("training job", "spot training job", "training warm pool", "processing job", "transform job")
+USES = ("training job", "spot training job", "training warm pool", "processing job", "transform job", "endpoint")
 NAME = re.compile(rf"ml(\.[a-z0-9-]+)+( for ({'|'.join(USES)}) usage)?")
 
 
 class Quotas:
-    """Instances in use, by type and by kind of job, against the account's limits.
+    """Instances in use, by type and by kind of use, against the account's limits.
 
     A limit is named as AWS names the quota, `ml.m5.large for training job usage`, or by the type alone, which then
     holds for each use by itself. What has no limit is unlimited. BOXCAR_LOCAL_LIMITS gives the first ones,

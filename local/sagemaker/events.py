@@ -1,8 +1,9 @@
-"""What SageMaker sends to EventBridge about its jobs and model packages.
+"""What SageMaker sends to EventBridge about its jobs, model packages and endpoints.
 
 Shapes: https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from local.service import Cloud
 
 
 class SageMakerEvents:
-    """Says what becomes of jobs, models and model packages."""
+    """Says what becomes of jobs, models, model packages and endpoints."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._events = Announcer(cloud, "aws.sagemaker")
@@ -34,9 +35,29 @@ class SageMakerEvents:
         detail = {"ModelName": name, "ModelArn": arn, "CreationTime": int(created * 1000)}
         self._events.say("SageMaker Model State Change", detail, [arn])
 
+    def endpoint_config(self, record: dict[str, Any]) -> None:
+        """Say that an endpoint configuration was made or deleted."""
+        members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
+        detail = milliseconds({key: record[key] for key in members})
+        self._events.say("SageMaker Endpoint Config State Change", detail, [record["EndpointConfigArn"]])
+
+    def endpoint(self, told: tuple[dict[str, Any], list[dict[str, str]]]) -> None:
+        """Say that an endpoint is now as described, with its tags. Its status is written IN_SERVICE here."""
+        self._events.say("SageMaker Endpoint State Change", _endpoint(*told), [told[0]["EndpointArn"]])
+
+    def deployment(self, told: tuple[dict[str, Any], list[dict[str, str]]]) -> None:
+        """Say how the deployment of an endpoint goes on."""
+        self._events.say("SageMaker Endpoint Deployment State Change", _endpoint(*told), [told[0]["EndpointArn"]])
+
     def close(self) -> None:
         """Send what waits, then end."""
         self._events.close()
+
+
+def _endpoint(described: dict[str, Any], tags: list[dict[str, str]]) -> dict[str, Any]:
+    status = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", described["EndpointStatus"]).upper()
+    detail: dict[str, Any] = milliseconds(described)
+    return {**detail, "EndpointStatus": status, "Tags": {tag["Key"]: tag["Value"] for tag in tags}}
 
 
 def visible(record: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from local.service import ApiError
 
 
 @cache
-def service_model() -> Any:
-    """Botocore's model of SageMaker: shapes, patterns, limits."""
+def service_model(service: str = "sagemaker") -> Any:
+    """Botocore's model of SageMaker, or of its runtime: shapes, patterns, limits."""
     import botocore.session
 
-    return botocore.session.get_session().get_service_model("sagemaker")
+    return botocore.session.get_session().get_service_model(service)
 
 
 def operations() -> set[str]:
@@ -25,14 +25,14 @@ def output_members(action: str) -> list[str]:
     return list(service_model().operation_model(action).output_shape.members)
 
 
-def validate(action: str, request: dict[str, Any]) -> None:
+def validate(action: str, request: dict[str, Any], service: str = "sagemaker") -> None:
     """Check a request as SageMaker does before it looks at anything else.
 
     Raises:
         ApiError: ValidationException with every violated constraint, SerializationException for a wrong JSON type.
     """
     faults: list[str] = []
-    shape = service_model().operation_model(action).input_shape
+    shape = service_model(service).operation_model(action).input_shape
     if shape is not None:
         _structure(shape, request, "", faults)
     if faults:

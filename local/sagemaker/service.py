@@ -2,13 +2,16 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from local.faults import Faults
 from local.sagemaker.containers import IMAGES, Containers, Image
 from local.sagemaker.data import Roles
+from local.sagemaker.endpoints.backlog import Gauge
+from local.sagemaker.endpoints.measures import Measure
+from local.sagemaker.endpoints.service import Hosted
 from local.sagemaker.events import SageMakerEvents
 from local.sagemaker.jobs import Jobs
 from local.sagemaker.kind import Kind
@@ -24,12 +27,18 @@ from local.service import ApiError, Cloud
 
 
 class SageMaker:
-    """Jobs, models and the model registry. State lies in `sagemaker/` of the cloud's state folder.
+    """Jobs, models, the model registry and endpoints. State lies in `sagemaker/` of the cloud's state folder.
 
-    `faults` says which jobs meet a misfortune (`{"job": …}` in local/faults.py).
+    `faults` says which jobs meet a misfortune (`{"job": …}` in local/faults.py), `measure` tells CloudWatch.
     """
 
-    def __init__(self, cloud: Cloud, images: dict[str, Image] | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        images: dict[str, Image] | None = None,
+        faults: Faults | None = None,
+        measure: Measure = lambda namespace, dimensions, values: None,
+    ) -> None:
         self._clock = cloud.clock
         folder = cloud.state / "sagemaker"
         places = os.cpu_count() or 1
@@ -43,6 +52,7 @@ class SageMaker:
         registry = Registry(cloud, self._store, tags, self._events)
         misfortune = (faults or Faults()).on_job
         self._jobs = Jobs(cloud, self._store, tags, self._events, self._containers, roles, places, misfortune)
+        self._hosted = Hosted(cloud, self._store, tags, self._events, models, self._containers, self._jobs, measure)
         kinds: list[Kind] = [Training(), Processing(), Transform(models.found)]
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "UpdateTrainingJob": self._jobs.pools.update,
@@ -59,6 +69,7 @@ class SageMaker:
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
+            **self._hosted.actions,
         }
         self._signed: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
             "CreateModelPackageGroup": registry.create_group,
@@ -94,6 +105,16 @@ class SageMaker:
                 return self._signed[action](request, caller_arn)
             return self._actions[action](request)
 
+    def http(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer one request of SageMaker's runtime API, which has the same name to the router."""
+        return self._hosted.http(method, path, headers, body)
+
+    def gauges(self) -> Iterator[Gauge]:
+        """What CloudWatch asks for at the end of each minute."""
+        return self._hosted.gauges()
+
     def set_limit(self, name: str, count: int | None) -> None:
         """Set how many instances may be in use from now on; None takes the limit away. What runs goes on running.
 
@@ -109,12 +130,14 @@ class SageMaker:
         return self._jobs.quotas.report()
 
     def warm(self) -> None:
-        """Begin to import what the images' jobs import, in the background, so that the first job need not wait."""
+        """The cloud serves: bring endpoints back, and begin to import what jobs import, both in the background."""
+        threading.Thread(target=self._hosted.recover, name="endpoints-recover", daemon=True).start()
         for image in self._containers.images.values():
             threading.Thread(target=lambda image=image: self._containers.interpreter(image).warm(), daemon=True).start()
 
     def close(self) -> None:
-        """End every job's process, save, stop."""
+        """End every job's and endpoint's process, save, stop."""
+        self._hosted.close()
         self._jobs.close()
         self._events.close()
         self._store.close()

@@ -1,23 +1,19 @@
 """Transform jobs. Contract: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html"""
 
-import contextlib
 import http.client
-import os
-import selectors
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from local.sagemaker import records
-from local.sagemaker.data import extract, split
+from local.sagemaker.data import split
 from local.sagemaker.failures import JobFailure, Stopped
 from local.sagemaker.kind import Kind
+from local.sagemaker.model_server import Answer, ModelServer, NotServing, fetch
 from local.sagemaker.records import Format, RecordError
 from local.sagemaker.requests import refuse
 from local.sagemaker.run import Run
 
-SERVING = Path(__file__).parent / "inside" / "serving.py"
 PAYLOAD_MB = 6
 TIMEOUT, RETRIES = 600, 3  # of one invocation: API_ModelClientConfig
 SEE_LOGS = "See job logs for more information"
@@ -76,15 +72,7 @@ class Transform(Kind):
         bucket = run.bucket()
         source = request["TransformInput"]["DataSource"]["S3DataSource"]
         objects = bucket.objects(source["S3Uri"], source["S3DataType"])
-        if "ModelDataUrl" in container:
-            bucket.fetch(container["ModelDataUrl"], run.root / "model.tar.gz")
-            extract(run.root / "model.tar.gz", run.base / "model", container["ModelDataUrl"])
-        env = {**container.get("Environment", {}), **request.get("Environment", {})}
-        submitted = env.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-        if submitted.startswith("s3://"):
-            bucket.fetch(submitted, run.root / "code.tar.gz")
-            extract(run.root / "code.tar.gz", run.base / "code", submitted)
-            env["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/code"
+        env = fetch(container, request.get("Environment", {}), bucket, run.root)
         output = request["TransformOutput"]["S3OutputPath"].rstrip("/")
         count = min(self.instances(request)[1], max(1, len(objects)))  # a file is never shared: further ones are idle
 
@@ -146,32 +134,19 @@ class Transform(Kind):
 
 
 class Worker:
-    """The model's HTTP server, in the container's environment: one of each instance."""
+    """One instance's HTTP server of the model, as a job uses it: with retries, and until the job stops."""
 
     def __init__(self, run: Run, image: Any, env: dict[str, str], instance: int) -> None:
         self._run = run
         self._client = {"InvocationsTimeoutInSeconds": TIMEOUT, "InvocationsMaxRetries": RETRIES}
         self._client |= run.request.get("ModelClientConfig", {})
         door = run.root / f"port-{instance}"
-        os.mkfifo(door)
-        reading = os.open(door, os.O_RDONLY | os.O_NONBLOCK)
-        self._writing = os.open(door, os.O_WRONLY)
-        defaults = {"SM_MODEL_DIR": "/opt/ml/model", "BOXCAR_PORT_FILE": str(door)}
         try:
-            self._process = run.start(image, ["python3", str(SERVING)], {**defaults, **env}, run.base)
-            self._process.when_ended(self._gone)
-            with selectors.DefaultSelector() as selector:
-                selector.register(reading, selectors.EVENT_READ)
-                selector.select()
-            said = os.read(reading, 64).decode().strip()
-        finally:
-            os.close(reading)
-        if not said.isdigit():
-            self._fail("the model server ended before it answered a ping")
-        self._port = int(said)
-        status, _ = self._ask("GET", "/ping", b"", {})
-        if status != 200:
-            self._fail(f"the model server answered a ping with {status}")
+            self._server = ModelServer(door, env, lambda argv, env: run.start(image, argv, env, run.base))
+        except NotServing as error:
+            run.check()
+            self.log(str(error))
+            raise JobFailure("AlgorithmError", SEE_LOGS) from error
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> bytes:
         """POST /invocations.
@@ -182,27 +157,24 @@ class Worker:
         headers = {"Content-Type": content_type or "application/octet-stream", "Accept": accept or "*/*"}
         for attempt in range(int(self._client["InvocationsMaxRetries"]) + 1):
             self._run.check()
-            status, answer = self._ask("POST", "/invocations", body, headers)
-            if status == 200:
-                return answer
-            self.log(f"Bad HTTP status received from algorithm: {status}: {answer.decode(errors='replace')}")
-            if status < 500 or attempt == int(self._client["InvocationsMaxRetries"]):
-                raise JobFailure("ClientError" if status < 500 else "AlgorithmError", SEE_LOGS)
+            answer = self._ask(body, headers)
+            if answer.status == 200:
+                return answer.body
+            self.log(
+                f"Bad HTTP status received from algorithm: {answer.status}: {answer.body.decode(errors='replace')}"
+            )
+            if answer.status < 500 or attempt == int(self._client["InvocationsMaxRetries"]):
+                raise JobFailure("ClientError" if answer.status < 500 else "AlgorithmError", SEE_LOGS)
         raise AssertionError("unreachable")
 
-    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _ask(self, body: bytes, headers: dict[str, str]) -> Answer:
         timeout = float(self._client["InvocationsTimeoutInSeconds"])
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
         try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            return self._server.ask("POST", "/invocations", body, headers, timeout)
         except (OSError, http.client.HTTPException) as error:
             if self._run.stopping():
                 raise Stopped from error
-            return 500, f"{type(error).__name__}: {error}".encode()
-        finally:
-            connection.close()
+            return Answer(500, f"{type(error).__name__}: {error}".encode())
 
     def log(self, line: str) -> None:
         """Add a line to the job's log, beside what the container prints."""
@@ -211,14 +183,4 @@ class Worker:
 
     def end(self) -> None:
         """The work is done."""
-        self._process.kill()
-
-    def _gone(self) -> None:
-        with contextlib.suppress(BrokenPipeError):  # nobody waits for the port any more
-            os.write(self._writing, b"ended\n")
-        os.close(self._writing)
-
-    def _fail(self, line: str) -> None:
-        self._run.check()
-        self.log(line)
-        raise JobFailure("AlgorithmError", SEE_LOGS)
+        self._server.kill()

@@ -129,19 +129,19 @@ class World:
         return [json.loads(json.loads(each["Message"])["default"]) for each in self.topics.published]
 
 
-def boto3_client(service: CloudWatch) -> Any:
-    """A boto3 client whose requests end in the service, without a network."""
+def boto3_client(service: Any, name: str = "cloudwatch") -> Any:
+    """A boto3 client whose requests end in the service's `http`, without a network."""
     client = boto3.client(
-        "cloudwatch",
+        name,
         region_name="us-east-1",
-        endpoint_url="http://cloudwatch.invalid",
+        endpoint_url=f"http://{name}.invalid",
         aws_access_key_id="test",
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}),
     )
 
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        path = request.url.removeprefix("http://cloudwatch.invalid")
+        path = request.url.removeprefix(f"http://{name}.invalid")
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
         headers = {
             name.lower(): value.decode() if isinstance(value, bytes) else value
@@ -152,7 +152,7 @@ def boto3_client(service: CloudWatch) -> Any:
         raw.stream = lambda **_: iter([answer])
         return AWSResponse(request.url, status, answer_headers, raw)
 
-    client.meta.events.register("before-send.cloudwatch", send)
+    client.meta.events.register("before-send", send)
     return client
 
 

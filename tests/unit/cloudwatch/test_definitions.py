@@ -24,7 +24,7 @@ def refused(world: World, **changes: object) -> str:
         ({"Statistic": None, "ExtendedStatistic": "tm90"}, "percentiles only; write pNN"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "anomaly detection"),
         ({"Threshold": None}, "Threshold must be given"),
-        ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "SNS topics only"),
+        ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "SNS topics and scaling policies only"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(world: World, changes: dict[str, object], words: str) -> None:

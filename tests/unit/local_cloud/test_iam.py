@@ -2,12 +2,13 @@
 
 import pytest
 
-from local.iam import passed_roles, resource_namer
+from local.iam import further_resources, passed_roles, resource_namer
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:boxcar-training"
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/boxcar-jobs/stream/2026-01-01T00:00:00.000"
 name = resource_namer("us-east-1", "000000000000", {"token": MACHINE}.get, {"iterator": STREAM}.get)
 SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000:"
+SCALING = "arn:aws:application-autoscaling:us-east-1:000000000000:"
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,9 @@ SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000:"
         ("sagemaker", "DescribeModelPackage", {"ModelPackageName": "arn:aws:x"}, "arn:aws:x"),
         ("sagemaker", "CreateEndpoint", {"EndpointConfigName": "c", "EndpointName": "e"}, SAGEMAKER + "endpoint/e"),
         ("sagemaker", "ListTrainingJobs", {"NameContains": "x"}, "*"),
+        ("sagemaker", "InvokeEndpoint", {"EndpointName": "Box"}, SAGEMAKER + "endpoint/box"),
+        ("application-autoscaling", "PutScalingPolicy", {"PolicyName": "p"}, SCALING + "scalable-target/*"),
+        ("application-autoscaling", "DescribeScalableTargets", {"ServiceNamespace": "sagemaker"}, "*"),
         ("states", "StartExecution", {"stateMachineArn": MACHINE}, MACHINE),
         ("states", "SendTaskSuccess", {"taskToken": "token"}, MACHINE),
         ("states", "SendTaskSuccess", {"taskToken": "unknown"}, "*"),
@@ -39,6 +43,12 @@ SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000:"
 )
 def test_the_resource_of_a_call(service: str, action: str, request_: dict, resource: str | None) -> None:
     assert name(service, action, request_) == resource
+
+
+def test_an_endpoint_needs_the_permission_on_its_configuration_too() -> None:
+    place, request = ("us-east-1", "000000000000"), {"EndpointName": "e", "EndpointConfigName": "Box-1"}
+    assert further_resources("sagemaker", *place, "UpdateEndpoint", request) == [SAGEMAKER + "endpoint-config/box-1"]
+    assert further_resources("sagemaker", *place, "CreateEndpointConfig", request) == []
 
 
 def test_roles_that_are_passed() -> None:

@@ -76,9 +76,9 @@ def test_the_wrong_type(request_, words):
 
 def test_actions_that_are_not_there(api):
     with pytest.raises(
-        ApiError, match="CreateEndpoint is not implemented by the embedded cloud; it has: AddTags, "
+        ApiError, match="CreateNotebookInstance is not implemented by the embedded cloud; it has: AddTags, "
     ) as error:
-        api.CreateEndpoint(EndpointName="x")
+        api.CreateNotebookInstance(NotebookInstanceName="x")
     assert (error.value.code, error.value.status) == ("UnknownOperationException", 404)
     with pytest.raises(ApiError, match="MakeTea is not an action of SageMaker"):
         api.MakeTea()

@@ -1,0 +1,1 @@
+"""Application Auto Scaling: the instance counts of endpoint variants follow metrics."""

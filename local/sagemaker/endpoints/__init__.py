@@ -1,0 +1,1 @@
+"""Endpoints that really answer: configurations, fleets of instances, deployments, invocations, the async backlog."""
