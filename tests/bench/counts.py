@@ -55,8 +55,13 @@ def _measure(stack: Deployed, family: str) -> Counter[str]:
     if run.status != "SUCCEEDED":
         raise RuntimeError(f"run {run.name} {run.status}: {run.cause}")
     stack.settle()
+    return count_of(stack, run.name)
+
+
+def count_of(stack: Deployed, run: str) -> Counter[str]:
+    """What a run did since calls were last forgotten: transitions, calls of each kind, invocations of each function."""
     counted = stack.cloud.calls()
-    counts: Counter[str] = Counter(transitions=transitions(stack, run.name))
+    counts: Counter[str] = Counter(transitions=transitions(stack, run))
     for row in counted["calls"]:
         if row["caller"].startswith(OURS) and BY_JOBS not in row["caller"]:
             counts[f"call {row['service']}:{row['action']}"] += row["count"]

@@ -19,8 +19,9 @@ from boxcar.registry.packages import Packages
 from cli import retailer
 from cli.architectures import read_architectures, read_yaml, upload_architecture
 from cli.deploy import deploy
+from cli.infer import start as start_inference
 from cli.models.names import models_table
-from cli.progress import read_jobs
+from cli.progress import find_execution, read_jobs
 from cli.session import Session
 from cli.warehouse import warehouse
 from local import server
@@ -136,9 +137,18 @@ class Deployed:
 
         return wait_for(ended, timeout_s, every=0.2, why=f"run {run} did not end")
 
+    def infer(self, request: dict[str, Any], timeout_s: float = 120) -> Run:
+        """Start the inference machine, and wait until the run has ended."""
+        return self.wait(start_inference(self.session, request), timeout_s)
+
     def execution_arn(self, run: str) -> str:
-        """ARN of an execution of the training machine."""
-        return self.session.outputs["TrainingMachineArn"].replace(":stateMachine:", ":execution:") + f":{run}"
+        """ARN of a run."""
+        return find_execution(self.session, run)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The packaging family, as its file has it."""
+        return copy.deepcopy(self._document)
 
     def jobs(self, run: str) -> dict[str, dict[str, Any]]:
         """The jobs of a run by `model/step`."""

@@ -12,7 +12,7 @@ from boxcar.jobs.kind import Launch, Observation
 from boxcar.kinds.statement import KIND
 from boxcar.settings import Settings
 from boxcar.steps import Step
-from tests.unit.redshift.conftest import ROLE, Caller, cloud, db, s3  # noqa: F401 - fixtures
+from tests.unit.redshift.conftest import CALLER, ROLE, Caller, cloud, db, s3  # noqa: F401 - fixtures
 
 BUCKET = "data-bucket"
 PRICES = {"own": 0.0, "mailer": 0.22, "bag": 0.31}
@@ -21,21 +21,23 @@ INFERENCE = Inference(query="SELECT * FROM products", key_type="BIGINT", table="
 
 
 class DataApi:
-    """The calls of a boto3 client, answered by the embedded warehouse. `before` may fail, or note, each of them."""
+    """The calls of a boto3 client, answered by the embedded warehouse; with `wait`, when a statement has ended."""
 
     class exceptions:  # noqa: N801 - boto3's name
         ResourceNotFoundException = KeyError
         ValidationException = ValueError
 
-    def __init__(self, caller: Caller, before: Callable[[str], None] = lambda name: None) -> None:
-        self._caller, self._before = caller, before
+    def __init__(self, caller: Caller, wait: bool = False, role: str = CALLER) -> None:
+        self._caller, self._wait, self._role = caller, wait, role
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         action = "".join(part.title() for part in name.split("_"))
 
         def call(**request: Any) -> dict[str, Any]:
-            self._before(action)
-            return self._caller(action, **request)
+            answer = self._caller(action, self._role, **request)
+            if self._wait and "Id" in answer and action.endswith("ExecuteStatement"):
+                self._caller.wait(answer["Id"])
+            return answer
 
         return call
 
