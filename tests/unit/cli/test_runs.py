@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from cli.runs import runs
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:boxcar-training"
+INFERENCE = "arn:aws:states:eu-west-1:123456789012:stateMachine:boxcar-inference"
 
 
 class States:
@@ -28,11 +29,16 @@ class States:
         self.started: list[dict[str, Any]] = []
 
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
-        run = executionArn.rpartition(":")[2]
-        if run not in self.status:
+        machine, _, run = executionArn.replace(":execution:", ":stateMachine:").rpartition(":")
+        if run not in self.status or machine != MACHINE:
             raise self.exceptions.ClientError({"Error": {"Code": "ExecutionDoesNotExist"}}, "DescribeExecution")
         asked = {"detail-type": "Object Created", "detail": {"object": {"key": "triggers/training/packaging.json"}}}
-        return {"status": self.status[run], "executionArn": executionArn, "input": json.dumps(asked)}
+        return {
+            "status": self.status[run],
+            "executionArn": executionArn,
+            "stateMachineArn": machine,
+            "input": json.dumps(asked),
+        }
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
         self.started.append({"machine": stateMachineArn, "name": name, "input": json.loads(input)})
@@ -50,7 +56,7 @@ def states() -> States:
 def _boxcar_runs(states: States, *arguments: str) -> Result:
     session = SimpleNamespace(
         client=lambda service: states,
-        outputs={"TrainingMachineArn": MACHINE},
+        outputs={"TrainingMachineArn": MACHINE, "InferenceMachineArn": INFERENCE},
         read_json=lambda key: {"family": "packaging"} if key == "runs/ended/plan.json" else None,
     )
     return CliRunner().invoke(runs, arguments, obj=session)
