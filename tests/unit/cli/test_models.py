@@ -131,6 +131,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
             {
                 "family": "packaging",
                 "source": {"query": "SELECT 1"},
+                "inference": {"query": "SELECT 1"},
                 "key": "product_id",
                 "models": {"box": {"label": "box"}, "own_container": {"label": "own_container"}},
             }
