@@ -17,13 +17,13 @@ FILES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE,
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file["step"]["kind"])
 def test_a_job_file_of_the_page(file):
-    assert isinstance(file.pop("code"), str)
+    assert isinstance(file.pop("code", ""), str)
     request = JobRequest.model_validate({**file, "owner": "ann", "step": {**file["step"], "code": CODE}})
     find(request.step.kind).check(request.step, Settings(stack="boxcar"))
 
 
 def test_the_page_names_every_kind_and_option():
-    assert {file["step"]["kind"] for file in FILES} == {"batch", "glue"}
+    assert {file["step"]["kind"] for file in FILES} == {"batch", "glue", "statement"}
     for name in names():
         assert f"`{name}`" in PAGE
     for kind in ("batch", "glue"):
