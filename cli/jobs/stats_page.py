@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pygal
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-import boxcar.reports
 from boxcar.reports.charts import chart_options, inline
+from boxcar.reports.standalone import standalone
 from boxcar.reports.steps import duration
 from cli.jobs.figures import (
     OUTCOMES,
@@ -23,7 +21,6 @@ from cli.jobs.figures import (
 )
 
 _FOLDER = Path(__file__).parent / "page"
-_STYLE = Path(boxcar.reports.__file__).parent / "page" / "style.css"
 _OUTCOME_COLOURS = {"Completed": "good", "Failed": "bad", "Stopped": "idle", "open": "busy"}
 _SERIES = 8  # colours that the page has for what has no colour of its own; the rest is added up
 _MOST_LABELS = 10  # along an axis
@@ -39,18 +36,13 @@ def render(statistics: Statistics, prices: dict[str, float], about: dict[str, st
         about: what the jobs were chosen by, as words to be shown.
         now: when it is made.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"duration": duration, "count": lambda value: f"{value:,}", "hours": hours_text}
-    environment.globals |= {"quantile": quantile}
     whole = statistics.whole
-    style = Markup(_STYLE.read_text(encoding="utf-8") + (_FOLDER / "stats.css").read_text(encoding="utf-8"))  # noqa: S704 - our own files
-    return environment.get_template("stats.html.j2").render(
+    return standalone(
+        _FOLDER,
+        "stats.html.j2",
+        {"duration": duration, "count": lambda value: f"{value:,}", "hours": hours_text},
+        {"quantile": quantile},
+        sheet="stats.css",
         statistics=statistics,
         sentence=sentence(whole),
         charts=_charts(statistics, prices),
@@ -60,7 +52,6 @@ def render(statistics: Statistics, prices: dict[str, float], about: dict[str, st
         span=f"{_day(statistics.first)} to {_day(statistics.last)}",
         made=f"{now.astimezone(UTC):%-d %B %Y, %H:%M UTC}",
         outcomes=[(name, _OUTCOME_COLOURS[name]) for name in OUTCOMES],
-        style=style,
     )
 
 

@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pygal
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-import boxcar.reports
 from boxcar.reports.charts import chart_options, history_chart, inline, label_chart
+from boxcar.reports.standalone import standalone
 from cli.models.words import decisions, figure, score_of, verdict_of
 
 _FOLDER = Path(__file__).parent / "page"
-_STYLE = Path(boxcar.reports.__file__).parent / "page" / "style.css"
 _A, _B = "var(--faded)", "var(--accent)"
 _MOST_BARS = 8
 
@@ -68,20 +66,12 @@ def comparison_page(document: dict[str, Any]) -> str:
 
 
 def _page(template: str, **given: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "score": lambda value: figure(value, ".4f"),
         "shift": lambda value: figure(value, ".3f"),
         "count": lambda value: figure(value, ",.0f"),
     }
-    style = Markup(_STYLE.read_text(encoding="utf-8") + (_FOLDER / "versions.css").read_text(encoding="utf-8"))  # noqa: S704 - our own files
-    return environment.get_template(template).render(style=style, **given)
+    return standalone(_FOLDER, template, filters, sheet="versions.css", **given)
 
 
 def _rows(versions: list[dict[str, Any]]) -> Markup:

@@ -1,17 +1,14 @@
-"""The report as one page that needs nothing but itself: no scripts, no fonts, no requests."""
+"""The report of a training run as a page, and what the templates of reports have in common."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from boxcar.reports.charts import history_chart, label_chart
+from boxcar.reports.standalone import FOLDER, standalone
 from boxcar.reports.steps import duration
 from boxcar.reports.timeline import timeline
 
-_FOLDER = Path(__file__).parent / "page"
 _TONES = {
     "succeeded": "good",
     "approved": "good",
@@ -38,14 +35,7 @@ def render(report: dict[str, Any]) -> str:
 
 def rendered(template: str, **data: Any) -> str:
     """A page from a template of this folder, with its style inside. Everything that was data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "duration": duration,
         "moment": _moment,
         "score": lambda value: _figure(value, "{:.4f}"),
@@ -58,9 +48,7 @@ def rendered(template: str, **data: Any) -> str:
         "tone_of": _tone_of,
         "said": _said,
     }
-    environment.globals["top_features"] = _top_features
-    style = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    return environment.get_template(template).render(style=style, **data)
+    return standalone(FOLDER, template, filters, {"top_features": _top_features}, **data)
 
 
 def _top_features(importances: dict[str, float], most: int = 8) -> list[dict[str, Any]]:
