@@ -24,15 +24,10 @@ def make_plan(trigger: Trigger[TrainingRequest], version: FamilyVersion, run: st
         FamilyError: the stored family is not valid any more.
         TriggerError: the request names a model or a parameter that does not exist, or a value out of range.
     """
-    architectures = {name: applied.spec for name, applied in version.architectures.items()}
-    family = check_family(version.family.model_dump(mode="json"), version.file, architectures)
+    family = checked_family(version)
     request = trigger.request
     selected = request.models or list(family.models)
-    faults = [
-        f"models: {name!r} is not a model of family {family.family}; write one of {', '.join(sorted(family.models))}"
-        for name in [*selected, *request.parameters]
-        if name not in family.models
-    ]
+    faults = unknown_models([*selected, *request.parameters], family)
     faults += [
         f"parameters: {name!r} has parameters but is not among the models to train; add it to models"
         for name in request.parameters
@@ -40,7 +35,7 @@ def make_plan(trigger: Trigger[TrainingRequest], version: FamilyVersion, run: st
     ]
     for name, given in request.parameters.items():
         if name in family.models:
-            spec = architectures[family.architecture_of(name) or ""]
+            spec = version.architectures[family.architecture_of(name) or ""].spec
             faults += [f"parameters.{name}.{fault}" for fault in parameter_faults(spec, given)]
     if faults:
         raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in dict.fromkeys(faults)))
@@ -55,23 +50,51 @@ def make_plan(trigger: Trigger[TrainingRequest], version: FamilyVersion, run: st
     if faults := _from_step_faults(request.from_step, [unload], models):
         raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in faults))
     return Plan(
-        run=run,
-        family=family.family,
-        owner=family.owner,
-        family_version=version.number,
-        family_file=version.file,
-        source=trigger.source,
-        requested_by=request.requested_by,
-        created_at=created_at,
+        **asked(trigger, version, run, created_at),
         steps=[unload],
         waves=waves(family, selected),
         models=models,
         alarms=family.alarms,
-        request=request.model_dump(mode="json", exclude_defaults=True),
-        restart_of=list(trigger.restart_of),
-        fresh=request.fresh,
-        from_step=request.from_step,
     )
+
+
+def checked_family(version: FamilyVersion) -> Family:
+    """The family as it is stored, checked once more: somebody may have changed it by hand.
+
+    Raises:
+        FamilyError: it is not valid any more.
+    """
+    architectures = {name: applied.spec for name, applied in version.architectures.items()}
+    return check_family(version.family.model_dump(mode="json"), version.file, architectures)
+
+
+def unknown_models(names: list[str], family: Family) -> list[str]:
+    """A sentence for each name that is no model of the family."""
+    known = ", ".join(sorted(family.models))
+    return [
+        f"models: {name!r} is not a model of family {family.family}; write one of {known}"
+        for name in names
+        if name not in family.models
+    ]
+
+
+def asked(trigger: Trigger[Any], version: FamilyVersion, run: str, created_at: str) -> dict[str, Any]:
+    """What the plans of all machines say of who asked for what, and of which family."""
+    request, family = trigger.request, version.family
+    return {
+        "run": run,
+        "family": family.family,
+        "owner": family.owner,
+        "family_version": version.number,
+        "family_file": version.file,
+        "source": trigger.source,
+        "requested_by": request.requested_by,
+        "created_at": created_at,
+        "request": request.model_dump(mode="json", exclude_defaults=True),
+        "restart_of": list(trigger.restart_of),
+        "fresh": request.fresh,
+        "from_step": request.from_step,
+    }
 
 
 def outline(plan: Plan) -> dict[str, Any]:

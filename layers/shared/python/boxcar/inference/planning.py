@@ -6,11 +6,10 @@ from typing import Any
 from boxcar.errors import FamilyError, TriggerError
 from boxcar.evaluations import Evaluation
 from boxcar.families import FamilyVersion
-from boxcar.family_checks import check_family
 from boxcar.inference.plans import InferenceModel, InferencePlan
 from boxcar.inference.requests import InferenceRequest
 from boxcar.inference.warehouse import Tables, named
-from boxcar.planning import timeout_s
+from boxcar.planning import asked, checked_family, timeout_s, unknown_models
 from boxcar.requests import Trigger
 from boxcar.steps import Cache, Step
 
@@ -22,11 +21,7 @@ def selected_models(trigger: Trigger[InferenceRequest], version: FamilyVersion) 
         TriggerError: the request names one that does not exist, or a day together with scope monthly.
     """
     request, family = trigger.request, version.family
-    faults = [
-        f"models: {name!r} is not a model of family {family.family}; write one of {', '.join(sorted(family.models))}"
-        for name in request.models or []
-        if name not in family.models
-    ]
+    faults = unknown_models(request.models or [], family)
     if request.day and request.scope != "daily":
         faults.append(f"day: is {request.day} with scope {request.scope!r}; leave one of them out")
     if faults:
@@ -58,20 +53,12 @@ def make_plan(
         FamilyError: the stored family is not valid any more, or has no block `inference`.
         EvaluationError: a version was registered before evaluations said what inference needs.
     """
-    architectures = {name: applied.spec for name, applied in version.architectures.items()}
-    family = check_family(version.family.model_dump(mode="json"), version.file, architectures)
+    family = checked_family(version)
     inference, request = named(family), trigger.request
     tables = Tables.of(family.key, inference)
     ready = {name: document for name, document in approved.items() if document}
     plan = InferencePlan(
-        run=run,
-        family=family.family,
-        owner=family.owner,
-        family_version=version.number,
-        family_file=version.file,
-        source=trigger.source,
-        requested_by=request.requested_by,
-        created_at=created_at,
+        **asked(trigger, version, run, created_at),
         scope=request.scope,
         day=str(request.day) if request.day else None,
         key=family.key,
@@ -79,10 +66,6 @@ def make_plan(
         steps=[],
         models={},
         skipped=[name for name in approved if name not in ready],
-        request=request.model_dump(mode="json", exclude_defaults=True),
-        restart_of=list(trigger.restart_of),
-        fresh=request.fresh,
-        from_step=request.from_step,
     )
     if not ready:
         return plan
