@@ -1,5 +1,6 @@
 """What a run will do: the document that Plan writes and every later state reads (`runs/<run>/plan.json`)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -124,9 +125,7 @@ class PlannedRun(BaseModel):
     @property
     def order(self) -> list[tuple[str, Step]]:
         """Every step in the order they run, with its model, or "" for those of the run itself."""
-        names = [name for wave in self.waves for name in wave] or list(self.models)
-        own = [("", step) for step in self.steps]
-        return own + [(name, step) for name in names for step in self.models[name].steps]
+        return in_order(self.steps, self.models, self.waves)
 
 
 class Plan(Document):
@@ -148,6 +147,20 @@ class Plan(Document):
     restart_of: list[str] = []  # runs that this one goes on from, the latest first
     fresh: bool = False  # do everything anew
     from_step: str = ""  # do this step anew, and all behind it
+
+
+def in_order(
+    own: Sequence[Step], models: Mapping[str, Any], waves: Sequence[Sequence[str]] = ()
+) -> list[tuple[str, Step]]:
+    """Every step in the order they run, with its model, or "" for those of the run itself.
+
+    Args:
+        own: steps of the run itself.
+        models: as a plan has them: each has `steps`.
+        waves: names of models; a machine that has none takes all models at once.
+    """
+    names = [name for wave in waves for name in wave] or list(models)
+    return [("", step) for step in own] + [(name, step) for name in names for step in models[name].steps]
 
 
 def plan_key(run: str) -> str:

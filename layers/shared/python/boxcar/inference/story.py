@@ -9,7 +9,7 @@ from boxcar.inference.drift import Drifted, drifts
 from boxcar.inference.plans import InferencePlan
 from boxcar.reports.charts import shares_chart
 from boxcar.reports.page import rendered
-from boxcar.reports.steps import duration, epoch, steps_of
+from boxcar.reports.steps import about_run, duration, epoch
 from boxcar.reports.timeline import timeline
 
 SCHEMA = 1
@@ -48,21 +48,11 @@ def tell(
     outcomes = {result["model"]: result for result in results}
     names = [*plan.models, *plan.skipped] if plan else list(outcomes)
     models = [_model(name, outcomes.get(name), facts) for name in names]
-    planned = [("", step.name, step.kind) for step in plan.steps] if plan else []
-    planned += (
-        [(name, step.name, step.kind) for name, model in plan.models.items() for step in model.steps] if plan else []
-    )
-    steps = steps_of(facts.jobs, planned)
     status = _status(models, facts, error)
     started = epoch(plan.created_at) if plan else None
     return {
         "schema": SCHEMA,
-        "run": facts.run,
-        "family": plan.family if plan else "",
-        "family_file": plan.family_file if plan else "",
-        "family_version": plan.family_version if plan else None,
-        "source": plan.source if plan else "",
-        "requested_by": plan.requested_by if plan else "",
+        **about_run(facts.run, plan, facts.jobs),
         "scope": plan.scope if plan else "",
         "day": plan.day if plan else None,
         "since": plan.since if plan else None,
@@ -79,8 +69,6 @@ def tell(
         "waves": [list(plan.models)] if plan else [],
         "models": models,
         "drifted": [reason for model in models for reason in model["reasons"] if " drifted by " in reason],
-        "steps": steps,
-        "saved_s": sum(step["cached"]["saved_s"] for step in steps if step["cached"]),
         "notes": facts.notes,
     }
 

@@ -1,19 +1,38 @@
-"""The steps of a run as a report tells them, whatever machine it was a run of."""
+"""What a report tells of a run and its steps, whatever machine it was a run of."""
 
 from datetime import datetime
 from typing import Any
+
+from boxcar.plans import in_order
 
 NOT_STARTED = "NotStarted"
 _BAD = {"Failed", "Stopped"}
 
 
-def steps_of(jobs: list[dict[str, Any]], planned: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    """Every step, planned or found, in the order of the plan.
+def about_run(run: str, plan: Any, jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where a run came from, and its steps.
 
     Args:
+        run: its name.
+        plan: of any machine; None if there is none.
         jobs: items of the jobs table.
-        planned: model ("" for the run itself), name and kind of each step.
     """
+    order = in_order(plan.steps, plan.models, getattr(plan, "waves", ())) if plan else []
+    steps = _steps_of(jobs, [(model, step.name, step.kind) for model, step in order])
+    return {
+        "run": run,
+        "family": plan.family if plan else "",
+        "family_file": plan.family_file if plan else "",
+        "family_version": plan.family_version if plan else None,
+        "source": plan.source if plan else "",
+        "requested_by": plan.requested_by if plan else "",
+        "steps": steps,
+        "saved_s": sum(step["cached"]["saved_s"] for step in steps if step["cached"]),
+    }
+
+
+def _steps_of(jobs: list[dict[str, Any]], planned: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
+    """Every step, planned or found, in the order of the plan: model ("" for the run itself), name and kind of each."""
     by_step = {(job.get("model", ""), job.get("step", "")): job for job in jobs}
     known = {(model, step) for model, step, _ in planned}
     found = sorted(

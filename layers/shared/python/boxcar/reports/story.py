@@ -5,7 +5,7 @@ from typing import Any
 from boxcar.alarms.causes import plain_failure
 from boxcar.registry.decisions import decisions_of
 from boxcar.reports.facts import ModelFacts, RunFacts
-from boxcar.reports.steps import duration, epoch, steps_of
+from boxcar.reports.steps import about_run, duration, epoch
 
 SCHEMA = 1
 
@@ -34,18 +34,13 @@ def tell(
         {**_model(name, outcomes.get(name), facts.models.get(name, ModelFacts())), "label": label_of.get(name, "")}
         for name in names
     ]
-    steps = steps_of(facts.jobs, _planned(facts))
-    begins = [step["created"] for step in steps if step["created"] is not None]
+    about = about_run(facts.run, plan, facts.jobs)
+    begins = [step["created"] for step in about["steps"] if step["created"] is not None]
     started = epoch(plan.created_at) if plan else min(begins, default=None)
     status = status_of(outcomes, error)
     return {
         "schema": SCHEMA,
-        "run": facts.run,
-        "family": plan.family if plan else "",
-        "family_file": plan.family_file if plan else "",
-        "family_version": plan.family_version if plan else None,
-        "source": plan.source if plan else "",
-        "requested_by": plan.requested_by if plan else "",
+        **about,
         "status": status,
         "sentence": _sentence(status, models, error, None if started is None else ended - started),
         "error": error,
@@ -53,8 +48,6 @@ def tell(
         "ended": ended,
         "waves": plan.waves if plan else ([names] if names else []),
         "models": models,
-        "steps": steps,
-        "saved_s": sum(step["cached"]["saved_s"] for step in steps if step["cached"]),
         "notes": facts.notes,
     }
 
@@ -157,13 +150,3 @@ def _decision(history: list[dict[str, Any]], version: str | None) -> str | None:
     item = next((one for one in history if one["version"] == version), {})
     decisions = decisions_of(item)
     return decisions[-1].sentence if decisions else None
-
-
-def _planned(facts: RunFacts) -> list[tuple[str, str, str]]:
-    """Model, name and kind of every step of the plan, in its order."""
-    if facts.plan is None:
-        return []
-    planned = [("", step.name, step.kind) for step in facts.plan.steps]
-    for wave in facts.plan.waves:
-        planned += [(model, step.name, step.kind) for model in wave for step in facts.plan.models[model].steps]
-    return planned
