@@ -11,6 +11,7 @@ from boxcar.aws import client
 from boxcar.errors import named_errors
 from boxcar.inference.facts import gather
 from boxcar.inference.story import render, tell
+from boxcar.reports.files import write_report
 from boxcar.settings import settings
 from boxcar.watches import Watches
 
@@ -27,13 +28,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     run = event["run"]
     facts = gather(run, s3=s3, dynamodb=dynamodb, bucket=stack.bucket, jobs_table=stack.jobs_table)
     report = tell(facts, event.get("results") or [], event.get("error"), time.time())
-    page = f"reports/{run}/index.html"
-    for key, body, kind in (
-        (f"reports/{run}/report.json", json.dumps(report, ensure_ascii=False, indent=1), "application/json"),
-        (page, render(report), "text/html; charset=utf-8"),
-    ):
-        s3.put_object(Bucket=stack.bucket, Key=key, Body=body.encode(), ContentType=kind)
-    address = f"s3://{stack.bucket}/{page}"
+    address = write_report(s3, stack.bucket, report, render(report))
     about = {"machine": "inference", "run": run, "family": report["family"]}
     messages: list[dict[str, Any]] = [
         {"kind": "model_skipped", **about, "model": model["model"]}

@@ -12,6 +12,7 @@ from boxcar.measures import measure
 from boxcar.registry.table import ModelsTable
 from boxcar.reports.deviations import deviations
 from boxcar.reports.facts import gather
+from boxcar.reports.files import write_report
 from boxcar.reports.page import render
 from boxcar.reports.story import tell
 from boxcar.reports.untold import untold
@@ -45,13 +46,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     table = ModelsTable(dynamodb, stack.models_table)
     facts = gather(run, s3=s3, dynamodb=dynamodb, bucket=stack.bucket, jobs_table=stack.jobs_table, table=table)
     report = tell(facts, event.get("results") or [], event.get("error"), time.time())
-    page = f"reports/{run}/index.html"
-    for key, body, kind in (
-        (f"reports/{run}/report.json", json.dumps(report, ensure_ascii=False, indent=1), "application/json"),
-        (page, render(report), "text/html; charset=utf-8"),
-    ):
-        s3.put_object(Bucket=stack.bucket, Key=key, Body=body.encode(), ContentType=kind)
-    address = f"s3://{stack.bucket}/{page}"
+    address = write_report(s3, stack.bucket, report, render(report))
     message = {
         "kind": "report",
         "machine": "training",
