@@ -13,7 +13,7 @@ from boxcar.evaluations import Evaluation, load_evaluation
 from cli.models.differences import compared
 from cli.models.names import VERSION, Named, find
 from cli.models.pages import comparison_page
-from cli.models.words import figure
+from cli.models.words import figure, name_of
 from cli.session import Session
 from cli.terminal import terminal
 
@@ -39,11 +39,6 @@ def compare(session: Session, a: Named, b: Named, page: Path | None, as_json: bo
     if page:
         page.write_text(comparison_page(document), encoding="utf-8")
         click.echo(f"page: {page.resolve()}", err=as_json)
-
-
-def name_of(head: dict[str, Any]) -> str:
-    """How a version is named: family/model@version."""
-    return f"{head['family']}/{head['model']}@{head['version']}"
 
 
 def _evaluation(session: Session, version: dict[str, Any]) -> Evaluation | None:

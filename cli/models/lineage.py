@@ -13,7 +13,7 @@ from boxcar.registry.origins import Origin
 from boxcar.versions import Version
 from cli.models.names import VERSION, Named, every_model, find, models_table
 from cli.models.predictions import Predictions
-from cli.models.words import NOT_RECORDED, made_of
+from cli.models.words import NOT_RECORDED, made_of, name_of
 from cli.session import Session
 from cli.terminal import terminal
 
@@ -56,18 +56,19 @@ def lineage(
             raise click.UsageError("--product: write FAMILY/MODEL, too; its row says which version")
         row = Predictions(session, named.family).row(named.model, product)
         named = Named(named.family, named.model, Version.parse(row["model_version"]))
+    versions = _versions(session, named.family if named else None)
     if named:
         found = [find(session, named)]
     elif address:
-        found = [_behind(session, address)]
+        found = [_behind(versions, address)]
     elif run:
-        found = _versions(session, lambda version: version["run"] == run, f"run {run}")
+        found = _wanted(versions, lambda version: version["run"] == run, f"run {run}")
     elif data:
-        found = _versions(session, _has(data, "--data", _data_of), f"data {data}")
+        found = _wanted(versions, _has(data, "--data", _data_of), f"data {data}")
     else:
-        found = _versions(session, _has(code or "", "--code", _code_of), f"code {code}")
+        found = _wanted(versions, _has(code or "", "--code", _code_of), f"code {code}")
     for version in found:
-        told = _told(session, version) | ({"prediction": row} if row else {})
+        told = _told(version, versions) | ({"prediction": row} if row else {})
         if predictions:
             told["predictions"] = Predictions(session, version["family"]).of_version(
                 version["model"], version["version"]
@@ -78,17 +79,16 @@ def lineage(
             _print(told, version, query)
 
 
-def _told(session: Session, version: dict[str, Any]) -> dict[str, Any]:
-    """A version, what it was made of, and what it went into."""
-    family, model, number = version["family"], version["model"], version["version"]
+def _told(version: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:
+    """A version, what it was made of, and which of the others it went into."""
     users = [
-        f"{family}/{other['model']}@{other['version']}"
-        for named in every_model(session, family)
-        for other in models_table(session).history(family, named.model)
-        if other.get("origin", {}).get("upstream", {}).get(model) == number
+        name_of(other)
+        for other in versions
+        if other["family"] == version["family"]
+        and other.get("origin", {}).get("upstream", {}).get(version["model"]) == version["version"]
     ]
     return {
-        "version": f"{family}/{model}@{number}",
+        "version": name_of(version),
         "status": version["status"],
         "registered": version["created"],
         "run": version["run"],
@@ -132,7 +132,7 @@ def _print(told: dict[str, Any], version: dict[str, Any], query: bool) -> None:
         console.print(Text(origin.unloaded.query.rstrip() if origin.unloaded else "nothing was unloaded"))
 
 
-def _behind(session: Session, address: str) -> dict[str, Any]:
+def _behind(versions: list[dict[str, Any]], address: str) -> dict[str, Any]:
     """The version that the run registered whose step wrote a file.
 
     Raises:
@@ -143,26 +143,28 @@ def _behind(session: Session, address: str) -> dict[str, Any]:
         raise click.BadParameter(
             f"is {address!r}; write s3://<bucket>/runs/<run>/<model>/<step>/<attempt>/…", param_hint="--file"
         )
-    of_run = _versions(session, lambda version: version["run"] == match["run"], f"run {match['run']}")
+    of_run = _wanted(versions, lambda version: version["run"] == match["run"], f"run {match['run']}")
     for version in of_run:
         if version["model"] == match["model"]:
             return version
     raise click.ClickException(f"run {match['run']} registered no version of {match['model']}")
 
 
-def _versions(session: Session, wanted: Callable[[dict[str, Any]], bool], what: str) -> list[dict[str, Any]]:
-    """Versions of all models, oldest first, that are wanted.
+def _versions(session: Session, family: str | None) -> list[dict[str, Any]]:
+    """Versions of all models of a family, or of every family, oldest first."""
+    table = models_table(session)
+    return [version for named in every_model(session, family) for version in table.history(named.family, named.model)]
+
+
+def _wanted(
+    versions: list[dict[str, Any]], wanted: Callable[[dict[str, Any]], bool], what: str
+) -> list[dict[str, Any]]:
+    """Those that are wanted.
 
     Raises:
         click.ClickException: there is none.
     """
-    table = models_table(session)
-    found = [
-        version
-        for named in every_model(session)
-        for version in table.history(named.family, named.model)
-        if wanted(version)
-    ]
+    found = [version for version in versions if wanted(version)]
     if not found:
         raise click.ClickException(f"no version was made of {what}; `boxcar models list` shows those there are")
     return found

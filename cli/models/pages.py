@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from boxcar.reports.charts import chart_options, history_chart, inline, label_chart
 from boxcar.reports.standalone import standalone
-from cli.models.words import decisions, figure, score_of, verdict_of
+from cli.models.words import decisions, figure, name_of, score_of, verdict_of
 
 _FOLDER = Path(__file__).parent / "page"
 _A, _B = "var(--faded)", "var(--accent)"
@@ -40,7 +40,7 @@ def history_page(named: str, versions: list[dict[str, Any]], approved: str | Non
 
 def comparison_page(document: dict[str, Any]) -> str:
     """Two versions side by side (see `cli.models.differences.compared`)."""
-    names = [f"{head['family']}/{head['model']}@{head['version']}" for head in (document["a"], document["b"])]
+    names = [name_of(document[side]) for side in ("a", "b")]
     before, now = document["labels"]
     pictures: list[dict[str, Any]] = [
         {

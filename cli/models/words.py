@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from boxcar.registry.decisions import decisions_of
 from boxcar.registry.origins import Origin
 from boxcar.verdicts import Verdict
 
@@ -11,6 +12,11 @@ NOT_RECORDED = "not recorded"  # of versions that were registered before there w
 def figure(value: Any, form: str) -> str:
     """A number in a format, or a dash where there is none."""
     return format(value, form) if isinstance(value, int | float) and not isinstance(value, bool) else "–"
+
+
+def name_of(version: dict[str, Any]) -> str:
+    """How people name a version, and what commands take: `packaging/box@1.0.1`."""
+    return f"{version['family']}/{version['model']}@{version['version']}"
 
 
 def score_of(version: dict[str, Any]) -> float | None:
@@ -36,7 +42,7 @@ def size(count: int) -> str:
 
 def decisions(version: dict[str, Any]) -> list[str]:
     """What people decided about a version, oldest first, a sentence each."""
-    return [f"{one['outcome']} by {one['by']}: {one['why']} ({one['at']})" for one in version.get("decisions", [])]
+    return [f"{one.sentence} ({one.at})" for one in decisions_of(version)]
 
 
 def made_of(version: dict[str, Any]) -> dict[str, str]:

@@ -163,6 +163,16 @@ def test_the_approved_version_is_shown_with_every_criterion_and_what_it_was_made
     assert DATA in text and CODE in text and "435.6 kB" in text
 
 
+def test_what_a_person_decided_is_told_as_the_registry_tells_it(session: FakeSession) -> None:
+    decided = {"by": "ann", "identity": "arn:aws:iam::1:user/ann", "at": "2026-11-26T10:00:00+00:00"}
+    first = {**decided, "outcome": "approved", "why": "it is well"}
+    back = {**decided, "outcome": "approved", "why": "1.0.3 is slow", "rollback": True}
+    store(session, "box", "1.0.2", 0.92, before=("1.0.1", 0.91), decisions=[first, back])
+    for words in (("show", "packaging/box"), ("history", "packaging/box")):
+        text = told(session, *words)
+        assert "approved by ann: it is well" in text and "put back by ann: 1.0.3 is slow" in text
+
+
 def test_a_version_from_before_origins_were_recorded_is_shown_all_the_same(session: FakeSession) -> None:
     text = told(session, "show", "packaging/box@1.0.0")
     assert "made of not recorded" in text
