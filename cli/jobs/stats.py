@@ -27,6 +27,7 @@ from cli.jobs.figures import (
     sentence,
 )
 from cli.session import Session
+from cli.terminal import terminal
 
 
 @click.command("stats", short_help="Show how jobs fared; write a page.")
@@ -59,7 +60,7 @@ def stats_command(
     if as_json:
         click.echo(json.dumps(document(statistics, priced)))
         return
-    console = _console()
+    console = terminal()
     console.print(Text(f"{first} to {last}: {sentence(statistics.whole)}"))
     if statistics.whole.jobs:
         console.print(_table(statistics, priced))
@@ -169,8 +170,3 @@ def _failures(statistics: Statistics) -> Table:
         if figures.failures:
             table.add_row(figures.name, *(str(counts[name][number] or "–") for name in classes))
     return table
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=500)
