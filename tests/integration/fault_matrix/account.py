@@ -33,9 +33,10 @@ from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml
 from tests.conformance.machinery import Engine, FunctionError, client_error
 from tests.integration.fault_matrix.machines import QUEUE, ROOT, is_bad_end
-from tests.unit.jobs.conftest import World, make_tables
+from tests.unit.jobs.conftest import World
 from tests.unit.jobs.fakes import Ending
 from tests.unit.judging.conftest import evaluation
+from tests.unit.tables import make_tables
 
 BUCKET, JOBS, MODELS = "data", "jobs", "models"
 ALARMS = f"{QUEUE}AlarmQueue"

@@ -11,6 +11,7 @@ from boxcar.alarms import repeats, routine
 from boxcar.alarms.delivery import deliver
 from boxcar.alarms.repeats import Repeats
 from boxcar.mails import Mail
+from tests.unit.tables import make_table
 
 TABLE = "boxcar-jobs"
 
@@ -86,21 +87,5 @@ def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
         dynamodb = boto3.client("dynamodb", "eu-west-1")
-        names = ("pk", "queue", "due")
-        dynamodb.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "by_queue",
-                    "KeySchema": [
-                        {"AttributeName": "queue", "KeyType": "HASH"},
-                        {"AttributeName": "due", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(dynamodb, "JobsTable", TABLE)
         yield Path(dynamodb)

@@ -12,6 +12,7 @@ from moto import mock_aws
 from boxcar.alarms.delivery import LEASE_S, StillBeingSentError, deliver
 from boxcar.mails import Mail, publish
 from tests.unit.alarms.conftest import Killed
+from tests.unit.tables import make_table
 
 TABLE = "boxcar-jobs"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:boxcar-notifications"
@@ -58,12 +59,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
         dynamodb = boto3.client("dynamodb", "eu-west-1")
-        dynamodb.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(dynamodb, "JobsTable", TABLE)
         yield Sender(dynamodb)
 
 

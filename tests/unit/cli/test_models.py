@@ -19,6 +19,7 @@ from boxcar.registry.table import ModelsTable
 from boxcar.verdicts import judge
 from boxcar.versions import Version
 from cli.models import models
+from tests.unit.tables import make_table
 
 BUCKET, TABLE = "data", "boxcar-models"
 DATA, CODE = "d" * 60 + "cafe", "c0de" * 4
@@ -121,12 +122,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
     with mock_aws():
         made = FakeSession({name: boto3.client(name) for name in ("s3", "dynamodb")})
         made.clients["s3"].create_bucket(Bucket=BUCKET)
-        made.clients["dynamodb"].create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(made.clients["dynamodb"], "ModelsTable", TABLE)
         family = Family.model_validate(
             {
                 "family": "packaging",

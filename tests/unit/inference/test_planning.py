@@ -21,6 +21,7 @@ from boxcar.plans import PlannedRun
 from boxcar.requests import read_trigger
 from boxcar.steps import Code, Resources, Step
 from cli.architectures import read_architectures, read_yaml
+from tests.unit.tables import make_table
 
 FILE = Path("families/packaging.yaml")
 SPECS = read_architectures(Path("models"))
@@ -229,12 +230,7 @@ def test_a_watermark_moves_forward_only_and_a_repeat_changes_nothing(monkeypatch
         monkeypatch.setenv(name, "x")
     with mock_aws():
         dynamodb = boto3.client("dynamodb", region_name="us-east-1")
-        keys = [("pk", "HASH"), ("sk", "RANGE")]
-        dynamodb.create_table(
-            TableName="models", BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        )  # fmt: skip
+        make_table(dynamodb, "ModelsTable", "models")
         marks = Watermarks(dynamodb, "models")
         assert marks.oldest("packaging", ["bag", "box"]) is None
         marks.move("packaging", "bag", "2017-04-02 00:00:00.000000", "r2")

@@ -20,6 +20,7 @@ from boxcar.settings import Settings
 from boxcar.steps import Step
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
 from tests.unit.jobs.fakes import Calls, Clock, FakeQueue, FakeRedshift, FakeS3, FakeSageMaker, FakeStates, Post
+from tests.unit.tables import make_tables
 
 CODE = {"digest": "d" * 16, "archive": "s3://data/code/trees-d.tar.gz", "prefix": "s3://data/code/trees-d/"}
 SETTINGS = Settings(
@@ -161,33 +162,6 @@ class World:
         if "output" in answer:
             answer["output"] = json.loads(answer["output"])
         return answer
-
-
-def make_tables(dynamodb: Any) -> None:
-    """As template.yaml has them."""
-
-    def index(name: str, hash_key: str, range_key: str) -> dict[str, Any]:
-        keys = [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
-        return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
-
-    indexes = [
-        index("by_queue", "queue", "due"), index("by_run", "run", "pk"), index("by_day", "day", "created"),
-        index("by_owner", "owner", "created"), index("by_fallback", "fallback", "due"),
-    ]  # fmt: skip
-    attributes = ("pk", "queue", "due", "run", "day", "created", "owner", "fallback")
-    dynamodb.create_table(
-        TableName="jobs",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in attributes],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=indexes,
-    )
-    dynamodb.create_table(
-        TableName="models",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from boxcar.jobs.references import ApprovedVersions
 from boxcar.jobs.submit import Submitter
 from boxcar.jobs.table import JobsTable
 from boxcar.settings import Settings
-from tests.unit.jobs_api.indexes import IndexedDynamoDB, resources
+from tests.unit.jobs_api.indexes import IndexedDynamoDB
+from tests.unit.tables import make_tables
 
 ANN = "arn:aws:iam::123456789012:user/team/ann"
 BEN = "arn:aws:sts::123456789012:assumed-role/scientist/ben@example.com"
@@ -138,14 +139,6 @@ def request(name: str, **fields: Any) -> dict[str, Any]:
     step = {"name": "train", "kind": "training", "image": "xgboost", "script": "train.py", "code": CODE}
     step |= {key[6:]: value for key, value in fields.items() if key.startswith("step__")}
     return {"job": name, "step": step, **{key: value for key, value in fields.items() if not key.startswith("step__")}}
-
-
-def make_tables(dynamodb: Any) -> None:
-    """As template.yaml has them, projections included."""
-    for name in ("jobs", "models"):
-        table = resources()[f"{name.capitalize()}Table"]["Properties"]
-        kept = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-        dynamodb.create_table(TableName=name, **{key: table[key] for key in kept if key in table})
 
 
 @pytest.fixture

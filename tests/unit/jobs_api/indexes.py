@@ -2,23 +2,12 @@
 
 import copy
 import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
+from tests.unit.tables import resources
 
-ROOT = Path(__file__).resolve().parents[3]
 MOST_AT_ONCE = 40  # items a query reads, where AWS stops after 1 MB: paging is seen in small tests
-
-
-@cache
-def resources() -> dict[str, Any]:
-    """The resources of template.yaml as they are written."""
-    written: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
-    return written
 
 
 class IndexedDynamoDB(FakeDynamoDB):

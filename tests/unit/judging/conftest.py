@@ -20,6 +20,7 @@ from boxcar.run_outputs import RunOutputs
 from boxcar.steps import Code, Step
 from boxcar.verdicts import Verdict
 from tests.unit.judging.memory import MemoryDynamoDB, MemoryRegistry, MemoryS3
+from tests.unit.tables import make_tables
 
 STACK, BUCKET, JOBS, MODELS = "boxcar", "boxcar-data", "boxcar-jobs", "boxcar-models"
 FAMILY, MODEL = "packaging", "mailer"
@@ -193,19 +194,5 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     with mock_aws():
         clients = {name: boto3.client(name) for name in ("s3", "dynamodb", "sagemaker")}
         clients["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        clients["dynamodb"].create_table(
-            TableName=JOBS,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        clients["dynamodb"].create_table(
-            TableName=MODELS,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_tables(clients["dynamodb"], JOBS, MODELS)
         yield Stack(clients, clients)

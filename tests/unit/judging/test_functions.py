@@ -31,34 +31,6 @@ def load(function: str) -> Handler:
 @pytest.fixture
 def functions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Handler]]:
     """Handlers in an environment as template.yaml makes it."""
-    dynamodb = boto3.client("dynamodb")
-    dynamodb.delete_table(TableName=JOBS)
-    dynamodb.create_table(
-        TableName=JOBS,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "run", "AttributeType": "S"},
-            {"AttributeName": "queue", "AttributeType": "S"},
-            {"AttributeName": "due", "AttributeType": "S"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by_queue",
-                "KeySchema": [
-                    {"AttributeName": "queue", "KeyType": "HASH"},
-                    {"AttributeName": "due", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            },
-            {
-                "IndexName": "by_run",
-                "KeySchema": [{"AttributeName": "run", "KeyType": "HASH"}, {"AttributeName": "pk", "KeyType": "RANGE"}],
-                "Projection": {"ProjectionType": "ALL"},
-            },
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
     sns, sqs = boto3.client("sns"), boto3.client("sqs")
     inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
     inbox_arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

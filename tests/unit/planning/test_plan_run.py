@@ -18,6 +18,7 @@ from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml, upload_code
+from tests.unit.tables import make_tables
 
 KEY = "triggers/training/packaging.json"
 ARN = "arn:aws:states:us-east-1:123456789012:execution:boxcar-training:"
@@ -53,13 +54,7 @@ def stack(monkeypatch):
     settings.settings.cache_clear()
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket="data")
-        for name, keys in {"jobs": ["pk"], "models": ["pk", "sk"]}.items():
-            boto3.client("dynamodb").create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ["HASH", "RANGE"], strict=False)],
-            )
+        make_tables(boto3.client("dynamodb"))
         store(1)
         yield Stack(monkeypatch)
     aws.client.cache_clear()
