@@ -1,11 +1,11 @@
 """`boxcar sql`: ask the warehouse that the stack reads and writes."""
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from cli import retailer
 from cli.session import Session
+from cli.terminal import terminal
 from cli.warehouse import warehouse
 
 
@@ -18,7 +18,7 @@ def sql(session: Session, query: str) -> None:
         columns, rows = retailer.table(warehouse(session), query)
     except retailer.RetailerError as error:
         raise click.ClickException(str(error)) from None
-    Console(highlight=False).print(as_table(columns, rows))
+    terminal().print(as_table(columns, rows))
 
 
 def as_table(columns: list[str], rows: list[list[object]]) -> Table:

@@ -124,11 +124,6 @@ class Instance(ABC):
         if idle:
             self.stop()
 
-    @property
-    def retired(self) -> bool:
-        """Whether it takes no more requests."""
-        return self._retired
-
 
 class ContainerInstance(Instance):
     """A model server in a container's environment."""

@@ -8,7 +8,7 @@ from boxcar.api import openapi
 from boxcar.api.routes import ROUTES
 from boxcar.jobs.record import Job
 from tests.unit.jobs_api.conftest import BEN, NOON, Api, request
-from tests.unit.jobs_api.indexes import resources
+from tests.unit.tables import resources
 
 
 def submitted(api: Api, name: str = "depth-6", **fields: Any) -> Job:
