@@ -30,14 +30,13 @@ def drift_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     """Rows or scores are far from those of training: `{"run", "family", "reasons": [sentence], "retrains"}`."""
     run, family = message["run"], str(message.get("family", ""))
     reasons = [str(reason) for reason in message.get("reasons") or []]
-    address = f"s3://{links.bucket}/reports/{run}/index.html"
     return alarm_mail(
         f"drift:{run}",
         f"{family} has drifted: {reasons[0] if reasons else 'see the report'}".lstrip(),
         advice_for("Drift"),
         f"Rows or scores of run {run} are further from those of training than family {family} allows.",
         Cause("\n".join(f"- {reason}" for reason in reasons)),
-        {**where(message, links, Cause("")), "Report": links.file(address) or address},
+        {**where(message, links, Cause("")), "Report": links.report(run)},
         str(message.get("since") or since),
         "A training run is started, unless drift has started one this week." if message.get("retrains") else "",
         severity="warning",

@@ -19,16 +19,12 @@ def partition(day: str) -> str:
 
 def read(dynamodb: Any, table: str, name: str, until: str = "9") -> Iterator[Item]:
     """Items of a partition of by_queue, oldest first, that are due until a time (ISO 8601)."""
-    query: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": "by_queue",
-        "KeyConditionExpression": "#queue = :queue AND due <= :until",
-        "ExpressionAttributeNames": {"#queue": "queue"},
-        "ExpressionAttributeValues": {":queue": {"S": name}, ":until": {"S": until}},
-    }
-    while True:
-        page = dynamodb.query(**query)
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=table,
+        IndexName="by_queue",
+        KeyConditionExpression="#queue = :queue AND due <= :until",
+        ExpressionAttributeNames={"#queue": "queue"},
+        ExpressionAttributeValues={":queue": {"S": name}, ":until": {"S": until}},
+    )
+    for page in pages:
         yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
