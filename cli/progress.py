@@ -78,8 +78,8 @@ class Progress:
         return table
 
 
-def find_execution(session: Session, run: str) -> str:
-    """ARN of a run, of whichever machine it is.
+def find_execution(session: Session, run: str) -> dict[str, Any]:
+    """A run as DescribeExecution tells of it, of whichever machine it is.
 
     Raises:
         click.ClickException: there is no such run.
@@ -88,12 +88,12 @@ def find_execution(session: Session, run: str) -> str:
     for machine in MACHINES:
         arn = session.outputs[machine].replace(":stateMachine:", ":execution:") + f":{run}"
         try:
-            states.describe_execution(executionArn=arn)
+            found: dict[str, Any] = states.describe_execution(executionArn=arn)
         except states.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
                 raise
             continue
-        return arn
+        return found
     raise click.ClickException(f"there is no run {run!r}; `boxcar runs list` shows those there are")
 
 

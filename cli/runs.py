@@ -55,7 +55,7 @@ def restart(session: Session, run: str, watch: bool) -> None:
 
     What it had finished is not done again, unless the definition or the code of a step has changed since.
     """
-    execution = _execution(session, run)
+    execution = find_execution(session, run)
     if execution["status"] in OPEN:
         raise click.ClickException(f"run {run} is {execution['status']}; a run can be started again when it has ended")
     asked = {**json.loads(execution["input"]), RESTART_OF: run}
@@ -74,7 +74,7 @@ def redrive(session: Session, run: str, watch: bool) -> None:
     """
     states = session.client("stepfunctions")
     try:
-        states.redrive_execution(executionArn=_execution(session, run)["executionArn"])
+        states.redrive_execution(executionArn=find_execution(session, run)["executionArn"])
     except states.exceptions.ExecutionNotRedrivable as error:
         reason = error.response["Error"]["Message"]
         raise click.ClickException(f"{reason}; `boxcar runs restart {run}` starts it again as a new run") from None
@@ -87,7 +87,7 @@ def redrive(session: Session, run: str, watch: bool) -> None:
 @click.pass_obj
 def explain(session: Session, run: str) -> None:
     """Say of every step whether it was taken from the cache, and if not, why not."""
-    _execution(session, run)
+    find_execution(session, run)
     Console(highlight=False).print(explanation(session, run))
 
 
@@ -111,7 +111,7 @@ def list_runs(session: Session, limit: int) -> None:
 @click.pass_obj
 def show(session: Session, run: str) -> None:
     """Show every step of one run as it stands."""
-    Console().print(read_progress(session, run, find_execution(session, run)).table())
+    Console().print(read_progress(session, run, find_execution(session, run)["executionArn"]).table())
 
 
 @runs.command()
@@ -132,12 +132,6 @@ def _begin(session: Session, machine: str, family: str, request: dict[str, Any],
 def _watched(session: Session, run: str, watch: bool) -> None:
     if watch:
         raise SystemExit(0 if follow(session, run).status == "SUCCEEDED" else 1)
-
-
-def _execution(session: Session, run: str) -> dict[str, Any]:
-    states = session.client("stepfunctions")
-    found: dict[str, Any] = states.describe_execution(executionArn=find_execution(session, run))
-    return found
 
 
 def upload_trigger(session: Session, file: Path, key: str, wait_s: float = 60) -> str:
@@ -171,7 +165,7 @@ def follow(session: Session, run: str, seen: Callable[[Progress], None] = lambda
         run: its name.
         seen: told each time how far it is.
     """
-    console, arn = Console(), find_execution(session, run)
+    console, arn = Console(), find_execution(session, run)["executionArn"]
     if not console.is_terminal:
         return _follow_in_lines(session, run, arn, console, seen)
     progress = read_progress(session, run, arn)

@@ -143,7 +143,7 @@ class Deployed:
 
     def execution_arn(self, run: str) -> str:
         """ARN of a run."""
-        return find_execution(self.session, run)
+        return str(find_execution(self.session, run)["executionArn"])
 
     @property
     def document(self) -> dict[str, Any]:
