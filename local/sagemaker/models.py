@@ -81,10 +81,7 @@ class Models:
         Raises:
             ApiError: ValidationException when there is none.
         """
-        record = self._store.get(KIND, name)
-        if record is None:
-            raise ApiError("ValidationException", f'Could not find model "{self._arn(name)}".')
-        return record
+        return self._store.found(KIND, name, f'Could not find model "{self._arn(name)}".')
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """DescribeModel."""

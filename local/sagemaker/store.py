@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local.service import ApiError
+
 Record = dict[str, Any]
 
 
@@ -65,6 +67,17 @@ class Store:
         with self._lock:
             record = self._records.get(kind, {}).get(name)
             return None if record is None else dict(record)
+
+    def found(self, kind: str, name: str, missing: str) -> Record:
+        """A copy of the record.
+
+        Raises:
+            ApiError: ValidationException with these words when there is none.
+        """
+        record = self.get(kind, name)
+        if record is None:
+            raise ApiError("ValidationException", missing)
+        return record
 
     def remove(self, kind: str, name: str) -> bool:
         """Forget a record; False when there is none."""

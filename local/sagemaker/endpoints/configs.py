@@ -50,10 +50,7 @@ class EndpointConfigs:
         Raises:
             ApiError: ValidationException when there is none.
         """
-        record = self._store.get(KIND, name)
-        if record is None:
-            raise ApiError("ValidationException", f'Could not find endpoint configuration "{self.arn(name)}".')
-        return record
+        return self._store.found(KIND, name, f'Could not find endpoint configuration "{self.arn(name)}".')
 
     def models(self, config: Record) -> dict[str, Record]:
         """The records of the models that a configuration names.

@@ -46,10 +46,7 @@ class Lives:
         Raises:
             ApiError: ValidationException when there is none.
         """
-        record = self._store.get(KIND, name)
-        if record is None:
-            raise ApiError("ValidationException", f'Could not find endpoint "{self.arn(name)}".')
-        return record
+        return self._store.found(KIND, name, f'Could not find endpoint "{self.arn(name)}".')
 
     def find(self, name: str) -> Endpoint | None:
         """The fleets of an endpoint, whether it takes requests or not."""
