@@ -19,7 +19,7 @@ from rows import read_parquet, unique_keys
 from trained import Trained
 
 ROWS_TIMED = 1000
-_ROUNDS = 7
+_ROUNDS = 21
 
 
 def unloaded(folder: Path, key: str, inputs: dict[str, str], wanted: pa.ChunkedArray) -> pa.Table:
@@ -62,20 +62,21 @@ def compare(
     }
 
 
-def latencies(models: dict[str, Trained], data: Path, keys: pa.ChunkedArray) -> dict[str, dict[str, Any]]:
-    """Seconds in which the serving code answers 1,000 rows, for each model: the best of several rounds in turn.
+def latencies(models: dict[str, Trained], data: Path, keys: pa.ChunkedArray) -> dict[str, np.ndarray]:
+    """Seconds in which the serving code answers 1,000 rows, for each model and round, shape (rounds,).
 
-    The models take turns and the fastest round counts, so that what else the machine does slows neither down more.
+    The models take turns, so that a round of one and the same round of the other saw the same machine: what else it
+    does slows both, and comes and goes from round to round.
     """
     some = keys.take(pa.array(np.resize(np.arange(len(keys)), ROWS_TIMED)))
     bodies = {name: _csv(unloaded(data, model.schema.key, model.schema.inputs, some)) for name, model in models.items()}
-    best = dict.fromkeys(models, float("inf"))
-    for _ in range(_ROUNDS):
+    seconds = {name: np.empty(_ROUNDS) for name in models}
+    for place in range(-1, _ROUNDS):  # the first round warms up and does not count: the next writes over it
         for name, model in models.items():
             began = time.perf_counter()
             serve.output_fn(serve.predict_fn(serve.input_fn(bodies[name], "text/csv"), model), "text/csv")
-            best[name] = min(best[name], time.perf_counter() - began)
-    return {name: {"rows": ROWS_TIMED, "seconds": round(seconds, 6)} for name, seconds in best.items()}
+            seconds[name][max(place, 0)] = time.perf_counter() - began
+    return seconds
 
 
 def _csv(table: pa.Table) -> bytes:

@@ -81,6 +81,24 @@ def paired_drops(
     }
 
 
+def slowdown(seconds: np.ndarray, before: np.ndarray, seed: int = 1, resamples: int = RESAMPLES) -> dict[str, float]:
+    """How many times as long one model takes as another: the median of the rounds, with its interval.
+
+    Percentile bootstrap of the median of paired ratios: each resample draws rounds, of which both models have their
+    time. Where the machine was busy the ratios differ from round to round, and the interval says by how much.
+
+    Args:
+        seconds: of each round of the one, shape (rounds,).
+        before: of the same rounds of the other, shape (rounds,).
+        seed: of the draws.
+        resamples: how many.
+    """
+    ratios = seconds / before
+    drawn = np.random.default_rng(seed).integers(0, len(ratios), (resamples, len(ratios)))
+    low, high = _interval(np.median(ratios[drawn], axis=1))
+    return {"times": round(float(np.median(ratios)), 6), "low": round(low, 6), "high": round(high, 6)}
+
+
 def slice_gaps(
     labels: np.ndarray, scores: np.ndarray, called: np.ndarray, places: np.ndarray, names: list[str], seed: int = 1
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:

@@ -12,7 +12,7 @@ from .work import Work
 RESAMPLED = """
 import numpy as np
 import metrics
-from resampling import Weighted, paired_drops, slice_gaps
+from resampling import Weighted, paired_drops, slice_gaps, slowdown
 draw = np.random.default_rng(5)
 labels = (draw.random(400) < 0.3).astype(float)
 scores = np.round(np.clip(draw.normal(0.4 + 0.2 * labels, 0.2), 0, 1), 2)
@@ -51,6 +51,15 @@ assert gaps["positive_rate"]["gap"] < 2 * gaps["positive_rate"]["noise"]
 unfair = np.where(places == 3, draw.random(400), scores)
 _, gaps = slice_gaps(labels, unfair, called, places, list("abcd"))
 assert gaps["roc_auc"]["lowest"] == "d" and gaps["roc_auc"]["gap"] > gaps["roc_auc"]["noise"] > 0
+
+crowded = []  # a busy machine: in two rounds of three something else takes the processor from one, the other or both
+for _ in range(200):
+    rounds = 0.004 * (1 + draw.exponential(0.05, (2, 21)) + draw.exponential(8, (2, 21)) * (draw.random((2, 21)) < 0.67))
+    crowded.append(slowdown(rounds[0], rounds[1]))
+    twice = slowdown(2 * rounds[0], rounds[1])
+    assert np.isclose(twice["times"], 2 * crowded[-1]["times"], rtol=1e-5)
+assert sum(found["low"] > 3 for found in crowded) <= 2, "equal models"
+assert slowdown(np.full(21, 0.02), np.full(21, 0.004)) == {"times": 5, "low": 5, "high": 5}
 """
 
 CALIBRATED = """
@@ -106,6 +115,7 @@ def test_a_worse_model_is_worse_on_the_same_rows_and_faster(box, trained):
     assert found["scores"] == trained["box"].evaluation["scores"]
     assert found["drops"]["roc_auc"]["low"] > 0 and found["drops"]["log_loss"]["low"] > 0
     assert found["latency"]["seconds"] > 0
+    assert found["slowdown"]["low"] <= found["slowdown"]["times"] <= found["slowdown"]["high"]
 
 
 def test_a_model_with_other_features_is_compared_on_what_both_were_unloaded_with(trained, tmp_path, python):
@@ -146,7 +156,7 @@ def test_a_damaged_approved_version_does_not_stop_its_successor(box, trained, tm
     box.approved = old
     document = evaluated(box)
     assert "is not a complete archive" in document["comparison"]["problem"]
-    assert "drops" not in document["comparison"] and document["comparison"]["latency"] is None
+    assert not document["comparison"].keys() & {"drops", "latency", "slowdown"}
     assert document["latency"]["seconds"] > 0
     assert document["comparison"]["features"], "what its features were is written elsewhere"
 

@@ -149,6 +149,7 @@ def test_a_loss_that_rose_is_a_drop():
         ({"slices__gaps": {"roc_auc": gap(0.11)}}, "fairness"),
         ({"comparison__features": {"price": {"counts": [10, 10, 770], "missing": 10}}}, "feature_drift"),
         ({"latency": {"rows": 1000, "seconds": 0.021}}, "latency"),
+        ({"comparison__slowdown": {"times": 2.2, "low": 2.1, "high": 2.3}}, "latency"),
     ],
 )
 def test_each_criterion_leads_to_the_outcome_that_the_gate_gives_it(changes, criterion):
@@ -176,6 +177,7 @@ def test_each_criterion_leads_to_the_outcome_that_the_gate_gives_it(changes, cri
         ({"latency": None}, "latency", "candidate's time to score is missing"),
         ({"comparison__latency": None, "comparison__problem": "gone"}, "latency", "missing, since gone"),
         ({"latency": {"rows": 0, "seconds": 0}}, "latency", "missing"),
+        ({"comparison__slowdown": {"times": math.nan}}, "latency", "not a number"),
     ],
 )
 def test_what_is_missing_never_passes_even_where_a_breach_would(changes, criterion, said):
@@ -196,6 +198,7 @@ def test_an_approved_version_of_before_schema_2_leaves_drift_to_a_person():
     [
         ({"calibration": {"error": 0.06, "noise": 0.07}}, "calibration", "even perfect scores reach 0.0700"),
         ({"slices__gaps": {"roc_auc": gap(0.11, noise=0.2)}}, "fairness", "so this is not a gap"),
+        ({"comparison__slowdown": {"times": 3.1, "low": 0.9, "high": 5}}, "latency", "the rounds differ too much"),
     ],
 )
 def test_what_chance_does_too_is_no_breach_and_says_so(changes, criterion, said):

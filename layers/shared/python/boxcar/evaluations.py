@@ -70,6 +70,14 @@ class Drop(_Part):
     high: float | None = None
 
 
+class Slowdown(_Part):
+    """How many times as long the candidate takes as the approved version, with its 95 % bootstrap interval."""
+
+    times: float
+    low: float | None = None
+    high: float | None = None
+
+
 class Comparison(_Part):
     """What the approved version made of the candidate's rows, in the same process. What could not be had is empty."""
 
@@ -78,6 +86,7 @@ class Comparison(_Part):
     drops: dict[str, Drop] = Field(default_factory=dict)
     features: dict[str, Distribution] = Field(default_factory=dict)  # the candidate's rows in the approved one's bins
     latency: Latency | None = None
+    slowdown: Slowdown | None = None
     problem: str = ""  # why something is missing
 
 
