@@ -1,7 +1,6 @@
 """What services measure of themselves, minute by minute."""
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,6 @@ def test_deliveries_of_schedules_and_rules(world: World) -> None:
 
 def test_alarms_are_looked_at_each_minute_of_the_clouds_clock(tmp_path: Path) -> None:
     clock = VirtualClock(START)
-    begun = time.monotonic()
     world = World(tmp_path, clock=clock, queues=[QueueState("dead")])  # type: ignore[arg-type]
     sampled = threading.Event()
     dimensions = [{"Name": "QueueName", "Value": "dead"}]
@@ -119,4 +117,3 @@ def test_alarms_are_looked_at_each_minute_of_the_clouds_clock(tmp_path: Path) ->
     wait_for(lambda: world.state_of() == "ALARM", 20, every=0.01)
     world.service.close()
     assert world.messages()[0]["NewStateReason"].startswith("Threshold Crossed: 30 datapoints [1.0 (28/05/26 20:56:00)")
-    assert time.monotonic() - begun < 20

@@ -123,11 +123,9 @@ def test_what_cannot_be_imported_says_why(runtime: Runtime, text: str, kind: str
 
 
 def test_a_timeout_ends_the_process_and_the_next_call_gets_another(runtime: Runtime) -> None:
-    slow = function(archive(app=SLEEPS), timeout=0.3)
+    slow = function(archive(app=SLEEPS), timeout=1)
     first = result(runtime.invoke(slow, {"s": 0}))
-    began = time.monotonic()
-    outcome = runtime.invoke(slow, {"s": 5})
-    assert time.monotonic() - began < 2
+    outcome = runtime.invoke(slow, {"s": 60})
     assert outcome.error is not None
     assert outcome.error["errorType"] == "Sandbox.Timedout"
     assert result(runtime.invoke(slow, {"s": 0})) != first
@@ -183,8 +181,8 @@ def test_the_process_that_made_a_call_is_killed_and_no_other(runtime: Runtime, t
         assert runtime.works(trace)
         header("kept")
         runtime.kill(trace)
-        error = calls["killed"].result(5).error
-        assert calls["kept"].result(5).error is None
+        error = calls["killed"].result(30).error
+        assert calls["kept"].result(30).error is None
     assert error is not None
     assert error["errorType"] == "Runtime.ExitError"
     assert re.fullmatch(
@@ -225,7 +223,7 @@ def test_a_subprocess_of_a_handler_tells_its_exit_code(runtime: Runtime) -> None
 def test_close_leaves_no_process(runtime: Runtime) -> None:
     template, worker = result(runtime.invoke(function(archive(app=COUNTS)), {}))
     runtime.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline and any(_lives(pid) for pid in (template, worker)):
         time.sleep(0.02)
     assert not _lives(template)
