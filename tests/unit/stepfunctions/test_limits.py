@@ -5,6 +5,7 @@ import json
 import pytest
 
 from local.service import ApiError
+from local.stepfunctions import history
 from tests.conformance.machinery import Engine, lambda_task, machine
 
 
@@ -54,7 +55,8 @@ def test_an_endless_loop_ends_at_event_25000() -> None:
         ]
 
 
-def test_one_long_execution_does_not_hold_up_another() -> None:
+def test_one_long_execution_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_EVENTS", 10**9)  # the loop would fail by itself, on a slow machine too early
     with Engine() as engine:
         loop = machine(
             {
@@ -63,11 +65,8 @@ def test_one_long_execution_does_not_hold_up_another() -> None:
             }
         )
         slow = engine.start(engine.create(loop))
-        quick = engine.start(engine.create(machine({"A": {"Type": "Pass", "End": True}})))
-        engine.wait(quick)
-        one, other = (engine("DescribeExecution", executionArn=arn) for arn in (quick, slow))
-        # The endless loop fails by itself at 25,000 events: had it held the other up, that would lie in between.
-        assert other["status"] == "RUNNING" or not one["startDate"] <= other["stopDate"] <= one["stopDate"]
+        engine.wait(engine.start(engine.create(machine({"A": {"Type": "Pass", "End": True}}))))
+        assert engine("DescribeExecution", executionArn=slow)["status"] == "RUNNING"
         engine("StopExecution", executionArn=slow)
 
 
