@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,11 @@ from aws_lambda_powertools import Logger
 from boxcar.aws import client
 from boxcar.errors import named_errors
 from boxcar.inference.facts import gather
+from boxcar.inference.measured import measure_predictions
+from boxcar.inference.retraining import retrain
 from boxcar.inference.story import render, tell
 from boxcar.reports.files import write_report
+from boxcar.reports.measured import measure_seconds
 from boxcar.settings import settings
 from boxcar.watches import Watches
 
@@ -41,10 +45,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         if not one.get("told", True)
     ]
     if report["drifted"]:
-        trains = bool(facts.plan and facts.plan.inference.drift.retrain)
-        if trains:
-            _train(report["family"], run)
-        messages.append({"kind": "drift", **about, "reasons": report["drifted"], "retrains": trains})
+        told = {"kind": "drift", **about, "reasons": report["drifted"]}
+        if facts.plan and facts.plan.retrains:
+            machine, now = stack.training_machine_arn, datetime.now(UTC)
+            told["training"] = asdict(retrain(client("stepfunctions"), machine, report["family"], run, now))
+        messages.append(told)
     messages.append(
         {
             "kind": "inference_report",
@@ -56,6 +61,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     )
     for message in messages:
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message))
+    measure_seconds("inference", report)
+    measure_predictions(report)
     watches = Watches(dynamodb, stack.jobs_table)
     watches.run_ended(run)
     if report["status"] == "succeeded":
@@ -63,16 +70,3 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         watches.run_succeeded("inference", usual, run, report["ended"] - report["started"])
     logger.info("reported", run=run, status=report["status"], report=address, drifted=report["drifted"])
     return {"run": run, "status": report["status"], "report": address}
-
-
-def _train(family: str, run: str) -> None:
-    """Start a training for drift, at most one a week: the name says the week, and a name is taken once."""
-    states = client("stepfunctions")
-    try:
-        states.start_execution(
-            stateMachineArn=settings().training_machine_arn,
-            name=f"{family}-drift-{datetime.now(UTC):%G-W%V}",
-            input=json.dumps({"family": family, "requested_by": f"drift in {run}"}),
-        )
-    except states.exceptions.ExecutionAlreadyExists:
-        logger.info("trained for drift this week already", family=family)

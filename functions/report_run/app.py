@@ -8,11 +8,11 @@ from aws_lambda_powertools import Logger
 
 from boxcar.aws import client
 from boxcar.errors import named_errors
-from boxcar.measures import measure
 from boxcar.registry.table import ModelsTable
 from boxcar.reports.deviations import deviations
 from boxcar.reports.facts import gather
 from boxcar.reports.files import write_report
+from boxcar.reports.measured import measure_seconds
 from boxcar.reports.page import render
 from boxcar.reports.story import tell
 from boxcar.reports.untold import untold
@@ -64,19 +64,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         message,
     ):
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(each))
-    _measure(report)
+    measure_seconds("training", report)
     watches = Watches(dynamodb, stack.jobs_table)
     watches.run_ended(run)
     if report["status"] == "succeeded" and report["started"] is not None:
         watches.run_succeeded("training", report["family"], run, report["ended"] - report["started"])
     logger.info("reported", run=run, status=report["status"], report=address)
     return {"run": run, "status": report["status"], "report": address}
-
-
-def _measure(report: dict[str, Any]) -> None:
-    if not report["family"] or report["started"] is None:  # it failed before its plan
-        return
-    measure({"RunSeconds": report["ended"] - report["started"]}, machine="training", family=report["family"])
-    for step in report["steps"]:
-        if step["run_s"] is not None:
-            measure({"StepSeconds": step["run_s"]}, family=report["family"], step=step["step"])

@@ -55,10 +55,23 @@ def test_every_metric_on_it_is_measured_by_the_stack_or_by_aws():
 
 
 def test_every_metric_of_the_stack_is_on_it_and_some_function_measures_it():
-    code = "".join(path.read_text() for path in (ROOT / "functions").glob("*/app.py"))
+    domain = ROOT / "layers/shared/python/boxcar"
+    code = [*(ROOT / "functions").glob("*/app.py"), *domain.rglob("*.py")]
+    code = "".join(path.read_text() for path in code if path != domain / "measures.py")
     for name in METRICS:
         assert name in code or (name.startswith("Verdicts") and 'f"Verdicts{verdict.outcome.title()}"' in code), name
     assert set(METRICS) == {name for namespace, _, name in shown() if namespace == measures.NAMESPACE}
+
+
+@pytest.mark.parametrize("name", sorted({*vended.EXECUTIONS.values()}))
+def test_the_dashboard_shows_the_executions_of_every_machine(name):
+    resources = template.read(ROOT / "template.yaml").written["Resources"]
+    machines = [name for name, one in resources.items() if one["Type"] == "AWS::Serverless::StateMachine"]
+    [widget] = [
+        one["properties"] for one in json.loads(dashboard())["widgets"] if one["properties"].get("title") == "Runs"
+    ]
+    [expression] = [metric[0]["expression"] for metric in widget["metrics"] if f'"{name}"' in metric[0]["expression"]]
+    assert [machine for machine in machines if f'"arn:{machine}"' not in expression] == []
 
 
 @pytest.fixture

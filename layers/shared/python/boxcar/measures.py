@@ -19,9 +19,14 @@ METRICS = {
     "JobsLaunched": ("Count", ()),
     "CapacityHeld": ("Count", ("pool",)),  # units in use
     "CapacityLimit": ("Count", ("pool",)),  # as configured or learned; nothing where none is known
-    # report_run
+    # report_run, report_inference
     "RunSeconds": ("Seconds", ("machine", "family")),
     "StepSeconds": ("Seconds", ("family", "step")),  # of all attempts of one step
+    # report_inference
+    "RowsPredicted": ("Count", ("family", "model")),
+    "RowsRejected": ("Count", ("family",)),
+    "FeatureDrift": ("None", ("family", "model")),  # population stability index of the feature that moved furthest
+    "ScoreDrift": ("None", ("family", "model")),
     # send_alarms
     "AlarmsSent": ("Count", ()),
     "AlarmsCounted": ("Count", ()),  # not mailed, since their cause had been

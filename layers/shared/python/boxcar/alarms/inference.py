@@ -27,7 +27,13 @@ def skipped_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
 
 
 def drift_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
-    """Rows or scores are far from those of training: `{"run", "family", "reasons": [sentence], "retrains"}`."""
+    """Rows or scores are far from those of training.
+
+    Args:
+        message: `{"run", "family", "reasons": [sentence], "training"?: {"run", "started"}}`.
+        links: where readers can look.
+        since: when the run was reported (ISO 8601).
+    """
     run, family = message["run"], str(message.get("family", ""))
     reasons = [str(reason) for reason in message.get("reasons") or []]
     return alarm_mail(
@@ -38,9 +44,18 @@ def drift_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
         Cause("\n".join(f"- {reason}" for reason in reasons)),
         {**where(message, links, Cause("")), "Report": links.report(run)},
         str(message.get("since") or since),
-        "A training run is started, unless drift has started one this week." if message.get("retrains") else "",
+        _retrained(message.get("training")),
         severity="warning",
     )
+
+
+def _retrained(training: dict[str, Any] | None) -> str:
+    """What Boxcar did about drift, beside what it always does."""
+    if training is None:
+        return ""
+    if training["started"]:
+        return f"Started training run {training['run']}."
+    return f"Started no training: drift has started {training['run']} this week already."
 
 
 def inference_mail(message: dict[str, Any], links: Links, since: str) -> Mail:

@@ -42,3 +42,8 @@ class InferencePlan(Document):
     restart_of: list[str] = []  # runs that this one goes on from, the latest first
     fresh: bool = False  # do everything anew
     from_step: str = ""  # do this step anew, and all behind it
+
+    @property
+    def retrains(self) -> bool:
+        """Whether drift is to start a training. That of a day of the past says nothing of today."""
+        return self.inference.drift.retrain and self.day is None
