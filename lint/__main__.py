@@ -13,7 +13,7 @@ from lint import asl, files, permissions, rules, validators, walls
 from lint.findings import Finding
 
 BIN = Path(sys.executable).parent
-TYPED = ["cli", "functions", "layers/shared/python/boxcar", "lint", "local", "models"]
+TYPED = ["cli", "functions", "layers/shared/python/boxcar", "lint", "local", "models", "neuron"]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
     .venv                        requirements/boxcar.lock, and this project, editable
     .boxcar/environments/<name>  requirements/sam.lock and local/environments/<name>.lock
 
+What has a <name>.pip beside its lock (what pip installs after the rest) is large, and made only when it is asked for.
 An environment whose lock has not changed since it was made is left alone, so a second call costs nothing.
 Usage: python3 requirements/install.py [--with LOCK ...]
 """
@@ -61,7 +62,8 @@ def make_interpreter() -> None:
 def make_all(extra: list[Path]) -> None:
     """Make what is missing or out of date: what is in .venv first, since uv is among it."""
     fill_venv()
-    locks = [ROOT / "requirements" / "sam.lock", *sorted((ROOT / "local" / "environments").glob("*.lock"))]
+    images = sorted((ROOT / "local" / "environments").glob("*.lock"))
+    locks = [ROOT / "requirements" / "sam.lock", *(lock for lock in images if not lock.with_suffix(".pip").exists())]
     for lock in [*locks, *(path.resolve() for path in extra)]:
         make_environment(ENVIRONMENTS / lock.stem, lock)
     link_commands(ENVIRONMENTS / "sam", ["sam"])
@@ -82,13 +84,17 @@ def fill_venv() -> None:
 
 def make_environment(folder: Path, lock: Path) -> None:
     """Make one environment besides .venv, with the same Python, from one lock file."""
-    digest = digest_of(lock)
+    by_pip = lock.with_suffix(".pip")
+    digest = digest_of(lock, *([by_pip] if by_pip.exists() else []))
     if is_current(folder, digest):
         return
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     uv("venv", "--quiet", "--python", VENV / "bin" / "python", folder)
     uv("pip", "sync", "--quiet", "--require-hashes", lock, python=folder)
+    if by_pip.exists():
+        python = folder / "bin" / "python"
+        run(VENV / "bin" / "python", "-m", "pip", "--python", python, "install", "--quiet", "-r", by_pip)
     finish(folder, digest, started)
 
 

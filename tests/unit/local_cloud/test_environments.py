@@ -46,3 +46,11 @@ def test_an_interrupted_making_is_repeated(tmp_path: Path, locks: Path) -> None:
 def test_an_unknown_name_says_which_are_known(tmp_path: Path, locks: Path) -> None:
     with pytest.raises(KeyError, match="known environments: bare"):
         environment("gone", tmp_path / "made", locks)
+
+
+def test_what_pip_is_to_add_is_added_and_makes_another_environment(tmp_path: Path, locks: Path) -> None:
+    bare = environment("bare", tmp_path / "made", locks)
+    (locks / "bare.pip").write_text("no-such-package-at-all @ file:///nowhere\n")
+    with pytest.raises(RuntimeError, match=r"pip --python .* failed"):
+        environment("bare", tmp_path / "made", locks)
+    assert bare.exists()
