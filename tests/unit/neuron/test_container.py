@@ -1,0 +1,28 @@
+"""Run tests/neuron, file by file, with the packages of the load-test container."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.environments import environment
+
+ROOT = Path(__file__).resolve().parents[3]
+FILES = sorted(path.name for path in (ROOT / "tests" / "neuron").glob("test_*.py"))
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    try:
+        return environment("neuron")
+    except RuntimeError as error:
+        pytest.skip(f"the environment of the load-test container cannot be made here: {error}")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_in_the_container(python: Path, file: str) -> None:
+    command = [python, "-m", "pytest", "-x", "-p", "no:cacheprovider", f"tests/neuron/{file}"]
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
+    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
