@@ -11,6 +11,7 @@ from sqlglot.tokens import TokenType
 
 from local.redshift.dialect import rewrite
 from local.redshift.errors import Refused, SqlError
+from local.redshift.merge import merge
 from local.redshift.tables import alter_table, create, drop
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about what is refused here by name anyway
@@ -45,7 +46,7 @@ class Query:
 class Translation:
     """What DuckDB is to run: `guards` first (each fails or says nothing), then `statements`.
 
-    kind: query (rows come back), write (a count does), create_as, ddl, truncate, lock (`statements` are names of
+    kind: query (rows come back), write (counts do, and are added up), create_as, ddl, truncate, lock (`statements` are names of
     tables), begin, commit, rollback or nothing.
     """
 
@@ -193,7 +194,8 @@ def _translate(tree: exp.Expr, verb: str) -> Translation:
         return Translation("truncate", [_sql(rewrite(tree))])
     if isinstance(tree, exp.Merge):
         rewrite(tree)
-        return _merge(tree)
+        before, statements = merge(tree)
+        return Translation("write", statements, before)
     if isinstance(tree, exp.Insert | exp.Update | exp.Delete):
         if tree.args.get("returning"):
             raise SqlError('syntax error at or near "returning"')
@@ -243,20 +245,6 @@ def _refuse(tree: exp.Expr, verb: str) -> Translation:
     ):
         raise Refused(verb)
     raise SqlError(f'syntax error at or near "{verb.lower()}"\n  Position: 1;')
-
-
-def _merge(tree: exp.Merge) -> Translation:
-    """Both halves are needed, and a target row may match one source row only: Redshift fails where DuckDB takes any."""
-    whens = tree.args["whens"].expressions
-    if len(whens) != 2 or {bool(when.args.get("matched")) for when in whens} != {True, False}:
-        raise SqlError("MERGE needs WHEN MATCHED and WHEN NOT MATCHED, once each")
-    target, source, on = (tree.args[key].sql("duckdb", identify=True) for key in ("this", "using", "on"))
-    row = exp.column("rowid", table=tree.this.alias_or_name).sql("duckdb", identify=True)
-    guard = (
-        f"SELECT error('Found multiple matches to update the same tuple') FROM "  # noqa: S608 (from the tree)
-        f"(SELECT {row} FROM {target} JOIN {source} ON {on} GROUP BY {row} HAVING count(*) > 1 LIMIT 1)"
-    )
-    return Translation("write", [_sql(tree)], [guard])
 
 
 def _sql(tree: exp.Expr) -> str:

@@ -227,15 +227,13 @@ class Worker:
                 _begin(connection)
             for guard in translation.guards:
                 database.execute(guard).fetchall()
-            count: Any = None
             statements = translation.statements
             if translation.query is not None:
                 typed = cast_query(translation.query, column_types(database, translation.query), set())
                 statements = [statement.replace(f'SELECT "{QUERY}"', typed) for statement in statements]
-            for statement in statements:
-                count = database.execute(statement).fetchall()
+            answers = [database.execute(statement).fetchall() for statement in statements]
             if kind == "write":
-                target.update(ResultRows=int(count[0][0]) if count else 0, ResultSize=0)
+                target.update(ResultRows=sum(int(answer[0][0]) for answer in answers if answer), ResultSize=0)
             if own:
                 _end(connection, "COMMIT")
             elif kind == "truncate":  # TRUNCATE commits the transaction it is in

@@ -6,12 +6,13 @@ Inference Toolkit): model_fn once per worker, then input_fn, predict_fn and outp
 A request is CSV without a header: the columns of schema.json's `inputs`, in that order, nothing between two commas
 where a value is missing. The answer is one line a row: the score. With the key as one more column in front, the answer
 is `key,score`. Batch transform sends many lines at once and cuts only between lines. Or it is one Parquet file with
-these columns by name, and the key as `key:`.
+these columns by name, and the key as `key:`; other columns in it are not read.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def model_fn(model_dir: str) -> Trained:
     return Trained.load(Path(model_dir))
 
 
-def input_fn(body: bytes | str, content_type: str) -> bytes | pa.Table:
+def input_fn(body: bytes | str, content_type: str) -> bytes | pq.ParquetFile:
     """Accept CSV and Parquet.
 
     Raises:
@@ -38,7 +39,7 @@ def input_fn(body: bytes | str, content_type: str) -> bytes | pa.Table:
     kind = content_type.split(";")[0].strip().lower()
     if kind == PARQUET:
         try:
-            return pq.read_table(pa.BufferReader(body))
+            return pq.ParquetFile(pa.BufferReader(body))
         except pa.ArrowInvalid as error:
             raise ValueError(f"the body is not a complete Parquet file: {error}") from None
     if kind != "text/csv":
@@ -46,20 +47,28 @@ def input_fn(body: bytes | str, content_type: str) -> bytes | pa.Table:
     return body.encode() if isinstance(body, str) else bytes(body)
 
 
-def predict_fn(body: bytes | pa.Table, model: Trained) -> tuple[list[str] | None, np.ndarray]:
+def predict_fn(body: bytes | pq.ParquetFile, model: Trained) -> tuple[pa.ChunkedArray | None, np.ndarray]:
     """Score the rows: their keys, if they came with keys, and the probabilities of label 1, in the order of the rows.
 
     Raises:
         ValueError: a line has too few or too many columns, or text where a number belongs; a file lacks a column.
     """
-    if isinstance(body, pa.Table):
-        if missing := [name for name in model.schema.inputs if name not in body.column_names]:
+    if not isinstance(body, pq.ParquetFile):
+        rows = _rows(body, model.schema.inputs)
+    else:
+        there = body.schema_arrow.names
+        if missing := [name for name in model.schema.inputs if name not in there]:
             raise ValueError(f"the file has no column {', '.join(missing)}; send {', '.join(model.schema.inputs)}")
-        given = body.column(KEY).to_pylist() if KEY in body.column_names else None
-        return given, model.score(canonical(body, model.schema.inputs))
+        rows = body.read(columns=[name for name in (KEY, *model.schema.inputs) if name in there])
+    keys = rows.column(KEY) if KEY in rows.column_names else None
+    return keys, model.score(canonical(rows, model.schema.inputs))
+
+
+def _rows(body: bytes, inputs: dict[str, str]) -> pa.Table:
+    """The lines of a CSV body as columns, which are named by their places."""
+    types = {name: pa.float64() if kind == "numeric" else pa.string() for name, kind in inputs.items()}
     if not body.strip():
-        return None, np.empty(0, dtype=np.float32)
-    inputs = model.schema.inputs
+        return pa.schema(types).empty_table()
     first = body.lstrip(b"\r\n").split(b"\n", 1)[0].decode()
     found = len(next(csv.reader([first])))
     has_key = found == len(inputs) + 1
@@ -68,30 +77,31 @@ def predict_fn(body: bytes | pa.Table, model: Trained) -> tuple[list[str] | None
             f"line 1 has {found} columns; send {len(inputs)} ({', '.join(inputs)}), "
             f"or {len(inputs) + 1} with the key in front"
         )
-    types = {name: pa.float64() if kind == "numeric" else pa.string() for name, kind in inputs.items()}
     types = {KEY: pa.string(), **types} if has_key else types
     try:
-        table = pyarrow.csv.read_csv(
+        return pyarrow.csv.read_csv(
             pa.BufferReader(body),
             read_options=pyarrow.csv.ReadOptions(column_names=list(types), block_size=max(len(body), 1)),
             convert_options=pyarrow.csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
         )
     except pa.ArrowInvalid as error:
         raise ValueError(f"{error}; the columns are {', '.join(types).replace(KEY, 'key')}") from None
-    keys = table.column(KEY).to_pylist() if has_key else None
-    return keys, model.score(canonical(table, inputs))
 
 
-def output_fn(prediction: tuple[list[str] | None, np.ndarray], accept: str) -> tuple[str, str]:
-    """Write one line a row. Nine digits give every 32-bit float back exactly. It is CSV, whatever was asked for."""
+def output_fn(prediction: tuple[pa.ChunkedArray | None, np.ndarray], accept: str) -> tuple[str, str]:
+    """Write one line a row. Scores have the digits that give every 32-bit float back exactly. It is CSV, whatever was asked for."""
     keys, scores = prediction
-    if keys is None:
-        lines = [f"{score:.9g}\n" for score in scores.tolist()]
-    else:
-        lines = [f"{_quoted(name)},{score:.9g}\n" for name, score in zip(keys, scores.tolist(), strict=True)]
-    return "".join(lines), "text/csv"
+    columns = {"score": pa.array(scores, pa.float32())}
+    table = pa.table(columns if keys is None else {KEY: keys, **columns})
+    try:
+        text = _lines(table, "none")
+    except pa.ArrowInvalid:  # a key holds a comma or a quote
+        text = _lines(table, "needed")
+    return text, "text/csv"
 
 
-def _quoted(name: str | None) -> str:
-    text = name or ""
-    return '"' + text.replace('"', '""') + '"' if any(letter in text for letter in ',"') else text
+def _lines(table: pa.Table, quoting: str) -> str:
+    sink = io.BytesIO()
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style=quoting)
+    pyarrow.csv.write_csv(table, sink, options)
+    return sink.getvalue().decode()

@@ -1,8 +1,9 @@
 """Split: the rows to predict, as files that the transform takes. A processing job.
 
-Inputs: config, data (Parquet, as the warehouse unloaded it). Outputs: files (`files/<model>/part-00000.csv`, the
-columns of each model as its serving code reads them, key first), rejects (the rows that cannot be predicted, and why),
-counts (counts.json). Rows stream through in batches, so memory does not grow with them.
+Inputs: config, data (Parquet, as the warehouse unloaded it). Outputs: files (`files/<set>/part-00000.parquet`, key
+first, then what the models of the set read), rejects (the rows that cannot be predicted, and why), counts
+(counts.json). Models that can read the same files share them: the plan says which set each reads. Rows stream through
+in batches, so memory does not grow with them.
 
 Columns go through the same door as in training (`columns.canonical`), so a value is read here as it was there. What
 cannot be a value is rejected row by row; a column that is missing is an error that names it.
@@ -38,7 +39,7 @@ def split(folders: Folders) -> None:
     config = folders.config()
     models, key, first_seen = config["models"], config["key"], config["first_seen"]
     inputs = _inputs(models)
-    writers = {name: Writer(folders.output("files") / name, model, config) for name, model in models.items()}
+    writers = _writers(folders.output("files"), models, config)
     rejects = Rejects(folders.output("rejects") / "rejects.csv", key, config["ranges"])
     skew = {name: Skew(model) for name, model in models.items()}
     features: dict[str, dict[str, Any]] = {name: {} for name in models}
@@ -50,10 +51,12 @@ def split(folders: Folders) -> None:
             continue
         newest = _later(newest, good.column(first_seen))
         table = canonical(good, inputs).append_column(KEY, texts(good.column(key), key))
+        for writer in writers.values():
+            writer.write(table)
         for name, model in models.items():
-            writers[name].write(table)
             skew[name].compare(table)
             _add_counts(features[name], table, model)
+    files = {place: writer.close() for place, writer in writers.items()}
     counts = {
         "schema": 1,
         "rows": rows,
@@ -62,12 +65,12 @@ def split(folders: Folders) -> None:
         "first_seen": newest,
         "models": {
             name: {
-                "rows": writers[name].rows,
-                "files": writers[name].close(),
+                "rows": writers[model["files"]].rows,
+                "files": files[model["files"]],
                 "features": features[name],
                 "skew": skew[name].document(),
             }
-            for name in models
+            for name, model in models.items()
         },
     }
     rejects.close()
@@ -76,20 +79,21 @@ def split(folders: Folders) -> None:
 
 
 class Writer:
-    """The files of one model, each about as large as the transform should get."""
+    """The files of one set, each about as large as the transform should get: CSV on disk, Parquet in memory."""
 
-    def __init__(self, folder: Path, model: dict[str, Any], config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, inputs: dict[str, str], config: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._columns = [KEY, *model["inputs"]]
+        self._columns = [KEY, *inputs]
         self._types = pa.schema(
             [(KEY, pa.string())]
-            + [(name, pa.float64() if kind == "numeric" else pa.string()) for name, kind in model["inputs"].items()]
+            + [(name, pa.float64() if kind == "numeric" else pa.string()) for name, kind in inputs.items()]
         )
         self._format, self._target = config["format"], int(config["target_mb"] * 2**20)
         self._files: list[dict[str, Any]] = []
         self._sink: Any = None
         self._writer: Any = None
+        self._size = 0  # bytes of the present file's rows
         self.rows = 0
 
     def write(self, table: pa.Table) -> None:
@@ -100,7 +104,9 @@ class Writer:
         self._writer.write_table(chosen)
         self._files[-1]["rows"] += chosen.num_rows
         self.rows += chosen.num_rows
-        if self._sink.tell() >= self._target:
+        # A request holds a whole Parquet file, so it is the rows in memory that must not be too many.
+        self._size = self._size + chosen.nbytes if self._format == "parquet" else self._sink.tell()
+        if self._size >= self._target:
             self._end_file()
 
     def close(self) -> list[dict[str, Any]]:
@@ -117,6 +123,7 @@ class Writer:
             options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
             self._writer = pyarrow.csv.CSVWriter(self._sink, self._types, write_options=options)
         self._files.append({"name": path.name, "rows": 0, "bytes": 0})
+        self._size = 0
 
     def _end_file(self) -> None:
         if self._writer is not None:
@@ -223,6 +230,14 @@ def _inputs(models: dict[str, dict[str, Any]]) -> dict[str, str]:
                     f"column {column!r} is {inputs[column]} to one model and {kind} to {name}; train the family again"
                 )
     return inputs
+
+
+def _writers(folder: Path, models: dict[str, dict[str, Any]], config: dict[str, Any]) -> dict[str, Writer]:
+    """A writer for each set of files, with the columns that any of its models reads."""
+    sets: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, model in models.items():
+        sets.setdefault(model["files"], {})[name] = model
+    return {place: Writer(folder / place, _inputs(sharing), config) for place, sharing in sets.items()}
 
 
 def _batches(

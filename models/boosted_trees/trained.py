@@ -48,8 +48,8 @@ class Trained:
         """The probability of label 1 for each row of a canonical table, shape (rows,), 32-bit floats."""
         if table.num_rows == 0:
             return np.empty(0, dtype=np.float32)
-        values = matrix(add_scores(table, self.upstream), self.schema)
-        return self.booster.inplace_predict(values, validate_features=False)
+        rows, places = distinct(matrix(add_scores(table, self.upstream), self.schema))
+        return self.booster.inplace_predict(rows, validate_features=False)[places]
 
 
 def add_scores(table: pa.Table, upstream: dict[str, Trained]) -> pa.Table:
@@ -58,6 +58,22 @@ def add_scores(table: pa.Table, upstream: dict[str, Trained]) -> pa.Table:
         scores = pa.array(trained.score(table).astype(np.float64))
         table = table.append_column(score_column(model), scores)
     return table
+
+
+def distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows of a (rows, features) matrix of 32-bit floats, sorted, and for each row which of them it is.
+
+    To a model many rows are alike (a third of the demo's catalogue), and trees are walked faster when neighbours take
+    the same branches. Rows are compared bit by bit, so missing is like missing.
+    """
+    bits = values.view(np.int32)
+    order = np.lexsort(bits.T[::-1])
+    ordered = bits[order]
+    is_first = np.ones(len(values), dtype=bool)
+    is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    places = np.empty(len(values), dtype=np.intp)
+    places[order] = np.cumsum(is_first) - 1
+    return ordered[is_first].view(np.float32), places
 
 
 def unpack(archive: Path, folder: Path) -> Path:

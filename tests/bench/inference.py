@@ -27,7 +27,7 @@ TABLE = """product_id BIGINT, first_seen TIMESTAMP, manufacturer_id BIGINT, depa
 ROWS = """
     SELECT p.product_id + 100000000 * c.i AS product_id, coalesce(s.first_seen, TIMESTAMP '2017-01-01') AS first_seen,
         p.manufacturer_id::BIGINT AS manufacturer_id, p.department, p.brand, p.product_category, p.product_type,
-        s.price, s.discount, s.quantity, s.baskets
+        s.price * (1 + c.i / 1000.0) AS price, s.discount, s.quantity, s.baskets
     FROM '{data}/products.parquet' p CROSS JOIN range({copies}) c(i)
     LEFT JOIN (
         SELECT t.product_id, min(transaction_timestamp)::TIMESTAMP AS first_seen,
@@ -90,7 +90,7 @@ def _apply(stack: Deployed) -> None:
     inference |= {
         "view": f"{FAMILY}_recommended",
         "rejects": {},
-        "files": {"format": os.environ.get("BOXCAR_BENCH_FORMAT", "csv")},
+        "files": {"format": os.environ.get("BOXCAR_BENCH_FORMAT", "parquet")},
     }
     gate = {"metric": "roc_auc", "min_score": 0.5}
     stack.apply({**document, "family": FAMILY, "inference": inference, "gate": gate}, MODELS)

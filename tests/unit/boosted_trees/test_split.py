@@ -24,7 +24,8 @@ class Split:
             "family": "packaging", "key": "product_id", "first_seen": "first_seen", "format": "csv", "target_mb": 32,
             "ranges": {},
             "models": {
-                name: {key: one.evaluation[key] for key in ("inputs", "features", "sample")} for name, one in trained.items()
+                name: {"files": name, **{key: one.evaluation[key] for key in ("inputs", "features", "sample")}}
+                for name, one in trained.items()
             },
         }  # fmt: skip
 
@@ -111,11 +112,30 @@ def test_files_are_cut_at_their_target(split, rows):
     assert sum(one["rows"] for one in files) == many.num_rows
 
 
-def test_parquet_files_hold_the_same_rows(split, rows):
-    assert split(rows, format="parquet").code == 0
+def test_models_that_share_files_find_the_columns_of_each_in_them(split, rows, trained):
+    models = {name: {**model, "files": "box"} for name, model in split.config["models"].items()}
+    box = models["box"]["inputs"]
+    models["box"]["inputs"] = {name: kind for name, kind in box.items() if name != "discount"}
+    models["own_container"]["inputs"].pop("price")
+    assert split(rows, format="parquet", models=models).code == 0
+    assert [path.name for path in split.out("files").iterdir()] == ["box"]
     table = pq.read_table(split.out("files") / "box" / "part-00000.parquet")
-    assert table.column_names == ["key:", *split.config["models"]["box"]["inputs"]]
+    assert set(table.column_names) == {"key:", *box}
     assert table.num_rows == rows.num_rows
+    counted = split.counts["models"]
+    assert counted["box"]["files"] == counted["own_container"]["files"]
+    assert [counted[name]["rows"] for name in trained] == [rows.num_rows] * len(trained)
+
+
+def test_parquet_files_are_cut_by_their_rows_in_memory(split, rows):
+    many = pa.concat_tables([rows] * 12)
+    assert split(many, target_mb=1, format="parquet").code == 0
+    files = split.counts["models"]["box"]["files"]
+    assert len(files) > 2
+    assert max(one["bytes"] for one in files) < 2**20  # what lies on disk is smaller
+    for one in files[:-1]:
+        table = pq.read_table(split.out("files") / "box" / one["name"])
+        assert 2**20 <= table.nbytes < 4 * 2**20
 
 
 def test_bad_rows_are_put_aside_with_their_reason(split, rows):

@@ -13,7 +13,7 @@ from boxcar.evaluations import Evaluation
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion, Files
 from boxcar.family_checks import check_family
 from boxcar.inference.counts import check_split, with_sizes
-from boxcar.inference.planning import make_plan, outline, selected_models
+from boxcar.inference.planning import file_sets, make_plan, outline, selected_models
 from boxcar.inference.requests import InferenceRequest
 from boxcar.inference.sizing import sized
 from boxcar.inference.watermarks import Watermarks
@@ -69,12 +69,25 @@ def test_each_model_is_pinned_to_its_approved_version_and_the_code_it_was_regist
     made = plan({"family": "packaging"})
     assert list(made.models) == MODELS
     predict, load = made.models["box"].steps
-    assert predict.inputs == {"model": "s3://b/models/packaging/box/1.2.3/model.tar.gz", "data": "@split.files/box/"}
+    assert predict.inputs == {"model": "s3://b/models/packaging/box/1.2.3/model.tar.gz", "data": "@split.files/mailer/"}
     assert predict.code == SERVING_CODE
     assert load.options["parameters"] == {
         "model": "box", "version": "1.2.3", "threshold": "0.4", "run": "run-1", "predicted_at": "2026-11-26 10:00:00.123",
     }  # fmt: skip
     assert [step.name for step in made.steps] == ["tables", "unload", "split"]
+
+
+@pytest.mark.parametrize(
+    ("form", "sets"),
+    [
+        ("parquet", {"mailer": "mailer", "bag": "mailer", "box": "mailer"}),  # columns have names in it
+        ("csv", {"mailer": "mailer", "bag": "bag", "box": "mailer"}),
+    ],
+)
+def test_models_that_can_read_the_same_files_share_them(form, sets):
+    inputs = {"price": "numeric", "brand": "categorical"}
+    turned = dict(reversed(inputs.items()))
+    assert file_sets({"mailer": inputs, "bag": turned, "box": dict(inputs)}, form) == sets
 
 
 def test_a_model_without_an_approved_version_is_skipped_and_the_others_go_on():

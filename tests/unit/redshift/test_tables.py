@@ -47,6 +47,33 @@ def test_merge_updates_and_inserts(db):
     assert db.rows("SELECT a, b FROM t ORDER BY 1") == [(1, 10), (2, 99), (3, 30)]
 
 
+def test_merge_matches_rows_as_they_were_before_it(db):
+    db.ok("CREATE TABLE t AS SELECT 1 a, 10 b UNION ALL SELECT 2, 20")
+    db.ok("CREATE TABLE s AS SELECT 1 a, 2 c UNION ALL SELECT 3, 9")
+    merge = (
+        "MERGE INTO t USING s x ON t.a = x.a WHEN MATCHED THEN UPDATE SET a = x.c, b = t.b + 1 "
+        "WHEN NOT MATCHED THEN INSERT (a, b) VALUES (x.a, x.c)"
+    )
+    assert db.ok(merge)["ResultRows"] == 2
+    assert db.rows("SELECT a, b FROM t ORDER BY 1, 2") == [(2, 11), (2, 20), (3, 9)]
+
+
+def test_merge_deletes_and_inserts(db):
+    db.ok("CREATE TABLE t AS SELECT 1 a, 10 b UNION ALL SELECT 2, 20")
+    db.ok("CREATE TABLE s AS SELECT 2 a, 99 b UNION ALL SELECT 3, 30 UNION ALL SELECT 3, 31")
+    assert db.ok(
+        "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (b, a) VALUES (s.b, s.a)"
+    )["ResultRows"] == 3
+    assert db.rows("SELECT a, b FROM t ORDER BY 1, 2") == [(1, 10), (3, 30), (3, 31)]
+
+
+def test_merge_takes_a_table_as_its_source(db):
+    db.ok("CREATE TABLE t AS SELECT 1 a, 10 b")
+    words = "MERGE merges a table into a table"
+    merge = "WHEN MATCHED THEN UPDATE SET b = s.b WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, s.b)"
+    assert words in db.error(f"MERGE INTO t USING (SELECT 1 a, 2 b) s ON t.a = s.a {merge}")
+
+
 def test_merge_refuses_two_sources_for_one_row(db):
     db.ok("CREATE TABLE t AS SELECT 1 a, 10 b")
     db.ok("CREATE TABLE s AS SELECT 1 a, 11 b UNION ALL SELECT 1, 12")

@@ -82,7 +82,7 @@ class Features(Document):
 class Files(Document):
     """How the rows to predict are cut into files for the transform."""
 
-    format: Literal["csv", "parquet"] = "csv"
+    format: Literal["csv", "parquet"] = "parquet"
     target_mb: int = Field(default=32, ge=1, le=90)  # a transform takes 100 MB at once, and Parquet goes as a whole
     max_instances: int = Field(default=8, ge=1)  # of one transform
 

@@ -72,6 +72,7 @@ def make_plan(
     since, until = _window(plan, watermark)
     new = list(ready) if request.scope == "daily" else []
     prices = {name: inference.prices[name] for name in family.models if name in inference.prices}
+    sets = file_sets({name: evaluations[name].inputs for name in ready}, inference.files.format)
     applied = version.architectures[_architecture(family, list(ready))]
     assert applied.spec.split  # check_family saw to it
     config = {
@@ -82,7 +83,7 @@ def make_plan(
         "target_mb": inference.files.target_mb,
         "ranges": inference.rejects.ranges,
         "models": {
-            name: {"inputs": evaluations[name].inputs, **evaluations[name].model_dump(include={"features", "sample"})}
+            name: {"files": sets[name], **evaluations[name].model_dump(include={"inputs", "features", "sample"})}
             for name in ready
         },
     }
@@ -104,7 +105,9 @@ def make_plan(
             }
         ),
     ]
-    models = {name: _model(plan, name, document, evaluations[name], tables) for name, document in ready.items()}
+    models = {
+        name: _model(plan, name, document, evaluations[name], sets[name], tables) for name, document in ready.items()
+    }
     return plan.model_copy(update={"steps": steps, "models": models, "since": since})
 
 
@@ -129,6 +132,20 @@ def outline(plan: InferencePlan) -> dict[str, Any]:
     }
 
 
+def file_sets(inputs: dict[str, dict[str, str]], form: str) -> dict[str, str]:
+    """Which files each model reads, by the name of the first model that reads them.
+
+    Parquet has its columns by name, so all models read the same files. Lines of CSV are read by place: models share
+    them whose columns and their order are the same.
+    """
+    sets: dict[str, str] = {}
+    readers: dict[tuple[tuple[str, str], ...], str] = {}
+    for name, columns in inputs.items():
+        layout = () if form == "parquet" else tuple(columns.items())
+        sets[name] = readers.setdefault(layout, name)
+    return sets
+
+
 def _architecture(family: Any, models: list[str]) -> str:
     return str(family.architecture_of(models[0]))
 
@@ -149,7 +166,7 @@ def _window(plan: InferencePlan, watermark: str | None) -> tuple[str | None, str
 
 
 def _model(
-    plan: InferencePlan, name: str, document: dict[str, Any], evaluation: Evaluation, tables: Tables
+    plan: InferencePlan, name: str, document: dict[str, Any], evaluation: Evaluation, files: str, tables: Tables
 ) -> InferenceModel:
     if not document.get("serving") or document.get("threshold") is None:
         raise FamilyError(
@@ -162,7 +179,7 @@ def _model(
     predict = serving.model_copy(
         update={
             "name": "predict",
-            "inputs": {"model": document["outputs"]["model"], "data": f"@split.files/{name}/"},
+            "inputs": {"model": document["outputs"]["model"], "data": f"@split.files/{files}/"},
             "outputs": ["predictions"],
         }
     )

@@ -7,7 +7,7 @@ A load is one transaction of one session, so whatever kills it leaves nothing be
 own. It begins with LOCK on the table of loads: Redshift takes a transaction's snapshot at its first query after that
 ("Isolation levels in Amazon Redshift"), so loads follow each other, each sees what the ones before it wrote, and who
 reads predictions never waits. Its MERGE cannot say "unless what is there is newer": the source of a MERGE is a table
-and its WHEN clauses have no conditions. So rows that a newer run has predicted are left out of the source.
+and its WHEN clauses have no conditions. So rows that a newer run has predicted are taken out of the source before.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from boxcar.errors import FamilyError
 from boxcar.families import Family, Inference
 
 Statements = list[dict[str, Any]]
+COLUMNS = ("model", "model_version", "score", "decision", "run_id", "predicted_at")  # after the key
 KEY_TYPES = {"VARCHAR": "VARCHAR(256)"}
 
 
@@ -90,31 +91,21 @@ class Tables:
 
         Binds `rows` (how many were sent to the model), `model`, `version`, `threshold`, `run` and `predicted_at`.
         """
-        key, target = self.key, "model, model_version, score, decision, run_id, predicted_at"
+        key = self.key
         newer = (
             "t.predicted_at > CAST(:predicted_at AS TIMESTAMP) OR (t.predicted_at = CAST(:predicted_at AS TIMESTAMP)"
         )
         newer = f"({newer} AND t.run_id > :run))"
-        merges: list[str] = []
-        for table, same, staging in (
-            (self.predictions, "", "fresh"),
-            (self.history, " AND t.model_version = :version", "fresh_of_version"),
-        ):
-            on = f"{table}.{key} = {staging}.{key} AND {table}.model = {staging}.model"
-            on += f" AND {table}.model_version = {staging}.model_version" if same else ""
-            updated = [column for column in target.split(", ") if column != "model"]
-            merges += [
-                f"CREATE TEMP TABLE {staging} ({key} {self.key_type}, model VARCHAR(64), model_version VARCHAR(32), "
-                f"score DOUBLE PRECISION, decision BOOLEAN, run_id VARCHAR(128), predicted_at TIMESTAMP)",
-                f"INSERT INTO {staging} SELECT s.{key}, CAST(:model AS VARCHAR(64)), CAST(:version AS VARCHAR(32)), "
-                f"s.score, s.score >= CAST(:threshold AS DOUBLE PRECISION), CAST(:run AS VARCHAR(128)), "
-                f"CAST(:predicted_at AS TIMESTAMP) FROM staged s LEFT JOIN {table} t "
-                f"ON t.{key} = s.{key} AND t.model = :model{same} AND {newer} WHERE t.{key} IS NULL",
-                f"MERGE INTO {table} USING {staging} ON {on} "
-                f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{column} = {staging}.{column}' for column in updated)} "
-                f"WHEN NOT MATCHED THEN INSERT ({key}, {target}) VALUES "
-                f"({', '.join(f'{staging}.{column}' for column in [key, *target.split(', ')])})",
-            ]
+        merges = [
+            f"CREATE TEMP TABLE fresh ({key} {self.key_type}, model VARCHAR(64), model_version VARCHAR(32), "
+            f"score DOUBLE PRECISION, decision BOOLEAN, run_id VARCHAR(128), predicted_at TIMESTAMP)",
+            f"INSERT INTO fresh SELECT {key}, CAST(:model AS VARCHAR(64)), CAST(:version AS VARCHAR(32)), score, "
+            f"score >= CAST(:threshold AS DOUBLE PRECISION), CAST(:run AS VARCHAR(128)), "
+            f"CAST(:predicted_at AS TIMESTAMP) FROM staged",
+            # What is newer in the history is newer among the predictions too, so this order needs one table.
+            *self._merge(self.history, "model_version"),
+            *self._merge(self.predictions),
+        ]
         there = f"t.{key} = s.{key} AND t.model = :model AND (t.run_id = :run OR {newer})"
         landed = f"staged s JOIN {self.predictions} t ON {there}"
         return [
@@ -141,6 +132,18 @@ class Tables:
                 f"HAVING COUNT(*) > 0"
             },
             {"unload": {"query": self._figures(edges, threshold), "format": "JSON"}},
+        ]
+
+    def _merge(self, table: str, *more: str) -> list[str]:
+        """Merge what is fresh, less what a newer run has predicted; rows are the same by key, model and `more`."""
+        on = " AND ".join(f"{table}.{name} = fresh.{name}" for name in (self.key, "model", *more))
+        columns = [self.key, *COLUMNS]
+        updated = ", ".join(f"{name} = fresh.{name}" for name in COLUMNS if name != "model")
+        return [
+            f"DELETE FROM fresh USING {table} WHERE {on} AND ({table}.predicted_at > fresh.predicted_at OR "
+            f"({table}.predicted_at = fresh.predicted_at AND {table}.run_id > fresh.run_id))",
+            f"MERGE INTO {table} USING fresh ON {on} WHEN MATCHED THEN UPDATE SET {updated} WHEN NOT MATCHED THEN "
+            f"INSERT ({', '.join(columns)}) VALUES ({', '.join(f'fresh.{name}' for name in columns)})",
         ]
 
     def _figures(self, edges: list[float], threshold: float) -> str:
