@@ -35,7 +35,7 @@ def merge(tree: exp.Merge) -> tuple[list[str], list[str]]:
     met = f"{MET} WHERE {target_row} = {MET}.target"
     if isinstance(whens[True], exp.Update):
         values = ", ".join(_assignment(each) for each in whens[True].expressions)
-        matched = f"UPDATE {target} SET {values} FROM {source}, {met} AND {source_row} = {MET}.source"
+        matched = f"UPDATE {target} SET {values} FROM {source}, {met} AND {source_row} = {MET}.source"  # noqa: S608
     else:
         matched = f"DELETE FROM {target} USING {met}"  # noqa: S608
     insert = whens[False]

@@ -46,8 +46,8 @@ class Query:
 class Translation:
     """What DuckDB is to run: `guards` first (each fails or says nothing), then `statements`.
 
-    kind: query (rows come back), write (counts do, and are added up), create_as, ddl, truncate, lock (`statements` are names of
-    tables), begin, commit, rollback or nothing.
+    kind: query (rows come back), write (counts do, and are added up), create_as, ddl, truncate, lock (`statements` are
+    names of tables), begin, commit, rollback or nothing.
     """
 
     kind: str

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
+from local.redshift import quoting
 from local.redshift.copy_in import read_copy, run_copy
 from local.redshift.errors import SqlError, is_conflict, redshift_text
 from local.redshift.locks import TableLocks
@@ -206,8 +206,9 @@ class Worker:
 
     def _lock(self, running: Running, connection: Connection, tables: list[str], own: bool) -> None:
         for table in tables:
-            known = "SELECT 1 FROM duckdb_tables() WHERE table_name = ?"
-            if not connection.duckdb.execute(known, [table.rpartition(".")[2]]).fetchall():
+            name = quoting.text(table.rpartition(".")[2])
+            known = f"SELECT 1 FROM duckdb_tables() WHERE table_name = {name}"  # noqa: S608
+            if not connection.duckdb.execute(known).fetchall():
                 raise SqlError(f'relation "{table}" does not exist')
             if not own:  # outside a transaction a lock is gone with its own statement
                 self._locks.take(connection, running.record["Database"], table, running.check)

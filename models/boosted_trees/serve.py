@@ -89,7 +89,7 @@ def _rows(body: bytes, inputs: dict[str, str]) -> pa.Table:
 
 
 def output_fn(prediction: tuple[pa.ChunkedArray | None, np.ndarray], accept: str) -> tuple[str, str]:
-    """Write one line a row. Scores have the digits that give every 32-bit float back exactly. It is CSV, whatever was asked for."""
+    """Write one line a row, as CSV whatever was asked for. The digits of a score give its 32 bits back exactly."""
     keys, scores = prediction
     columns = {"score": pa.array(scores, pa.float32())}
     table = pa.table(columns if keys is None else {KEY: keys, **columns})

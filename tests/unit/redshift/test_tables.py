@@ -61,9 +61,11 @@ def test_merge_matches_rows_as_they_were_before_it(db):
 def test_merge_deletes_and_inserts(db):
     db.ok("CREATE TABLE t AS SELECT 1 a, 10 b UNION ALL SELECT 2, 20")
     db.ok("CREATE TABLE s AS SELECT 2 a, 99 b UNION ALL SELECT 3, 30 UNION ALL SELECT 3, 31")
-    assert db.ok(
-        "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (b, a) VALUES (s.b, s.a)"
-    )["ResultRows"] == 3
+    merge = (
+        "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE "
+        "WHEN NOT MATCHED THEN INSERT (b, a) VALUES (s.b, s.a)"
+    )
+    assert db.ok(merge)["ResultRows"] == 3
     assert db.rows("SELECT a, b FROM t ORDER BY 1, 2") == [(1, 10), (3, 30), (3, 31)]
 
 
