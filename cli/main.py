@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from boxcar.errors import BoxcarError
 from cli.alarms import alarms
+from cli.asyncs import asyncs
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families
@@ -38,7 +39,21 @@ def boxcar(context: click.Context, stack: str, local: bool, state: Path) -> None
     context.obj = Session(stack=stack, local=local, state=state)
 
 
-for command in (local_cloud, deploy_command, outputs, families, runs, infer, sql, models, jobs, alarms, mails, demo):
+for command in (
+    local_cloud,
+    deploy_command,
+    outputs,
+    families,
+    runs,
+    infer,
+    sql,
+    models,
+    jobs,
+    asyncs,
+    alarms,
+    mails,
+    demo,
+):
     boxcar.add_command(command)
 
 

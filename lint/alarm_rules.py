@@ -6,21 +6,28 @@ from lint.template import Template, references
 
 PATH = "${AWS::StackName}/"  # EventBridge brings what is named so to the alarm queue
 WATCHDOG = "${AWS::StackName}-watchdog/"  # … and what watches that queue goes past it
+SCALING = "${AWS::StackName}-scaling/"  # … and what only scaling acts on tells nobody
 METRICS = {"Errors", "Throttles"}
 Fault = tuple[str, str]
 
 
 def reach(stack: Template) -> Iterator[Fault]:
-    """An alarm goes by the alarm queue, or straight to the watchdog's topic; never by both, never by neither."""
+    """An alarm goes by the alarm queue, or straight to the watchdog's topic; never by both, never by neither.
+
+    One that a scaling policy acts on asks for nobody, and must not be on the path to people.
+    """
+    scaling = stack.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").keys()
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
         called = str((properties.get("AlarmName") or {}).get("Fn::Sub", ""))
         actions = references(properties.get("AlarmActions"))
-        if not called.startswith(PATH if not actions else WATCHDOG):
+        acts = bool(actions) and actions <= scaling
+        if not called.startswith(SCALING if acts else WATCHDOG if actions else PATH):
             yield (
                 name,
                 f'needs AlarmName: !Sub "{PATH}…" without AlarmActions, which EventBridge brings to the alarm queue; '
-                f'or, if it watches that path itself, !Sub "{WATCHDOG}…" with AlarmActions: [!Ref WatchdogTopic]',
+                f'or, if it watches that path itself, !Sub "{WATCHDOG}…" with AlarmActions: [!Ref WatchdogTopic]; '
+                f'or, if a scaling policy acts on it, !Sub "{SCALING}…"',
             )
         if not properties.get("AlarmDescription"):
             yield name, "needs AlarmDescription: the mail shows it as what to do"

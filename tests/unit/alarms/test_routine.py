@@ -21,7 +21,7 @@ def test_a_day_is_one_mail_to_business_and_science(path: Path):
     assert path.digest() == 3
     (mail,) = path.sent
     assert mail.audiences == ("business", "science")
-    assert mail.subject == "[Boxcar digest] 3 runs without anything to decide"
+    assert mail.subject == "[Boxcar digest] 3 reports without anything to decide"
     for number in range(3):
         assert f"run-{number}" in mail.text
     assert mail.attributes == {"kind": "digest", "severity": "info"}

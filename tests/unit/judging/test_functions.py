@@ -111,7 +111,7 @@ def test_from_compare_to_mail(stack, functions):
     assert functions["send_alarms"](records({"kind": "routine_due"})) == {"batchItemFailures": []}
     mails = received("inbox")
     assert [json.loads(mail["MessageAttributes"]["audience"]["Value"]) for mail in mails] == [["business", "science"]]
-    assert mails[0]["Subject"] == "[Boxcar digest] 1 run without anything to decide"
+    assert mails[0]["Subject"] == "[Boxcar digest] 1 report without anything to decide"
     assert "packaging: 1 approved (run-1)" in mails[0]["Message"]
     assert "mailer" in mails[0]["Message"] and "0.9000" in mails[0]["Message"]
 

@@ -81,6 +81,14 @@ class TooManyRejects(BoxcarError):  # noqa: N818 - likewise
     """More rows cannot be predicted than the family allows."""
 
 
+class DocumentRefused(BoxcarError):  # noqa: N818 - a state
+    """A document that the asynchronous endpoint would not take. Its sender is told; it is not tried again."""
+
+
+class DocumentFailed(BoxcarError):  # noqa: N818 - likewise
+    """The endpoint had a document and gave no summary."""
+
+
 def named_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Give AWS's refusals, whatever code a service has for them, the one name that machines and alarms know."""
 

@@ -20,6 +20,8 @@ class Settings:
     archive_dead_letters_url: str = ""
     reviews_url: str = ""  # where people reach the pages on which versions are decided, without a trailing slash
     training_machine_arn: str = ""  # started when a family has drifted
+    documents_endpoint: str = ""  # asynchronous; documents under async/input/ go to it
+    document_most_bytes: int = 0  # of one document
     slack_secret_arn: str = ""  # of Secrets Manager; see boxcar.slack. Empty: no Slack
     topic_arn: str = ""  # SNS: mails carry their audience, and subscriptions choose
     alarm_quiet_s: float = 3600.0  # alarms of one cause within it are counted, not mailed
@@ -64,6 +66,8 @@ def settings() -> Settings:
         training_machine_arn=env.get("BOXCAR_TRAINING_MACHINE_ARN", ""),
         archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
         reviews_url=env.get("BOXCAR_REVIEWS_URL", "").replace("{id}", env.get("BOXCAR_REVIEWS_API_ID", "")),
+        documents_endpoint=env.get("BOXCAR_DOCUMENTS_ENDPOINT", ""),
+        document_most_bytes=int(env.get("BOXCAR_DOCUMENT_MOST_BYTES", "0")),
         slack_secret_arn=env.get("BOXCAR_SLACK_SECRET_ARN", ""),
         topic_arn=env.get("BOXCAR_TOPIC_ARN", ""),
         alarm_quiet_s=float(env.get("BOXCAR_ALARM_QUIET_S", "3600")),

@@ -64,6 +64,19 @@ ADVICE = {
         "Look at the labels and columns named above, correct the source or the query, then start the run again.",
         job_action="Look at the data named above, correct its source, then `boxcar jobs retry` the job.",
     ),
+    "DocumentRefused": Advice(
+        SCIENCE,
+        "The asynchronous endpoint would not take the document, so it was not asked.",
+        "Put a copy of the document under async/failed/, with the reason beside it.",
+        "Correct what is named above and upload the document again under async/input/.",
+    ),
+    "DocumentFailed": Advice(
+        SCIENCE,
+        "The asynchronous endpoint had the document and gave no summary.",
+        "Put a copy of the document under async/failed/, with the reason beside it.",
+        "If the reason is the document, correct it; if it is the endpoint, read its log group "
+        "/aws/sagemaker/Endpoints/<endpoint>. Then upload the document again under async/input/.",
+    ),
     "CountMismatch": Advice(
         ENGINEERING,
         "Rows got lost, or came twice, between two steps of an inference run.",

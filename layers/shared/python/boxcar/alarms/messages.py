@@ -14,6 +14,7 @@ from boxcar.alarms.alarm_mail import alarm_mail, where
 from boxcar.alarms.causes import Cause, read_cause, same_cause
 from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
+from boxcar.alarms.documents import document_failed_mail, documents_answered_mail
 from boxcar.alarms.inference import INFERENCE_MAILS
 from boxcar.alarms.links import Links
 from boxcar.alarms.reviews import expired_mail, review_mail
@@ -211,6 +212,18 @@ def _same(message: dict[str, Any], family: str, error: str, cause: Cause, step: 
     return same_cause([str(message.get("machine", "")), family, error, step], cause.text, names)
 
 
+def _document_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
+    for name in ("id", "document", "error", "reason"):
+        _text(message, name)
+    return document_failed_mail(message, links, since)
+
+
+def _documents_answered(message: dict[str, Any], links: Links, since: str) -> Mail:
+    for name in ("id", "bucket"):
+        _text(message, name)
+    return documents_answered_mail(message, links, since)
+
+
 def _repeated(message: dict[str, Any], links: Links, since: str) -> Mail:
     return repeated_mail(message)
 
@@ -257,6 +270,8 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "report": _report,
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,
+    "document_failed": _document_failed,
+    "documents_answered": _documents_answered,
     "repeated": _repeated,
     "schedule_missed": _schedule_missed,
     "run_slow": _run_slow,

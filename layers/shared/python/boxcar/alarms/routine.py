@@ -58,11 +58,11 @@ def tell(dynamodb: Any, table: str, send: Callable[[Mail], str], until: float) -
 def _digest(waiting: list[Item]) -> Mail:
     ids = hashlib.sha256("\n".join(sorted(item["pk"]["S"] for item in waiting)).encode()).hexdigest()[:32]
     count = len(waiting)
-    runs = f"{count} run{'' if count == 1 else 's'}"
+    reports = f"{count} report{'' if count == 1 else 's'}"
     rows = [[item["due"]["S"][:16].replace("T", " "), _subject(item)] for item in waiting]
     parts = [
-        section("What happened", [f"{runs} did what they should, and ask for nobody."]),
-        "\n".join(["Runs", *(f"  {line}" for line in columns([["ended (UTC)", "report"], *rows]))]),
+        section("What happened", [f"{reports} of what went as it should, and asks for nobody."]),
+        "\n".join(["Reports", *(f"  {line}" for line in columns([["ended (UTC)", "report"], *rows]))]),
     ]
     room = MOST_TEXT
     for item in waiting:
@@ -75,7 +75,7 @@ def _digest(waiting: list[Item]) -> Mail:
     return Mail(
         f"routine:{ids}",
         ("business", "science"),
-        f"[Boxcar digest] {runs} without anything to decide",
+        f"[Boxcar digest] {reports} without anything to decide",
         "\n\n".join(parts) + "\n",
         {"kind": "digest", "severity": "info"},
     )
