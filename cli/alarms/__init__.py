@@ -72,7 +72,7 @@ def queues_command(session: Session, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would be delivered, and leave it where it is.")
 @click.pass_obj
 def redeliver_command(session: Session, path: str, dry_run: bool) -> None:
-    """Deliver dead letters again: those of alarm (the default), monitor, launch or start.
+    """Deliver dead letters again: those of alarm (the default), or of another path.
 
     Mend the reason first. An alarm that was sent is not sent again; a trigger that has had its run starts none.
     """
@@ -85,7 +85,8 @@ def redeliver_command(session: Session, path: str, dry_run: bool) -> None:
 
 
 def _told(item: dict[str, Any]) -> dict[str, str]:
-    became = "counted" if "counted_in" in item else "digest" if item["pk"].startswith("alarm#report:") else "mailed"
+    routine = item["pk"].startswith(("alarm#report:", "alarm#documents:"))
+    became = "counted" if "counted_in" in item else "digest" if routine else "mailed"
     became = "mailed" if "told" in item else became
     return {
         "at": item.get("due", ""),

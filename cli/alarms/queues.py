@@ -10,19 +10,25 @@ from cli.session import Session
 # Queues of a stack, without its name; each dead letter's way back.
 QUEUES = (
     "alarms", "alarm-dead-letters", "monitor", "monitor-dead-letters", "launch.fifo", "launch-dead-letters.fifo",
-    "start-dead-letters", "archive-dead-letters",
+    "start-dead-letters", "archive-dead-letters", "documents", "documents-dead-letters", "answers",
+    "answers-dead-letters",
 )  # fmt: skip
 PATHS = {
     "alarm": ("alarm-dead-letters", "alarms"),
     "monitor": ("monitor-dead-letters", "monitor"),
     "launch": ("launch-dead-letters.fifo", "launch.fifo"),
+    "documents": ("documents-dead-letters", "documents"),
+    "answers": ("answers-dead-letters", "answers"),
     "start": ("start-dead-letters", ""),  # each says itself where it was going
 }
+OPTIONAL = {"documents", "documents-dead-letters", "answers", "answers-dead-letters"}  # not without `boxcar async on`
 DEAD = {
     "alarm-dead-letters": "see the log of send-alarms, then `boxcar alarms redeliver`",
     "monitor-dead-letters": "see the log of monitor-jobs, then `boxcar alarms redeliver monitor`",
     "launch-dead-letters.fifo": "see the log of launch-jobs, then `boxcar alarms redeliver launch`",
     "start-dead-letters": "see `boxcar alarms redeliver start --dry-run`, mend it, then without --dry-run",
+    "documents-dead-letters": "see the log of send-documents, then `boxcar alarms redeliver documents`",
+    "answers-dead-letters": "see the log of collect-answers, then `boxcar alarms redeliver answers`",
     "archive-dead-letters": "docs/job-history.md says what to do",
 }
 HELD_S = 60  # a letter that is looked at stays hidden from others so long
@@ -33,7 +39,13 @@ def counts(session: Session) -> list[dict[str, Any]]:
     sqs, found = session.client("sqs"), []
     for name in QUEUES:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        known = sqs.get_queue_attributes(QueueUrl=_url(session, name), AttributeNames=names)["Attributes"]
+        try:
+            url = _url(session, name)
+        except sqs.exceptions.QueueDoesNotExist:
+            if name not in OPTIONAL:
+                raise
+            continue
+        known = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         found.append({"queue": name, "waiting": int(known[names[0]]), "in_work": int(known[names[1]])})
     return found
 

@@ -95,7 +95,7 @@ def test_what_was_told_and_what_waits_is_listed(boxcar_alarms, path, monkeypatch
     assert "2 more counted, told of at" in shown
     path.digest()
     shown = boxcar_alarms("list").output
-    assert "digest   info" in shown and "[Boxcar digest] 1 run" in shown
+    assert "digest   info" in shown and "[Boxcar digest] 1 report" in shown
 
 
 def test_nothing_told_says_so(boxcar_alarms):
