@@ -57,19 +57,28 @@ def upload_architecture(folder: Path, s3: Any, bucket: str) -> Code:
     return upload_code(folder, s3, bucket).model_copy(update={"scripts": script_digests(_files(folder))})
 
 
+def upload_package(folder: Path, s3: Any, bucket: str) -> Code:
+    """Upload a package, so that it is one where its archive is unpacked: `import <folder>` finds it."""
+    return _upload(folder.name, {f"{folder.name}/{name}": body for name, body in _files(folder).items()}, s3, bucket)
+
+
 def upload_code(folder: Path, s3: Any, bucket: str) -> Code:
-    """Upload a folder of code under its digest, unless it is there already.
+    """Upload a folder of code."""
+    return _upload(folder.name, _files(folder), s3, bucket)
+
+
+def _upload(name: str, files: dict[str, bytes], s3: Any, bucket: str) -> Code:
+    """Upload files under their digest, unless they are there already.
 
     The archive goes last: where it is, everything is.
     """
-    files = _files(folder)
     digest = digest_of(files)
-    place = f"code/{folder.name}-{digest}"
+    place = f"code/{name}-{digest}"
     code = Code(digest=digest, archive=f"s3://{bucket}/{place}.tar.gz", prefix=f"s3://{bucket}/{place}/")
     if s3.list_objects_v2(Bucket=bucket, Prefix=f"{place}.tar.gz").get("KeyCount"):
         return code
-    for name, body in files.items():
-        s3.put_object(Bucket=bucket, Key=f"{place}/{name}", Body=body)
+    for path, body in files.items():
+        s3.put_object(Bucket=bucket, Key=f"{place}/{path}", Body=body)
     s3.put_object(Bucket=bucket, Key=f"{place}.tar.gz", Body=_archive(files))
     return code
 

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from boxcar.errors import BoxcarError
 from cli.alarms import alarms
 from cli.asyncs import asyncs
+from cli.benchmarks import bench
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.families import families
@@ -15,6 +16,7 @@ from cli.infer import infer
 from cli.jobs import jobs
 from cli.local_cloud import local_cloud, mails
 from cli.models import models
+from cli.prices import prices
 from cli.runs import runs
 from cli.session import Session
 from cli.sql import sql
@@ -52,6 +54,8 @@ for command in (
     asyncs,
     alarms,
     mails,
+    bench,
+    prices,
     demo,
 ):
     boxcar.add_command(command)

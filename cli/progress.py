@@ -18,7 +18,7 @@ from boxcar.registry.decisions import WAITING
 from cli.models.names import models_table
 from cli.session import Session
 
-MACHINES = ("TrainingMachineArn", "InferenceMachineArn")  # outputs of the stack
+MACHINES = ("TrainingMachineArn", "InferenceMachineArn", "BenchmarkMachineArn")  # outputs of the stack
 COLOURS = {
     "Completed": "green",
     "cached": "green",

@@ -12,6 +12,9 @@ PARAMETER = re.compile(r"Ref::(\w+)")
 # AWS's build image for Python: the packages of its Lambda runtime, no entry point (github.com/aws/aws-sam-build-images)
 BUILD_IMAGE = re.compile(r"public\.ecr\.aws/sam/build-python3\.\d+(:[\w.-]+)?")
 LAMBDA = Surroundings("lambda", preload=("boto3",))
+# The load-test container for CPUs, from a registry of one's own: `<stack>-neuron:cpu` (docs/benchmark.md)
+LOAD_TEST_IMAGE = re.compile(r"\d+\.dkr\.ecr\.[^/]+/[\w-]+-neuron:cpu")
+LOAD_TEST = Surroundings("neuron")
 OVERRIDES = ("command", "environment", "resourceRequirements", "vcpus", "memory")
 
 
@@ -36,10 +39,12 @@ def surroundings(image: str) -> Surroundings:
     """
     if BUILD_IMAGE.fullmatch(image):
         return LAMBDA
+    if LOAD_TEST_IMAGE.fullmatch(image):
+        return LOAD_TEST
     name = re.sub(r"^(\d+\.dkr\.ecr\.[^/]+/)", "", image).removesuffix("-cpu-py3")
     if name in IMAGES:
         return Surroundings(IMAGES[name].environment, IMAGES[name].preload)
-    known = ", ".join(["public.ecr.aws/sam/build-python3.13", *sorted(IMAGES)])
+    known = ", ".join(["public.ecr.aws/sam/build-python3.13", "<stack>-neuron:cpu", *sorted(IMAGES)])
     raise PullError(
         f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: "
         f"not found. The embedded cloud has: {known}"

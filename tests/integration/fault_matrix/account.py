@@ -22,6 +22,7 @@ from moto import mock_aws
 
 import boxcar.aws
 from boxcar.attributes import encode_all
+from boxcar.benchmarks.planning import CODE_KEY, RESULTS
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.jobs.answers import send_answer
@@ -33,9 +34,9 @@ from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml
 from tests.conformance.machinery import Engine, FunctionError, client_error
 from tests.integration.fault_matrix.machines import QUEUE, ROOT, is_bad_end
-from tests.unit.jobs.conftest import World
 from tests.unit.jobs.fakes import Ending
 from tests.unit.judging.conftest import evaluation
+from tests.unit.kinds.worlds import KindWorld
 from tests.unit.tables import make_tables
 
 BUCKET, JOBS, MODELS = "data", "jobs", "models"
@@ -56,9 +57,12 @@ ENVIRONMENT = {
     "BOXCAR_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:boxcar-notifications",
     "BOXCAR_IMAGES": json.dumps({"xgboost": "123456789012.dkr.ecr.us-east-1.amazonaws.com/xgboost:3.0-5"}),
     "BOXCAR_REDSHIFT_WORKGROUP": "warehouse",
+    "BOXCAR_BENCHMARK_VCPUS": json.dumps({"c7i": 4}),
 }
 
 
+# A job of Batch whose process was killed.
+KILLED_CONTAINER = {"status": "FAILED", "words": {"container": {"exitCode": 137, "reason": "OutOfMemoryError"}}}
 ROWS = 5  # that an inference run unloads
 AFFECTED, SIBLING = "mailer", "bag"  # the model with the fault, and the one beside it
 WELL: dict[str, dict[str, Any]] = {
@@ -124,15 +128,16 @@ class Account:
         self.functions = {
             path.name: _load(path) for path in (ROOT / "functions").iterdir() if (path / "app.py").exists()
         }
-        for name in ("report_run", "report_inference"):  # a page takes a tenth of a second
+        for name in ("report_run", "report_inference", "report_benchmark"):  # a page takes a tenth of a second
             monkeypatch.setattr(self.functions[name], "render", lambda report: "")
         self.client("s3").create_bucket(Bucket=BUCKET)
+        code = Code(digest="d", archive=f"s3://{BUCKET}/c.tar.gz", prefix=f"s3://{BUCKET}/c/")
+        self._put(f"s3://{BUCKET}/{CODE_KEY}", code.model_dump_json())
         make_tables(self.client("dynamodb"))
         spec = read_architectures(ROOT / "models")["boosted_trees"]
         steps = {step.name: step.model_copy(update={"inputs": {}}) for step in spec.steps}
         two = [steps["train"], steps["evaluate"]]  # enough for a candidate
         self._serving = steps["predict"]
-        code = Code(digest="d", archive=f"s3://{BUCKET}/c.tar.gz", prefix=f"s3://{BUCKET}/c/")
         self._architecture = AppliedArchitecture(spec=spec.model_copy(update={"steps": two}), code=code)
         self._family = read_yaml(ROOT / "families/packaging.yaml") | {"gate": GATE}
 
@@ -262,23 +267,27 @@ class Account:
             ("unload", "data"): ("manifest", {"meta": {"record_count": ROWS}}),
             ("split", "counts"): ("counts.json", {**counts, "models": dict.fromkeys((AFFECTED, SIBLING), of_a_model)}),
             ("load", "data"): ("000", {"bin": 0, "row_count": ROWS, "yes": 1}),
+            ("batch_xlarge_c4", RESULTS): ("loadtest.json", {"status": "ok", "throughput": 100.0, "how": "measured"}),
         }
         file, body = written.get((job.step, name), ("", "content"))
         self._put(f"{uri}{file}", json.dumps(body))
         return uri
 
     def _fail(self, job_id: str) -> None:
-        world = World(self.client("dynamodb"), self.client("s3"))
+        world = KindWorld(self.client("dynamodb"), self.client("s3"))
         world.calls.services["stepfunctions"] = self.client("stepfunctions")
         world.clock.time = time.time()
         assert self.endings is not None
         world.sagemaker.endings = world.redshift.endings = {job_id: self.endings}
+        containers = [{} if one.status == "Completed" else KILLED_CONTAINER for one in self.endings]
+        world.batch.plan = [*containers, *[containers[-1]] * 10]  # the last ending is that of all further attempts
         world.launch()
         job = world.table.get(job_id)
         while job is not None and not job.finished:
             for name, uri in job.destination.items():
                 self._output(job, name, uri)
             world.step(600)
+            world.deliver()
             job = world.table.get(job_id)
 
     def client(self, service: str, attempts: int = 8) -> Any:

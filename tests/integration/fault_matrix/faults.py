@@ -90,7 +90,7 @@ class Faulty:
     def _own_error(self, payload: Payload) -> Any:
         if not self._function:
             raise client_error("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
-        if self._function in ("report_run", "report_inference"):  # have no error of its own
+        if self._function in ("report_run", "report_inference", "report_benchmark"):  # have no error of its own
             raise FunctionError("ClientError", "An error occurred (InternalError) when calling the PutObject operation")
         return self._healthy(SPOILT[self._function](self._account, payload))
 
@@ -133,6 +133,7 @@ def _unjudged(account: Account, payload: Payload) -> Payload:
 SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "plan_run": lambda account, payload: {**payload, "event": {"family": "nobody"}},
     "plan_inference": lambda account, payload: {**payload, "event": {"family": "nobody"}},
+    "plan_benchmark": lambda account, payload: {**payload, "event": {"benchmark": "b", "backends": ["nobody"]}},
     "check_counts": lambda account, payload: {**payload, "run": "nobody"},
     "submit_job": lambda account, payload: {**payload, "step": "nowhere"},
     "compare_versions": _unreadable,

@@ -11,6 +11,7 @@ from tests.integration.fault_matrix.account import AFFECTED, SIBLING, Account
 from tests.integration.fault_matrix.faults import FAULTS, Faulty
 from tests.integration.fault_matrix.machines import FUNCTION, State, definition, tasks
 
+REPORTS = ("report", "inference_report", "benchmark_report")  # kinds of the messages that sum a run up
 NEVER = 1e9  # seconds
 _number = itertools.count(1)
 
@@ -56,6 +57,22 @@ WAYS: dict[str, dict[str, Way]] = {
         "AlarmRun": Way(after="Unload"),
         "ReportFailure": Way(after="Unload"),
     },
+    "benchmark": {
+        "Plan": Way(),
+        "Compile": Way(),
+        "LoadTest": Way(),
+        "AlarmTest": Way(after="LoadTest"),
+        "AlarmBuild": Way(after="Compile"),
+        "Report": Way(),
+        "AlarmRun": Way(after="Plan"),
+        "ReportFailure": Way(after="Plan"),
+    },
+}
+# One build, and one load test on it; what is published of the same shape stands beside them in the report.
+BENCHMARK = {
+    "backends": ["openvino"],
+    "batches": [1],
+    "targets": [{"name": "batch", "scenario": "offline", "rate": 8800, "seconds": 1}],
 }
 
 
@@ -89,15 +106,19 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
     states = {path.rpartition("/")[2]: (path, state) for path, state in tasks(made)}
     of_a_model = "/" in states[task][0]
     name = f"family_{next(_number)}"
-    account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []), approved=machine == "inference")
+    if machine == "benchmark":
+        asked = {"benchmark": name, **BENCHMARK}
+    else:
+        asked = {"family": name}
+        account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []), approved=machine == "inference")
     account.outcome = way.outcome
     with account.running() as engine:
         for place, told in ((way.after, way.failing), (task, fault)):
             if place and told:
                 _point(account, engine, states[place][1], told, alias=place)
-        execution = engine.start(engine.create(made, f"boxcar-{machine}"), {"family": name}, name)
+        execution = engine.start(engine.create(made, f"boxcar-{machine}"), asked, name)
         ended = engine.wait(execution)
-    reports = [message["status"] for message in account.messages if message["kind"] in ("report", "inference_report")]
+    reports = [message["status"] for message in account.messages if message["kind"] in REPORTS]
     end = (reports or ["?"])[-1] if ended["status"] == "SUCCEEDED" else f"run {ended['status'].lower()}"
     alarms = [(mail.audience, mail.error) for mail in account.mails if mail.kind == "alarm"]
     return Measured(end, tuple(alarms))

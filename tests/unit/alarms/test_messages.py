@@ -199,6 +199,7 @@ def test_a_redriven_run_that_fails_again_is_news():
 
 def test_what_was_told_model_by_model_is_not_told_again():
     assert read_message(event(error="AllModelsFailed", cause="no model"), LINKS, SINCE) is None
+    assert read_message(event(error="NoFigures", cause="no cell"), LINKS, SINCE) is None
 
 
 @pytest.mark.parametrize(
@@ -282,6 +283,29 @@ def test_a_report_goes_to_business_and_science_as_a_table():
 def test_a_report_of_a_run_without_anything_is_still_a_mail():
     found = mail({"kind": "report", "run": "r-1", "status": "failed"})
     assert "r-1" in found.text and "No model was trained" in found.text
+
+
+def test_a_benchmark_says_what_to_buy_and_what_to_mind():
+    row = {"instance_type": "inf2.xlarge", "backend": "neuronx", "batch_size": 1, "how": "measured", "status": "ok"}
+    failed = {**row, "backend": "torch", "how": None, "status": "failed", "meets": False, "usd_per_year": None}
+    target = {
+        "name": "realtime",
+        "words": "16,000 queries/s within 10 ms at P99",
+        "rows": [{**row, "meets": True, "instances": 2, "usd_per_year": 13_283.7}, failed],
+        "caveats": ["inf2.xlarge with neuronx has too few queries"],
+        "failed": ["no C++ compiler"],
+    }
+    found = mail({"kind": "benchmark_report", "run": "b-1", "family": "search", "machine": "benchmark",
+                  "status": "partial", "sentence": "Buy 2.", "report": "s3://b/r", "targets": [target]})  # fmt: skip
+    assert found.subject == "[Boxcar report] benchmark search: partial (b-1)" and not found.routine
+    for words in ("Buy 2.", "16,000 queries/s", "2       13,284", "Before you buy", "no C++ compiler"):
+        assert words in found.text
+
+
+def test_a_build_of_a_benchmark_is_called_so():
+    found = mail({**MODEL, "machine": "benchmark", "family": "search", "model": "torch-c7i-b1-s32"})
+    assert "Build torch-c7i-b1-s32 of benchmark search failed" in found.text
+    assert "approved" not in found.text
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,8 @@ class FakeGlue(Faulty):
 class KindWorld(World):
     """A stack whose jobs are of Batch and Glue."""
 
-    def __init__(self) -> None:
-        super().__init__(FakeDynamoDB(), FakeS3(), SETTINGS)
+    def __init__(self, dynamodb: Any = None, s3: Any = None) -> None:
+        super().__init__(dynamodb or FakeDynamoDB(), s3 or FakeS3(), SETTINGS)
         self.batch, self.glue = FakeBatch(self.clock), FakeGlue(self.clock)
         self.calls.services |= {"batch": self.batch, "glue": self.glue}
         self.lose = lambda event: False

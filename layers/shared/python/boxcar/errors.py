@@ -32,6 +32,10 @@ class FamilyError(BoxcarError):
     """A family file, or the architecture it names, is not valid."""
 
 
+class BenchmarkError(BoxcarError):
+    """A benchmark cannot be planned with what lies in the bucket: the prices, or the code of its jobs."""
+
+
 class StepError(BoxcarError):
     """A step cannot be submitted: a reference leads nowhere, or a field is not valid for its kind."""
 

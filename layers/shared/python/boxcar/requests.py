@@ -17,22 +17,33 @@ MAX_TRIGGER_BYTES = 256 * 1024
 ReadObject = Callable[[str, str, str | None], bytes]  # bucket, key, version id
 
 
-class Request(Document):
-    """What every machine may be asked. Models left out means all of them."""
+class RunRequest(Document):
+    """What every machine may be asked."""
 
     example: ClassVar[str]  # what a request looks like, for messages
+    about: ClassVar[str] = "family"  # the field that says what the run is about
 
-    family: str
-    models: list[str] | None = Field(default=None, min_length=1)
     requested_by: str = ""
     fresh: bool = False  # take nothing from the cache
     from_step: str = ""  # take nothing from the cache from this step on
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> "Request":
+    def _one_of_them(self) -> "RunRequest":
         if self.fresh and self.from_step:
             raise ValueError("fresh does everything anew, from_step a part of it; write one of them")
         return self
+
+    @property
+    def subject(self) -> str:
+        """What the run is about, by which its jobs, alarms and reports go: the `family` of its plan."""
+        return str(getattr(self, self.about))
+
+
+class Request(RunRequest):
+    """What machines that work on a family may be asked. Models left out means all of them."""
+
+    family: str
+    models: list[str] | None = Field(default=None, min_length=1)
 
 
 class TrainingRequest(Request):
@@ -43,7 +54,7 @@ class TrainingRequest(Request):
     parameters: dict[str, dict[str, ParameterValue]] = Field(default_factory=dict)
 
 
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=RunRequest)
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,10 @@ def read_restart(event: dict[str, Any], earlier: Earlier, read_object: ReadObjec
         trigger = read_trigger(asked, lambda bucket, key, version: request, kind)
     else:
         trigger = read_trigger(asked, read_object, kind)
-    if plan is not None and plan.family != trigger.request.family:
+    if plan is not None and plan.family != trigger.request.subject:
         raise TriggerError(
-            f"{trigger.source}: family: is {trigger.request.family!r}, and run {earlier.run} is one of family "
-            f"{plan.family!r}; start it with its own input"
+            f"{trigger.source}: {kind.about}: is {trigger.request.subject!r}, and run {earlier.run} is one of "
+            f"{kind.about} {plan.family!r}; start it with its own input"
         )
     # One restart of a run at a time: two would do the same work side by side.
     claim = trigger.claim or digest("restart", earlier.chain[-1])

@@ -34,6 +34,7 @@ class Settings:
     images: dict[str, str] = field(default_factory=dict)  # name in an architecture -> image URI
     instance_limits: dict[str, int] = field(default_factory=dict)  # pool, as training/ml.m5.large -> units at most
     owner_shares: dict[str, float] = field(default_factory=dict)  # owner -> weight; who is not named has 1
+    benchmark_vcpus: dict[str, int] = field(default_factory=dict)  # instance family -> vCPUs of its queue; 0: no queue
     history_days: float = 90.0  # after its end, a job stays in the table so long
     run_retention_days: float = 90.0  # working files of runs are deleted then
     first_look_s: float = 180.0  # after launch, if no event has come; later looks are twice as far each time
@@ -80,6 +81,7 @@ def settings() -> Settings:
         images=json.loads(env.get("BOXCAR_IMAGES", "{}")),
         instance_limits=json.loads(env.get("BOXCAR_INSTANCE_LIMITS", "{}")),
         owner_shares=json.loads(env.get("BOXCAR_OWNER_SHARES", "{}")),
+        benchmark_vcpus=json.loads(env.get("BOXCAR_BENCHMARK_VCPUS", "{}")),
         history_days=float(env.get("BOXCAR_JOB_RETENTION_DAYS", "90")),
         run_retention_days=float(env.get("BOXCAR_RUN_RETENTION_DAYS", "90")),
         first_look_s=float(env.get("BOXCAR_FIRST_LOOK_S", "180")),

@@ -43,6 +43,12 @@ ADVICE = {
         _NOTHING_STARTED,
         "Correct the field named above, apply the family file again, then start the run again.",
     ),
+    "BenchmarkError": Advice(
+        ENGINEERING,
+        "The benchmark lacks something in the data bucket: the code of its jobs, or a price table that can be read.",
+        _NOTHING_STARTED,
+        "Do what the message says (`boxcar bench code`, `boxcar prices refresh`), then start the benchmark again.",
+    ),
     "StepError": Advice(
         SCIENCE,
         "A step could not be submitted: a reference leads nowhere, or a field is not valid for its kind.",
@@ -205,6 +211,12 @@ ADVICE = {
         "No model of the run could be trained.",
         "Sent one alarm for each model, and a report of the run.",
         "See the alarms of the models.",
+    ),
+    "NoFigures": Advice(
+        ENGINEERING,
+        "No cell of the benchmark has figures: everything failed, or could not be measured in this stack.",
+        "Wrote the report, which says why of each cell, and mailed its summary.",
+        "Correct what the report names most often, then start the benchmark again; compiled models are kept.",
     ),
     "Aborted": Advice(
         ENGINEERING,

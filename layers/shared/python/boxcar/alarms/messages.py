@@ -1,9 +1,9 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
-What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired), what its
-functions send (model_review, report, those of boxcar.alarms.inference), what the monitor of jobs sends (jobs_digest,
-job_quarantined), or what EventBridge says about an execution or an alarm of CloudWatch. What is none of these raises,
-so that it ends among the dead letters, not nowhere.
+What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired), what
+its functions send (model_review, report, benchmark_report, those of boxcar.alarms.inference), what the monitor of
+jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution or an alarm of CloudWatch. What
+is none of these raises, so that it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Any
 
 from boxcar.alarms.advice import SCIENCE, Advice, advice_for, canonical_name
 from boxcar.alarms.alarm_mail import alarm_mail, where
+from boxcar.alarms.benchmarks import benchmark_mail
 from boxcar.alarms.causes import Cause, read_cause, same_cause
 from boxcar.alarms.cloudwatch import METRIC_ALARM_EVENT, metric_alarm_mail
 from boxcar.alarms.digests import digest_mail
@@ -25,7 +26,13 @@ from boxcar.mails import Mail
 
 EXECUTION_EVENT = "Step Functions Execution Status Change"
 _BAD_ENDS = {"FAILED", "TIMED_OUT", "ABORTED"}
-_TOLD_BY_MODEL = "AllModelsFailed"  # each of its models has had its own alarm before
+# What the part of a run is called that failed while the others went on, and what became of them.
+_MODEL_OF_FAMILY = (
+    "Model {model} of family {family}",
+    "The other models of the run went on. The approved version of {model} stays in place.",
+)
+_PARTS = {"benchmark": ("Build {model} of benchmark {family}", "The other builds of the run went on.")}
+_TOLD = ("AllModelsFailed", "NoFigures")  # each model has had its own alarm, or the report says why of each cell
 
 
 class UnknownMessageError(BoxcarError):
@@ -83,15 +90,16 @@ def _model_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
     family = message.get("family", "")
     step = message.get("step") or cause.found.get("step", "")
     at = f" in step {step}" if step else ""
+    part, others = _PARTS.get(str(message.get("machine", "")), _MODEL_OF_FAMILY)
     return alarm_mail(
         f"model_failed:{run}/{model}",
         f"{family}/{model} failed{at}: {error}".lstrip("/"),
         advice_for(error),
-        f"Model {model} of family {family} failed{at}: {error}.",
+        f"{part.format(model=model, family=family)} failed{at}: {error}.",
         cause,
         where(message, links, cause),
         str(message.get("since") or since),
-        f"The other models of the run went on. The approved version of {model} stays in place.",
+        others.format(model=model),
         same=_same(message, family, error, cause, step),
     )
 
@@ -168,6 +176,11 @@ def _of_inference(message: dict[str, Any], links: Links, since: str) -> Mail:
     return INFERENCE_MAILS[message["kind"]](message, links, since)
 
 
+def _benchmark_report(message: dict[str, Any], links: Links, since: str) -> Mail:
+    _text(message, "run")
+    return benchmark_mail(message, links, since)
+
+
 def _execution_ended(event: dict[str, Any], links: Links) -> Mail | None:
     """An execution that EventBridge saw end badly. Its id is that of the machine's own alarm: the first is sent."""
     detail = event.get("detail")
@@ -176,7 +189,7 @@ def _execution_ended(event: dict[str, Any], links: Links) -> Mail | None:
             f"detail: is {str(detail)[:120]!r}; an execution event needs a name and a status that is bad"
         )
     cause, error = _cause({"error": detail.get("error"), "cause": detail.get("cause")})
-    if error == _TOLD_BY_MODEL:
+    if error in _TOLD:
         return None
     status, run = detail["status"], detail["name"]
     if not detail.get("error"):
@@ -268,6 +281,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "review_expired": _review_expired,
     **dict.fromkeys(INFERENCE_MAILS, _of_inference),
     "report": _report,
+    "benchmark_report": _benchmark_report,
     "jobs_digest": _jobs_digest,
     "job_quarantined": _job_quarantined,
     "document_failed": _document_failed,

@@ -42,6 +42,7 @@ def rendered(template: str, **data: Any) -> str:
         "shift": lambda value: _figure(value, "{:.3f}"),
         "change": lambda value: _figure(value, "{:+.1%}"),
         "count": lambda value: _figure(value, "{:,}"),
+        "figures": three_figures,
         "tone": lambda status: _TONES.get(status, "idle"),
         "limit": _limit,
         "interval": _interval,
@@ -56,6 +57,13 @@ def _top_features(importances: dict[str, float], most: int = 8) -> list[dict[str
     strongest = sorted(importances.items(), key=lambda pair: -pair[1])[:most]
     top = strongest[0][1] if strongest else 0
     return [{"name": name, "share": share, "width": 100 * share / top if top > 0 else 0} for name, share in strongest]
+
+
+def three_figures(value: float | None) -> str:
+    """A number of any size to three figures or the unit: 16,000, 284.7 as 285, 0.0264."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _moment(seconds: float | None) -> str:

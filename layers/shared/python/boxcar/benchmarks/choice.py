@@ -1,0 +1,100 @@
+"""Which instance to buy: the cheapest that meets the target, its runner-up, and who is on the Pareto front."""
+
+from typing import Any
+
+from boxcar.benchmarks.requests import Target
+from boxcar.benchmarks.rows import Row
+
+WORST = ("simulated", "published", "measured")  # of two rows of one price, the later is trusted more
+
+
+def choose(rows: list[Row], target: Target) -> dict[str, Any]:
+    """The recommendation for one target.
+
+    A simulated device is nothing that can be bought, so it is recommended only where there is nothing else.
+
+    Returns:
+        `{"sentence", "best", "runner_up", "saving", "caveats"}`: names of cells, and the saving as a share of the
+        runner-up's yearly cost; None where there is none.
+    """
+    priced = [row for row in rows if row["meets"] and row["usd_per_year"] is not None]
+    real = [row for row in priced if row["how"] != "simulated"] or priced
+    ranked = sorted(real, key=lambda row: (row["usd_per_year"], -WORST.index(row["how"]), row["cell"]))
+    if not ranked:
+        return {"sentence": _nobody(rows, target), "best": None, "runner_up": None, "saving": None, "caveats": []}
+    best = ranked[0]
+    others = [row for row in ranked if row["instance_type"] != best["instance_type"]]
+    runner_up = others[0] if others else (ranked[1] if len(ranked) > 1 else None)
+    saving = 1 - best["usd_per_year"] / runner_up["usd_per_year"] if runner_up else None
+    return {
+        "sentence": _sentence(best, runner_up, saving, target),
+        "best": best["cell"],
+        "runner_up": runner_up["cell"] if runner_up else None,
+        "saving": saving,
+        "caveats": _caveats([best, *([runner_up] if runner_up else [])]),
+    }
+
+
+def pareto(rows: list[Row]) -> list[str]:
+    """Cells that no other beats in both cost per million and P99; of those without a latency, the cheapest alone.
+
+    Rows that do not meet their target are not among them.
+    """
+    known = [row for row in rows if row["meets"] and row["cost_per_1m_inf"] is not None]
+    return [row["cell"] for row in known if not any(_beats(other, row) for other in known)]
+
+
+def _beats(one: Row, other: Row) -> bool:
+    here, there = _cost_and_latency(one), _cost_and_latency(other)
+    return here != there and all(mine <= theirs for mine, theirs in zip(here, there, strict=True))
+
+
+def _cost_and_latency(row: Row) -> tuple[float, float]:
+    latency = row["latency_ms_p99"]
+    return row["cost_per_1m_inf"], float("inf") if latency is None else latency
+
+
+def words_of(target: Target) -> str:
+    """`16,000 queries/s within 10 ms at P99`."""
+    rate = f"{target.rate:,.0f} {target.unit}/s"
+    return rate if target.p99_ms is None else f"{rate} within {target.p99_ms:g} ms at P99"
+
+
+def _sentence(best: Row, runner_up: Row | None, saving: float | None, target: Target) -> str:
+    count = best["instances"]
+    what = f"{count} × {best['instance_type']} with {best['backend']}, batch {best['batch_size']} ({best['how']})"
+    words = f"For {words_of(target)}, buy {what}: ${best['usd_per_year']:,.0f} a year"
+    if runner_up is None or saving is None:
+        return f"{words}; nothing else meets the target."
+    other = f"{runner_up['instances']} × {runner_up['instance_type']} with {runner_up['backend']} ({runner_up['how']})"
+    return f"{words}, {saving:.0%} cheaper than {other}."
+
+
+def _caveats(rows: list[Row]) -> list[str]:
+    found = []
+    for row in rows:
+        name = f"{row['instance_type']} with {row['backend']}"
+        if row["measured_on"] and row["how"] == "measured":
+            found.append(f"{name} was measured on {row['measured_on']}: repeat it on {row['instance_type']} first.")
+        if row["indicative"]:
+            found.append(f"{name} has too few queries for its P99 to be certain: its figures are indicative.")
+        if row["how"] == "simulated":
+            found.append(f"{name} is a simulated device: its figures are what its options say.")
+        if row["how"] == "published":
+            found.append(f"{name} is as published ({row['source']}), on a driver, model and load of the publisher's.")
+    return list(dict.fromkeys(found))
+
+
+def _nobody(rows: list[Row], target: Target) -> str:
+    """That nobody meets the target, and by how much the best misses it."""
+    missed = [row for row in rows if row["status"] == "ok" and row["latency_ms_p99"] is not None]
+    words = f"Nothing meets the target {target.name}, {words_of(target)}"
+    if target.p99_ms is None or not missed:
+        failed = sum(row["status"] != "ok" for row in rows)
+        return f"{words}: {failed} of {len(rows)} cells have no figures." if rows else f"{words}: nothing was measured."
+    best = min(missed, key=lambda row: row["latency_ms_p99"])
+    over = best["latency_ms_p99"] - target.p99_ms
+    return (
+        f"{words}: the best, {best['instance_type']} with {best['backend']}, batch {best['batch_size']}, has a P99 of "
+        f"{best['latency_ms_p99']:.3g} ms and misses it by {over:.3g} ms ({over / target.p99_ms:.0%})."
+    )

@@ -1,0 +1,164 @@
+"""What is tried, what is left out and why, and what is refused before anything starts."""
+
+import json
+from typing import Any
+
+import pytest
+
+from boxcar.benchmarks.instances import BACKENDS, instances, packaged_prices, read_prices
+from boxcar.benchmarks.planning import outline, read_code
+from boxcar.benchmarks.requests import BenchmarkRequest
+from boxcar.benchmarks.sweep import BACKBONES, make_sweep
+from boxcar.errors import BenchmarkError, TriggerError
+from boxcar.kinds import find
+from boxcar.requests import read_trigger
+from boxcar.settings import Settings
+from tests.unit.benchmarks.documents import QUEUES, plan_of
+
+REAL_TIME = [{"name": "realtime", "scenario": "server", "rate": 16000, "p99_ms": 10}]
+
+
+def pruned(**asked: Any) -> list[str]:
+    queues = asked.pop("queues", QUEUES)
+    return [one.why for one in plan_of(queues, **asked).pruned]
+
+
+def test_a_request_needs_no_more_than_a_name() -> None:
+    plan = plan_of()
+    assert [target.name for target in plan.targets] == ["batch", "realtime"]
+    assert [(target.rate, target.p99_ms) for target in plan.targets] == [(8_800, None), (16_000, 10)]
+    assert {cell.backend for build in plan.models.values() for cell in build.cells.values()} == {
+        "openvino", "torch", "onnxruntime", "neuron", "neuronx"
+    }  # fmt: skip
+
+
+def test_what_is_compiled_once_is_tested_for_every_target_and_number_of_cores() -> None:
+    plan = plan_of(backends=["openvino"], instances=["c7i.xlarge"], batches=[8], cores=[1, 4])
+    [(name, build)] = plan.models.items()
+    assert name == "openvino-c7i-b8-s128"
+    assert [step.name for step in build.steps] == [
+        "compile", "batch_xlarge_c1", "realtime_xlarge_c1", "batch_xlarge_c4", "realtime_xlarge_c4"
+    ]  # fmt: skip
+    told = outline(plan)["builds"]
+    assert [test["step"] for test in told[0]["tests"]] == [step.name for step in build.steps[1:]]
+
+
+def test_every_step_is_one_that_batch_takes_and_has_the_instance_to_itself() -> None:
+    for build in plan_of(targets=REAL_TIME).models.values():
+        for step in build.steps:
+            find("batch").check(step, Settings(stack="boxcar"))
+        for step in build.steps[1:]:
+            assert step.options["vcpus"] == instances()[step.config["cell"]["instance"]].vcpus
+
+
+def test_models_for_inferentia_are_compiled_on_cpus() -> None:
+    [build] = plan_of(backends=["neuronx"], instances=["inf2.xlarge"], batches=[1]).models.values()
+    places = [(step.options["queue"], step.options["definition"]) for step in build.steps[:2]]
+    assert places == [
+        ("boxcar-benchmark-c7i", "boxcar-benchmark-compile-inf2"),
+        ("boxcar-benchmark-inf2", "boxcar-benchmark-inf2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"backends": ["cuda"], "instances": ["c7i.xlarge"]}, "cuda runs on gpu, and c7i.xlarge is cpu"),
+        ({"backends": ["torch"], "instances": ["c7i.xlarge"], "cores": [8]}, "8 cores are more than the 4"),
+        ({"backends": ["neuron"], "instances": ["inf1.xlarge"], "batches": [4096]}, "a batch of 4096 × 128 tokens needs"),
+        ({"backends": ["cuda"], "instances": ["g5.xlarge"]}, "set BenchmarkG5Vcpus"),
+        ({"backends": ["neuronx"], "instances": ["inf2.24xlarge"]}, "has 96 vCPUs, and BenchmarkInf2Vcpus is 4"),
+        ({"backends": ["neuronx"], "instances": ["inf2.xlarge"], "queues": {"inf2": 4}}, "compiled on CPUs: set BenchmarkC7i"),
+        (
+            {"backends": ["neuron"], "instances": ["inf1.xlarge"], "cores": [4], "options": {"neuron": [{"pipeline_cores": 2}]}},
+            "a model in a pipeline of 2 cores cannot run in parallel on 4",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_left_out_with_its_reason(asked: dict[str, Any], why: str) -> None:
+    found = pruned(**{"batches": [1], **asked})
+    assert len(found) == 1
+    assert why in found[0]
+
+
+def test_a_known_instance_without_a_price_is_left_out() -> None:
+    prices = packaged_prices().model_copy(update={"usd_per_hour": {"c7i.xlarge": None}})
+    request = BenchmarkRequest(benchmark="b", backends=["torch"], batches=[1])
+    [one] = make_sweep(request, prices, QUEUES, "b.json").pruned
+    assert one.why == "c7i.xlarge has no price in the table of 2026-01-19: `boxcar prices refresh`"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"backends": ["tensorflow"]}, "backends: there is no backend 'tensorflow'; write one of openvino"),
+        ({"options": {"tpu": [{}]}}, "options: there is no backend 'tpu'"),
+        ({"instances": ["c9z.huge"]}, "instances: 'c9z.huge' is not known; write one of c5.xlarge"),
+        ({"instances": ["c7i.2xlarge"]}, "`boxcar prices refresh --instance c7i.2xlarge` first"),
+        ({"batches": list(range(1, 200))}, "load tests, and one run has at most 300"),
+    ],
+)
+def test_what_nobody_knows_is_refused_and_named(asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(TriggerError) as refused:
+        plan_of(**asked)
+    assert words in str(refused.value)
+    assert "s3://data/triggers/benchmark/b.json" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"batches": [0]}, "0 is not a number from 1 on"),
+        ({"targets": [{"name": "t", "scenario": "server", "rate": 1}]}, "p99_ms belongs to"),
+        ({"targets": [{"name": "t", "scenario": "offline", "rate": 1, "p99_ms": 3}]}, "p99_ms belongs to"),
+        ({"targets": REAL_TIME * 2}, "each needs a name of its own"),
+        ({"backbone": "large"}, "backbone"),
+        ({"instance": ["c7i.xlarge"]}, "instance"),
+    ],
+)
+def test_a_request_that_is_none_is_refused(asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(TriggerError, match="the input of the execution") as refused:
+        read_trigger({"benchmark": "search", **asked}, lambda *_: b"", BenchmarkRequest)
+    assert words in str(refused.value)
+
+
+def test_memory_grows_with_the_batch_and_with_the_square_of_the_sequence() -> None:
+    base = BACKBONES["base"]
+    assert base.bytes_of(1, 128) == pytest.approx(4 * (109.5e6 + 128 * (4 * 768 + 3072) + 2 * 12 * 128**2))
+    assert base.bytes_of(2, 128) - base.bytes_of(1, 128) == base.bytes_of(3, 128) - base.bytes_of(2, 128)
+    assert base.bytes_of(8, 512) > 4 * (base.bytes_of(8, 128) - 4 * base.weights)
+
+
+def test_there_is_a_backend_in_the_containers_for_every_name_in_a_sweep() -> None:
+    from neuron.backends import BACKENDS as IMPLEMENTED
+
+    assert set(IMPLEMENTED) <= set(BACKENDS)
+
+
+class _Bucket:
+    """One object, or none."""
+
+    class exceptions:  # noqa: N801 - as boto3 has it
+        class NoSuchKey(Exception):  # noqa: N818 - as boto3 has it
+            pass
+
+    def __init__(self, body: str | None) -> None:
+        self._body = body
+
+    def get_object(self, **_: str) -> dict[str, Any]:
+        if self._body is None:
+            raise self.exceptions.NoSuchKey
+        return {"Body": type("Body", (), {"read": lambda _, body=self._body: body.encode()})()}
+
+
+def test_refreshed_prices_go_before_those_that_come_along() -> None:
+    fresh = {"source": "s", "date": "2027-01-01", "region": "eu-west-1", "usd_per_hour": {"c7i.xlarge": 0.2}}
+    assert read_prices(_Bucket(json.dumps(fresh)), "data").date == "2027-01-01"
+    assert read_prices(_Bucket(None), "data") == packaged_prices()
+    with pytest.raises(BenchmarkError, match=r"(?s)s3://data/prices/ec2.json: .*`boxcar prices refresh`"):
+        read_prices(_Bucket(json.dumps({**fresh, "usd_per_hour": {"c7i.xlarge": "cheap"}})), "data")
+
+
+def test_without_code_nothing_is_planned() -> None:
+    with pytest.raises(BenchmarkError, match=r"s3://data/code/neuron.json: is missing; .*`boxcar bench code`"):
+        read_code(_Bucket(None), "data")
