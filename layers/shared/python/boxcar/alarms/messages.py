@@ -90,10 +90,12 @@ def _model_failed(message: dict[str, Any], links: Links, since: str) -> Mail:
     family = message.get("family", "")
     step = message.get("step") or cause.found.get("step", "")
     at = f" in step {step}" if step else ""
-    part, others = _PARTS.get(str(message.get("machine", "")), _MODEL_OF_FAMILY)
+    machine = str(message.get("machine", ""))
+    part, others = _PARTS.get(machine, _MODEL_OF_FAMILY)
     return alarm_mail(
         f"model_failed:{run}/{model}",
-        f"{family}/{model} failed{at}: {error}".lstrip("/"),
+        # names of builds and of their steps are too long for a subject that is to hold the error as well
+        f"{family}/{model} failed{'' if machine in _PARTS else at}: {error}".lstrip("/"),
         advice_for(error),
         f"{part.format(model=model, family=family)} failed{at}: {error}.",
         cause,
