@@ -1,7 +1,7 @@
 """PutScalingPolicy, DescribeScalingPolicies, DeleteScalingPolicy; and the alarms of target tracking.
 
-The alarms are those that AWS makes: three datapoints of a minute above the target, fifteen below 90 % of it. They cannot
-be chosen, as people found who looked: aws/copilot-cli issue 4233, aws-samples/amazon-aurora-labs-for-mysql issue 3.
+The alarms are those that AWS makes: three datapoints of a minute above the target, fifteen below 90 % of it. They
+cannot be chosen, as people found: aws/copilot-cli issue 4233, aws-samples/amazon-aurora-labs-for-mysql issue 3.
 """
 
 import uuid

@@ -1,5 +1,6 @@
 """Documents on moto: a bucket, the jobs table, a queue of alarms; and an endpoint that remembers and refuses on purpose."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,8 @@ from boxcar.settings import Settings
 from tests.unit.tables import make_table
 
 BUCKET = "data"
+NUMBERS = itertools.count()
+Clients = tuple[Any, Any, Any]  # S3, SQS, DynamoDB
 
 
 class Runtime:
@@ -40,11 +43,13 @@ class Runtime:
 class World:
     """One bucket and one endpoint, at a time of its own."""
 
-    def __init__(self) -> None:
-        self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
-        self.s3.create_bucket(Bucket=BUCKET)
-        self.queue = self.sqs.create_queue(QueueName="alarms")["QueueUrl"]
-        dynamodb = boto3.client("dynamodb")
+    def __init__(self, aws: Clients) -> None:
+        self.s3, self.sqs, dynamodb = aws
+        self.queue = self.sqs.create_queue(QueueName=f"alarms-{next(NUMBERS)}")["QueueUrl"]
+        for key in self.keys(""):
+            self.s3.delete_object(Bucket=BUCKET, Key=key)
+        if dynamodb.list_tables()["TableNames"]:
+            dynamodb.delete_table(TableName="jobs")
         make_table(dynamodb, "JobsTable", "jobs")
         self.now = 1_800_000_000.0
         self.runtime = Runtime()
@@ -107,10 +112,16 @@ class World:
         return found
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Clients]:
+    """Clients of moto, made once: that takes longer than all the tests."""
+    known = {"region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
     with mock_aws():
-        yield World()
+        s3, sqs, dynamodb = (boto3.client(service, **known) for service in ("s3", "sqs", "dynamodb"))
+        s3.create_bucket(Bucket=BUCKET)
+        yield s3, sqs, dynamodb
+
+
+@pytest.fixture
+def world(aws: Clients) -> World:
+    return World(aws)
