@@ -20,6 +20,7 @@ from cli.prices import prices
 from cli.runs import runs
 from cli.session import Session
 from cli.sql import sql
+from cli.trigger import trigger
 from local.server import STATE, ServerError
 
 
@@ -55,6 +56,7 @@ for command in (
     alarms,
     mails,
     bench,
+    trigger,
     prices,
     demo,
 ):

@@ -22,6 +22,32 @@ def make_plan(trigger: Trigger[TrainingRequest], version: FamilyVersion, run: st
 
     Raises:
         FamilyError: the stored family is not valid any more.
+        TriggerError: the request names a model, a step or a parameter that does not exist, or a value out of range.
+    """
+    family, selected = check_request(trigger, version)
+    request, unload = trigger.request, _unload(family)
+    models = {
+        name: _model_plan(
+            family, name, version.architectures[family.architecture_of(name) or ""], request.parameters.get(name, {})
+        )
+        for name in selected
+    }
+    if faults := _from_step_faults(request.from_step, [unload], models):
+        raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in faults))
+    return Plan(
+        **asked(trigger, version, run, created_at),
+        steps=[unload],
+        waves=waves(family, selected),
+        models=models,
+        alarms=family.alarms,
+    )
+
+
+def check_request(trigger: Trigger[TrainingRequest], version: FamilyVersion) -> tuple[Family, list[str]]:
+    """Hold a request against the family that it names; return the family and the models to train.
+
+    Raises:
+        FamilyError: the stored family is not valid any more.
         TriggerError: the request names a model or a parameter that does not exist, or a value out of range.
     """
     family = checked_family(version)
@@ -39,23 +65,7 @@ def make_plan(trigger: Trigger[TrainingRequest], version: FamilyVersion, run: st
             faults += [f"parameters.{name}.{fault}" for fault in parameter_faults(spec, given)]
     if faults:
         raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in dict.fromkeys(faults)))
-    selected = list(dict.fromkeys(selected))
-    unload = _unload(family)
-    models = {
-        name: _model_plan(
-            family, name, version.architectures[family.architecture_of(name) or ""], request.parameters.get(name, {})
-        )
-        for name in selected
-    }
-    if faults := _from_step_faults(request.from_step, [unload], models):
-        raise TriggerError("\n".join(f"{trigger.source}: {fault}" for fault in faults))
-    return Plan(
-        **asked(trigger, version, run, created_at),
-        steps=[unload],
-        waves=waves(family, selected),
-        models=models,
-        alarms=family.alarms,
-    )
+    return family, list(dict.fromkeys(selected))
 
 
 def checked_family(version: FamilyVersion) -> Family:

@@ -20,6 +20,7 @@ class Settings:
     archive_dead_letters_url: str = ""
     reviews_url: str = ""  # where people reach the pages on which versions are decided, without a trailing slash
     training_machine_arn: str = ""  # started when a family has drifted
+    machines: dict[str, str] = field(default_factory=dict)  # name -> ARN, of those that may be triggered by name
     documents_endpoint: str = ""  # asynchronous; documents under async/input/ go to it
     document_most_bytes: int = 0  # of one document
     slack_secret_arn: str = ""  # of Secrets Manager; see boxcar.slack. Empty: no Slack
@@ -78,6 +79,7 @@ def settings() -> Settings:
         redshift_cluster=env.get("BOXCAR_REDSHIFT_CLUSTER", ""),
         redshift_user=env.get("BOXCAR_REDSHIFT_USER", ""),
         redshift_database=env.get("BOXCAR_REDSHIFT_DATABASE", ""),
+        machines=json.loads(env.get("BOXCAR_MACHINES", "{}")),
         images=json.loads(env.get("BOXCAR_IMAGES", "{}")),
         instance_limits=json.loads(env.get("BOXCAR_INSTANCE_LIMITS", "{}")),
         owner_shares=json.loads(env.get("BOXCAR_OWNER_SHARES", "{}")),
