@@ -64,8 +64,14 @@ def test_a_target_that_nobody_meets_says_by_how_much_the_best_misses_it() -> Non
     assert report["status"] == "succeeded"  # it was measured
 
 
+def test_a_single_stream_that_is_too_slow_has_a_rate_and_misses_its_target() -> None:
+    targets = [{"name": "single", "scenario": "single_stream", "rate": 100, "p99_ms": 10}]
+    report = report_of(backends=["torch"], targets=targets, documents={"torch": load_test(30.0, 33.0)})
+    assert "misses it by 23 ms" in report["targets"][0]["recommendation"]["sentence"]
+
+
 def test_a_batch_target_counts_what_comes_through() -> None:
-    document = load_test(None, 900.0) | {"throughput": 1_100.0}
+    document = load_test(1_100.0, 900.0)
     report = report_of(backends=["torch"], targets=BATCH, documents={"torch": document})
     row = rows_of(report)["torch"]
     assert (row["rate"], row["instances"]) == (1_100.0, 8)
@@ -98,7 +104,7 @@ def test_published_rows_of_the_same_model_and_length_stand_beside_with_their_sou
     assert met["inf1.xlarge", 3] is False and met["inf1.6xlarge", 1] is True  # P99 of 10.7 and of 6.3 ms
     told = report["targets"][0]["recommendation"]
     assert told["sentence"].startswith("For 16,000 queries/s within 10 ms at P99, buy 6 × inf2.xlarge with neuronx")
-    assert any("is as published" in caveat for caveat in told["caveats"])
+    assert any("as published, with the publisher" in caveat for caveat in told["caveats"])
 
 
 def test_a_simulated_device_is_recommended_where_there_is_nothing_else() -> None:

@@ -25,14 +25,6 @@ def test_compiling_leaves_its_document_and_the_machine(tmp_path) -> None:
     assert json.loads((tmp_path / "out/machine.json").read_text())["processors"] >= 1
 
 
-def test_what_could_not_be_compiled_is_a_load_test_that_failed_for_that_reason(tmp_path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/compile.json").write_text(json.dumps({"status": "failed", "why": "the compiler refused"}))
-    assert main(environment(tmp_path, "load_test")) == 0
-    said = json.loads((tmp_path / "results/loadtest.json").read_text())
-    assert (said["cell"], said["status"], said["why"]) == ("c", "failed", "the compiler refused")
-
-
 def test_a_nitro_machine_says_what_instance_it_is(tmp_path) -> None:
     (tmp_path / "product").write_text("c7i.xlarge\n")
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Platinum 8488C\n")

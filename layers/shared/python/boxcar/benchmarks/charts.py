@@ -1,5 +1,6 @@
 """Pictures of a benchmark: latency over throughput, and cost over latency."""
 
+import math
 from typing import Any
 
 import pygal
@@ -10,6 +11,7 @@ from boxcar.reports.charts import chart_options, inline
 from boxcar.reports.page import three_figures
 
 COLOURS = ("var(--accent)", "var(--good)", "var(--warn)", "var(--bad)", "var(--idle)", "var(--ink)")
+MOST_STEPS = 7
 MOST_CURVES = len(COLOURS)  # those that meet the target at the least cost first, as rows are sorted
 
 
@@ -36,25 +38,27 @@ def curves_chart(rows: list[Row], p99_ms: float | None) -> Markup | None:
     if not shown:
         return None
     colours = (*COLOURS[: len(shown)], "var(--soft)")
+    across = _range([x for _, points in shown for x, _ in points])
+    upwards = _range([y for _, points in shown for _, y in points] + ([p99_ms] if p99_ms else []))
     chart = pygal.XY(
         **chart_options(
             colours,
             logarithmic=True,
-            xrange=_range([x for _, points in shown for x, _ in points]),
-            range=_range([y for _, points in shown for _, y in points] + ([p99_ms] if p99_ms else [])),
+            xrange=across,
+            range=upwards,
+            x_labels=_steps(*across),
+            y_labels=_steps(*upwards),
             value_formatter=three_figures,
             x_value_formatter=three_figures,
+            truncate_label=-1,
             dots_size=4,
             stroke_style={"width": 2},
-            show_minor_x_labels=False,
-            x_labels_major_count=4,
         )
     )
     for name, points in shown:
         chart.add(name, points)
     if p99_ms:
-        low, high = _range([x for _, points in shown for x, _ in points])
-        chart.add("target", [(low, p99_ms), (high, p99_ms)], show_dots=False)
+        chart.add("target", [(across[0], p99_ms), (across[1], p99_ms)], show_dots=False)
     return inline(chart)
 
 
@@ -73,10 +77,13 @@ def cost_chart(rows: list[Row]) -> Markup | None:
             range=_range([y for _, y in points.values()]),
             value_formatter=lambda cost: f"${cost:.3g}",
             x_value_formatter=three_figures,
+            truncate_label=-1,
             dots_size=5,
             stroke_style={"width": 2},
             show_minor_x_labels=False,
             x_labels_major_count=4,
+            show_minor_y_labels=False,
+            y_labels_major_count=4,
         )
     )
     chart.add("Pareto front", front)
@@ -87,6 +94,14 @@ def cost_chart(rows: list[Row]) -> Markup | None:
 def legend(rows: list[Row]) -> list[dict[str, Any]]:
     """Name and colour of each curve, for the page."""
     return [{"name": name, "colour": colour} for (name, _), colour in zip(curves(rows), COLOURS, strict=False)]
+
+
+def _steps(low: float, high: float) -> list[float]:
+    """What stands along an axis of logarithms: 1, 2, 5 of each power of ten, or the powers alone if those are many."""
+    powers = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    fine = [step * power for power in powers for step in (1, 2, 5)]
+    found = [value for value in fine if low <= value <= high]
+    return found if len(found) <= MOST_STEPS else [value for value in powers if low <= value <= high]
 
 
 def _range(values: list[float]) -> tuple[float, float]:

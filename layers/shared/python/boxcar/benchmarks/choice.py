@@ -81,7 +81,7 @@ def _caveats(rows: list[Row]) -> list[str]:
         if row["how"] == "simulated":
             found.append(f"{name} is a simulated device: its figures are what its options say.")
         if row["how"] == "published":
-            found.append(f"{name} is as published ({row['source']}), on a driver, model and load of the publisher's.")
+            found.append(f"{name} is as published, with the publisher's driver and load: measure it yourself first.")
     return list(dict.fromkeys(found))
 
 

@@ -31,8 +31,8 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
     Args:
         cell: what was asked for.
         target: what it is held against.
-        document: `loadtest.json` (docs/load-test.md). `rate` is the highest rate, in queries a second on this one
-            instance, that meets the target; offline, its throughput.
+        document: `loadtest.json` (neuron/loadtest/__main__.py). `rate` is the highest, in queries a second on this one
+            instance, that meets the target; where the scenario offers none, what was answered.
         machine: `machine.json`: where it really ran.
         prices: on-demand prices.
     """
@@ -49,7 +49,6 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
         "p99_low": latency.get("low"),
         "p99_high": latency.get("high"),
         "total_infs": document.get("queries"),
-        "how": "simulated" if cell.backend == "simulated" else document.get("how", "measured"),
         "status": document["status"],
         "why": document.get("why") or "",
         "indicative": bool(document.get("indicative")),
@@ -59,7 +58,8 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
     }
     if row["status"] != "ok":
         return row
-    return _reckoned(row, target, _rate(document, target))
+    how = "simulated" if cell.backend == "simulated" else document.get("how", "measured")
+    return _reckoned(row | {"how": how}, target, _rate(document, target))
 
 
 def failed_row(cell: Cell, target: Target, why: str, prices: Prices) -> Row:
@@ -109,10 +109,11 @@ def _reckoned(row: Row, target: Target, rate: float | None) -> Row:
 
 
 def _rate(document: dict[str, Any], target: Target) -> float | None:
-    """Where no latency is asked for, what came through is the rate."""
+    """The rate, unless its latency misses the target: a single stream has a rate whatever its latency."""
+    p99 = (document.get("latency_ms") or {}).get("p99")
+    if target.p99_ms is not None and (p99 is None or p99 > target.p99_ms):
+        return None
     rate = document.get("rate")
-    if not rate and target.p99_ms is None:
-        rate = document.get("throughput")
     return float(rate) if rate else None
 
 

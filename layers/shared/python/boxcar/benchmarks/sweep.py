@@ -212,6 +212,6 @@ def _cell(one: _Combination, request: BenchmarkRequest, target: Target) -> Cell:
         backbone=request.backbone,
         slots=request.slots,
         options=dict(one.options),
-        target=target.model_dump(),
+        target=target.model_dump(exclude_none=True),
         seed=request.seed,
     )
