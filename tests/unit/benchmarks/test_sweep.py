@@ -70,8 +70,12 @@ def test_models_for_inferentia_are_compiled_on_cpus() -> None:
         ({"backends": ["neuronx"], "instances": ["inf2.24xlarge"]}, "has 96 vCPUs, and BenchmarkInf2Vcpus is 4"),
         ({"backends": ["neuronx"], "instances": ["inf2.xlarge"], "queues": {"inf2": 4}}, "compiled on CPUs: set BenchmarkC7i"),
         (
-            {"backends": ["neuron"], "instances": ["inf1.xlarge"], "cores": [4], "options": {"neuron": [{"pipeline_cores": 2}]}},
-            "a model in a pipeline of 2 cores cannot run in parallel on 4",
+            {"backends": ["neuron"], "instances": ["inf1.xlarge"], "cores": [4], "options": {"neuron": [{"pipeline_cores": 8}]}},
+            "a pipeline of 8 cores does not fit on 4",
+        ),
+        (
+            {"backends": ["neuron"], "instances": ["inf1.xlarge"], "options": {"neuron": [{"pipeline_cores": 2, "data_parallel": True}]}},
+            "DataParallel takes no model that was compiled for a pipeline of 2 cores",
         ),
     ],
 )  # fmt: skip

@@ -142,8 +142,10 @@ def why_not(one: _Combination, request: BenchmarkRequest, prices: Prices, queues
     if one.cores > known.cores:
         return f"{one.cores} cores are more than the {known.cores} of {one.instance}"
     pipeline = one.options.get("pipeline_cores", 1)
-    if pipeline > 1 and one.cores > pipeline:  # torch.neuron.DataParallel takes no pipeline-compiled models
-        return f"a model in a pipeline of {pipeline} cores cannot run in parallel on {one.cores}"
+    if pipeline > 1 and one.options.get("data_parallel"):
+        return f"torch.neuron.DataParallel takes no model that was compiled for a pipeline of {pipeline} cores"
+    if pipeline > one.cores:
+        return f"a pipeline of {pipeline} cores does not fit on {one.cores}"
     if why := _does_not_fit(one, request.backbone, known):
         return why
     if family not in queues:
