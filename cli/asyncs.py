@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+from botocore.exceptions import WaiterError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from boxcar.documents.limits import ENDINGS
 from boxcar.documents.places import FAILED, INPUT, OUTPUT, failed_key, output_key, reason_key
+from boxcar.documents.record import PARTITION
 from cli.architectures import upload_code
 from cli.session import Session
 
 MODEL = Path("models/summarizer")
+PARAMETERS = {
+    "summarizer": "AsyncSummarizer",
+    "image": "AsyncImage",
+    "instance_type": "AsyncInstanceType",
+    "max_instances": "AsyncMaxInstances",
+}
 EVERY_S = 1.0  # between two looks at what has been answered
 console = Console(highlight=False)
 
@@ -40,14 +48,13 @@ def on(session: Session, **chosen: str | int | None) -> None:
     """
     if not MODEL.is_dir():
         raise click.ClickException(f"{MODEL} is not here; run this in the folder of the project")
+    known = _parameters(session)
+    summarizer, image = (chosen[name] or known.get(PARAMETERS[name]) for name in ("summarizer", "image"))
+    if (summarizer == "lexrank") == bool(image):
+        how = "lexrank needs SageMaker's XGBoost image" if image else "give an --image with PyTorch and transformers"
+        raise click.ClickException(f'summarizer: is {summarizer} with image {image or "(none)"}; {how} (--image "")')
     code = upload_code(MODEL, session.client("s3"), session.outputs["BucketName"])
-    names = {
-        "summarizer": "AsyncSummarizer",
-        "image": "AsyncImage",
-        "instance_type": "AsyncInstanceType",
-        "max_instances": "AsyncMaxInstances",
-    }
-    given = {names[option]: str(value) for option, value in chosen.items() if value is not None}
+    given = {PARAMETERS[option]: str(value) for option, value in chosen.items() if value is not None}
     changed = _change(session, {**given, "AsyncModelData": code.archive})
     vars(session).pop("outputs", None)  # read again: the stack has another one now
     endpoint = _endpoint(session)
@@ -56,12 +63,18 @@ def on(session: Session, **chosen: str | int | None) -> None:
 
 
 @asyncs.command()
+@click.option("--force", is_flag=True, help="Also when documents are not answered yet: their answers are lost.")
 @click.pass_obj
-def off(session: Session) -> None:
+def off(session: Session, force: bool) -> None:
     """Delete the endpoint, and all that is paid for it. Documents and answers stay until they expire.
 
-    Its scalable target is deregistered first, and what waits in its queue is lost: see `boxcar async status` before.
+    Its policies and its scalable target go first, so that nothing is left to scale what is gone.
     """
+    waiting = _unanswered(session)
+    if waiting and not force:
+        raise click.ClickException(
+            f"{waiting} documents are not answered yet; wait for them, or give them up by --force"
+        )
     changed = _change(session, {"AsyncModelData": ""})
     click.echo("the endpoint is off" if changed else "the endpoint is off already")
 
@@ -108,6 +121,7 @@ def status(session: Session) -> None:
     click.echo(f"{name}: {endpoint['EndpointStatus']}, {variant['CurrentInstanceCount']} instances")
     if why := endpoint.get("FailureReason"):
         click.echo(f"  {why}")
+    click.echo(f"  documents that are not answered: {_unanswered(session)}")
     for metric in ("ApproximateBacklogSize", "ApproximateAgeOfOldestRequest"):
         value = _latest(session, name, metric)
         click.echo(f"  {metric}: {'not measured yet' if value is None else f'{value:g}'}")
@@ -125,33 +139,68 @@ def _endpoint(session: Session) -> str:
     return name
 
 
+def _parameters(session: Session) -> dict[str, str]:
+    """The parameters of the stack, as they are."""
+    [stack] = session.client("cloudformation").describe_stacks(StackName=session.stack)["Stacks"]
+    return {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
+
+
 def _change(session: Session, values: dict[str, str]) -> bool:
-    """Give parameters of the stack other values, with the template that it has; False if they were so."""
-    cloudformation = session.client("cloudformation")
-    known = cloudformation.describe_stacks(StackName=session.stack)["Stacks"][0].get("Parameters", [])
-    names = [parameter["ParameterKey"] for parameter in known]
-    if missing := values.keys() - set(names):
-        raise click.ClickException(
-            f"stack {session.stack} has no parameter {', '.join(missing)}: deploy this version first"
-        )
-    parameters = [
-        {"ParameterKey": name, "ParameterValue": values[name]}
-        if name in values
-        else {"ParameterKey": name, "UsePreviousValue": True}
-        for name in names
-    ]
-    if all(values.get(one["ParameterKey"], one.get("ParameterValue")) == one.get("ParameterValue") for one in known):
+    """Give parameters of the stack other values, with the template that it has; False if they were so.
+
+    Raises:
+        click.ClickException: the stack does not know a parameter, or went back to what it was; with the reason.
+    """
+    cloudformation, known = session.client("cloudformation"), _parameters(session)
+    if missing := values.keys() - known.keys():
+        names = ", ".join(sorted(missing))
+        raise click.ClickException(f"stack {session.stack} has no parameter {names}: deploy this version of it first")
+    if all(known[name] == value for name, value in values.items()):
         return False
+    began = datetime.now(UTC)
     cloudformation.update_stack(
         StackName=session.stack,
         UsePreviousTemplate=True,
-        Parameters=parameters,
+        Parameters=[
+            {
+                "ParameterKey": name,
+                **({"ParameterValue": values[name]} if name in values else {"UsePreviousValue": True}),
+            }
+            for name in known
+        ],
         Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     with console.status("the stack changes; a new endpoint takes some minutes on AWS"):
-        delay = {"Delay": 1 if session.local else 15, "MaxAttempts": 240}
-        cloudformation.get_waiter("stack_update_complete").wait(StackName=session.stack, WaiterConfig=delay)
+        patience = {"Delay": 1 if session.local else 15, "MaxAttempts": 240}
+        try:
+            cloudformation.get_waiter("stack_update_complete").wait(StackName=session.stack, WaiterConfig=patience)
+        except WaiterError:
+            raise click.ClickException(f"the stack went back to what it was: {_failure(session, began)}") from None
     return True
+
+
+def _failure(session: Session, since: datetime) -> str:
+    """The first failure of an update, in CloudFormation's words."""
+    events = session.client("cloudformation").describe_stack_events(StackName=session.stack)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED") and event["Timestamp"] >= since]
+    return (
+        f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', '')}"
+        if failed
+        else "see its events"
+    )
+
+
+def _unanswered(session: Session) -> int:
+    """How many documents were sent and have neither an answer nor a reason yet."""
+    pages = session.client("dynamodb").get_paginator("query").paginate(
+        TableName=session.outputs["JobsTableName"],
+        IndexName="by_queue",
+        Select="COUNT",
+        KeyConditionExpression="#queue = :queue",
+        ExpressionAttributeNames={"#queue": "queue"},
+        ExpressionAttributeValues={":queue": {"S": PARTITION}},
+    )  # fmt: skip
+    return sum(page["Count"] for page in pages)
 
 
 def _type(path: Path) -> str:

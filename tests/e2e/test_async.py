@@ -24,6 +24,7 @@ def test_files_in_summaries_out_mails_and_failures(empty_stack: Deployed, tmp_pa
     assert on.exit_code == 0, on.output
     assert "endpoint boxcar-documents is on" in on.output
     scaling, s3 = empty_stack.session.client("application-autoscaling"), empty_stack.session.client("s3")
+    assert run(empty_stack, "on").output.startswith("endpoint boxcar-documents is on already")
     [target] = scaling.describe_scalable_targets(**TARGET)["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 5)
 
@@ -31,7 +32,7 @@ def test_files_in_summaries_out_mails_and_failures(empty_stack: Deployed, tmp_pa
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     (tmp_path / "wrong.json").write_text('{"txt": "no text"}')
     files = [str(ROOT / "docs/jobs.md"), str(tmp_path / "picture.png"), str(tmp_path / "wrong.json")]
-    sent = run(empty_stack, "send", *files, "--to", "here", "--wait", "--timeout", "120")
+    sent = run(empty_stack, "send", *files, "--to", "here", "--wait", "--timeout", "300")
     assert sent.exit_code == 1, sent.output
     assert "picture.png  failed: async/input/here/picture.png: Content-Type is 'image/png'" in sent.output
     assert "wrong.json  failed: async/input/here/wrong.json: text: is missing" in sent.output
@@ -59,6 +60,14 @@ def test_files_in_summaries_out_mails_and_failures(empty_stack: Deployed, tmp_pa
 
     [digest, *_] = wait_for(digests, why="no digest", every=1)
     assert "1 document answered" in digest and "async/output/here/jobs.md.json" in digest
+
+    wrong = run(empty_stack, "on", "--summarizer", "google/pegasus-large")
+    assert wrong.exit_code == 1 and "give an --image with PyTorch and transformers" in wrong.output
+    wrong = run(empty_stack, "on", "--summarizer", "google/pegasus-large", "--image", "huggingface:1")
+    assert wrong.exit_code == 1 and "the stack went back to what it was: " in wrong.output, wrong.output
+    assert "huggingface:1" in wrong.output
+    standing = run(empty_stack, "status").output
+    assert "boxcar-documents: InService, 1 instances" in standing and "not answered: 0" in standing
 
     off = run(empty_stack, "off")
     assert off.exit_code == 0, off.output
