@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from boxcar.alarms.links import Links
 from boxcar.alarms.messages import read_message
 from cli.alarms import alarms
-from cli.alarms.queues import QUEUES
+from cli.alarms.queues import OPTIONAL, QUEUES
 from tests.unit.alarms.conftest import TABLE, path  # noqa: F401 - a fixture
 
 REGION = "eu-west-1"
@@ -40,6 +40,14 @@ def test_dead_letters_are_shown_and_delivered_again(boxcar_alarms, fake):
     assert done.output.count("delivered: letter") == 12
     assert len(bodies(fake, "alarms")) == 10
     assert boxcar_alarms("redeliver").output == "no dead letters of alarm\n"
+
+
+def test_queues_of_what_is_off_are_left_out(boxcar_alarms, fake):
+    assert "answers-dead-letters" in boxcar_alarms("queues").output
+    for name in OPTIONAL:
+        fake.clients["sqs"].delete_queue(QueueUrl=url(fake, name))
+    shown = boxcar_alarms("queues").output
+    assert "answers" not in shown and "archive-dead-letters" in shown
 
 
 def test_a_dry_run_leaves_them_where_they_are(boxcar_alarms, fake):
