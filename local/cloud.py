@@ -38,6 +38,7 @@ logger = logging.getLogger("boxcar.cloud")
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+UNPACKED = environments.ROOT / ".boxcar" / "cache" / "functions"
 CONCURRENCY = max(4, 4 * (os.cpu_count() or 1))  # functions at once
 
 
@@ -76,7 +77,7 @@ class EmbeddedCloud:
         seam.quiet()
         self._runtime = Runtime(
             interpreter=lambda: self.environment("lambda"),
-            folder=self.state / "functions",
+            folder=UNPACKED,
             credentials=lambda function: self.credentials(function.role_arn, function.name),
             region=self.region,
             endpoint=self.endpoint,

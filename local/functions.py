@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from local.archives import Archives, digest
-from local.processes import InitError, ProcessEndedError, Root, Template, Worker
+from local.parents import Parents
+from local.processes import InitError, ProcessEndedError, Template, Worker
 from local.traces import new_trace, root_of
 
 logger = logging.getLogger("boxcar.functions")
@@ -96,7 +97,7 @@ class Runtime:
         endpoint: str,
         concurrency: int = 8,
     ) -> None:
-        self._interpreter = interpreter
+        self._parents = Parents(interpreter)
         self._archives = Archives(folder)
         self._credentials = credentials
         self._region = region
@@ -105,7 +106,6 @@ class Runtime:
         self._slots = threading.BoundedSemaphore(concurrency)
         self._lock = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
-        self._roots: dict[bool, Root] = {}
         self._working: dict[str, Worker] = {}  # by the root of the trace of what it works on
         self._templates: dict[str, tuple[str, Template]] = {}  # key → name of the function, template
         self._idle: dict[str, list[Worker]] = {}
@@ -131,7 +131,7 @@ class Runtime:
 
     def warm(self) -> None:
         """Start the root process, which takes longest, before the first call."""
-        self._root(preload=True)
+        self._parents.warm()
 
     def works(self, trace: str) -> bool:
         """Whether an API call with this X-Amzn-Trace-Id comes from an event that is being handled here."""
@@ -158,10 +158,10 @@ class Runtime:
             self._closed = True
             processes = [worker for workers in self._idle.values() for worker in workers]
             templates = [template for _, template in self._templates.values()]
-            roots = list(self._roots.values())
             self._idle.clear()
             self._templates.clear()
-        self._end([*processes, *templates, *roots])
+        self._end([*processes, *templates])
+        self._parents.close()
 
     def _run(self, function: Function, event: Any) -> Outcome:
         key = function.key
@@ -231,7 +231,7 @@ class Runtime:
                     old.append(self._templates.pop(name)[1])
         self._end(old)
 
-    def _end(self, processes: Sequence[Worker | Template | Root]) -> None:
+    def _end(self, processes: Sequence[Worker | Template]) -> None:
         for process in processes:
             process.end()
 
@@ -259,10 +259,12 @@ class Runtime:
         task_root = self._archives.unpack(function.code)
         layers = [self._archives.unpack(layer) for layer in function.layers]
         # As in AWS's runtime: the function first, then the layers (/opt/python), the last layer before the others.
-        folders = [task_root]
-        for layer in reversed(layers):
-            folders += [layer / "python", *sorted(layer.glob("python/lib/python3*/site-packages"))]
-        path = [str(folder) for folder in folders if folder.is_dir()]
+        folders = [
+            folder
+            for layer in reversed(layers)
+            for folder in (layer / "python", *sorted(layer.glob("python/lib/python3*/site-packages")))
+            if folder.is_dir()
+        ]
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "en_US.UTF-8",
@@ -281,21 +283,7 @@ class Runtime:
             "_HANDLER": function.handler,
             **self._credentials(function),
         }
-        # A function that brings its own boto3 gets that one: it must not come from a process that has the runtime's.
-        preload = not any((folder / name).is_dir() for folder in map(Path, path) for name in ("boto3", "botocore"))
-        try:
-            return self._root(preload).template(environment, path, task_root, function.handler)
-        except ProcessEndedError:  # the root was killed: once more with a new one
-            with self._lock:
-                self._roots.pop(preload).end()
-            return self._root(preload).template(environment, path, task_root, function.handler)
-
-    def _root(self, preload: bool) -> Root:
-        interpreter = self._interpreter()
-        with self._lock:
-            if preload not in self._roots:
-                self._roots[preload] = Root(interpreter, preload)
-            return self._roots[preload]
+        return self._parents.template(environment, task_root, folders, function.handler)
 
 
 def _error(message: str, kind: str) -> dict[str, Any]:

@@ -4,17 +4,20 @@ imports it; it knows the standard library only.
 Processes come from each other by fork, so that nothing is imported twice:
 
     root      has boto3 imported, as AWS's runtime has it at hand   --fork-->
+    base      has the packages of some layers imported              --fork-->
     template  has one function's handler imported                   --fork-->
     worker    answers events, one at a time, until its input ends
 
-Root and templates obey commands on a socket, each one JSON line with file descriptors beside it:
-{"template": {environment, path, folder, handler}} + [its socket, its log] and {"worker": {}} + [input, answers, log].
+All but workers obey commands on a socket, each one JSON line with file descriptors beside it: {"base": {path, modules}}
++ [its socket], {"template": {environment, path, folder, handler}} + [its socket, its log] and {"worker": {}} + [input,
+answers, log].
 A worker reads {"event", "request_id", "arn", "deadline", "trace"} and writes {"result": JSON text} or {"error":
 {errorType, errorMessage, stackTrace}}, a line each. What a handler prints goes into the log; a line that starts with a
 NUL ends the log of one event. Error types are those of AWS:
 https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -131,10 +134,26 @@ def obey(control: socket.socket, function: Handler | None) -> Next:
             if "worker" in command:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 return serve, (function, descriptors)
+            if "base" in command:
+                return become_base, (command["base"], descriptors)
             return become_template, (command["template"], descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         control.sendall(json.dumps({"pid": child}).encode() + b"\n")
+
+
+def become_base(told: dict[str, Any], descriptors: list[int]) -> Next:
+    """Import the packages of layers, say so, and fork templates, which find them imported."""
+    control = socket.socket(fileno=descriptors[0])
+    sys.path[:0] = told["path"]
+    for name in told["modules"]:
+        with contextlib.suppress(Exception):  # a handler that needs it will say what is wrong
+            importlib.import_module(name)
+    del sys.path[: len(told["path"])]
+    control.sendall(json.dumps({"ready": True}).encode() + b"\n")
+    gc.collect()
+    gc.freeze()
+    return obey(control, None)
 
 
 def become_template(told: dict[str, Any], descriptors: list[int]) -> Next:

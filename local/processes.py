@@ -1,4 +1,4 @@
-"""The processes of functions, seen from the cloud: one root, a template a function, workers forked from templates."""
+"""The processes of functions, seen from the cloud: a root, a base for some layers, a template a function, workers."""
 
 import json
 import os
@@ -30,25 +30,19 @@ class InitError(Exception):
         self.log = log
 
 
-class Root:
-    """The first process: it has the runtime's own packages imported, and forks templates."""
+class Parent:
+    """A process that forks templates."""
 
-    def __init__(self, interpreter: Path, preload: bool) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [str(interpreter), "-s", "-E", str(WORKER), str(theirs.fileno())]
-            command += ["--preload"] if preload else []
-            environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": ":UTC"}
-            self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
-            )
-        self._control = _Control(ours)
+    def __init__(self, control: "_Control", pid: int) -> None:
+        self._control = control
+        self._pid = pid
 
     def template(self, environment: dict[str, str], path: list[str], folder: Path, handler: str) -> "Template":
         """Fork a template.
 
         Raises:
             InitError: the handler cannot be imported.
+            ProcessEndedError: this process is gone.
         """
         ours, theirs = socket.socketpair()
         log_out, log_in = os.pipe()
@@ -61,10 +55,59 @@ class Root:
         return Template(_Control(ours), pid, Log(log_out, handler))
 
     def end(self) -> None:
-        """End it; templates and workers end by themselves when their pipes close."""
+        """End it; what was forked from it lives on until its own pipes close."""
         self._control.close()
-        self._process.kill()
+        _kill(self._pid)
+
+
+class Root(Parent):
+    """The first process: it has the runtime's own packages imported."""
+
+    def __init__(self, interpreter: Path, preload: bool) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [str(interpreter), "-s", "-E", str(WORKER), str(theirs.fileno())]
+            command += ["--preload"] if preload else []
+            environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": ":UTC"}
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
+            )
+        super().__init__(_Control(ours), self._process.pid)
+
+    def base(self, path: list[str], modules: list[str]) -> "Base":
+        """Fork a process that imports packages of layers.
+
+        Raises:
+            ProcessEndedError: this process is gone, or an import ended the new one.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            pid = self._control.fork({"base": {"path": path, "modules": modules}}, [theirs.fileno()])
+        base = Base(_Control(ours), pid)
+        try:
+            base.wait()
+        except (ProcessEndedError, TimeoutError) as error:
+            base.end()
+            raise ProcessEndedError from error
+        return base
+
+    def end(self) -> None:
+        """End it, and wait until it has ended."""
+        super().end()
         self._process.wait()
+
+
+class Base(Parent):
+    """A process that has the packages of some layers imported."""
+
+    def wait(self) -> None:
+        """Wait until they are imported.
+
+        Raises:
+            ProcessEndedError: it ended instead.
+            TimeoutError: it takes too long.
+        """
+        self._control.read(INIT_SECONDS)
 
 
 class Template:

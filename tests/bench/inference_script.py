@@ -15,6 +15,12 @@ import pandas as pd
 import xgboost
 
 
+def clean(column: pd.Series) -> pd.Series:
+    """Names as the models know them, each cleaned once."""
+    names = column.astype("category")
+    return names.cat.rename_categories(lambda value: str(value).strip().removesuffix(".0"))
+
+
 def score(folder: Path, rows: pd.DataFrame) -> np.ndarray:
     """Scores of one model; those of a model that it builds on are a column more."""
     schema = json.loads((folder / "schema.json").read_text())
@@ -22,9 +28,8 @@ def score(folder: Path, rows: pd.DataFrame) -> np.ndarray:
     for upstream in schema["upstream"]:
         columns[f"{upstream}_score"] = score(folder / "upstream" / upstream, rows)
     for name in schema["categorical"]:
-        text = rows[name].map(lambda value: None if pd.isna(value) else str(value).strip().removesuffix(".0"))
-        codes = pd.Categorical(text, categories=schema["categories"][name]).codes.astype(np.float32) + 1
-        columns[name] = np.where(text.isna(), np.nan, codes)
+        codes = rows[name].cat.set_categories(schema["categories"][name]).cat.codes.astype(np.float32) + 1
+        columns[name] = np.where(rows[name].isna(), np.nan, codes)
     booster = xgboost.Booster(model_file=str(folder / "model.json"))
     return booster.inplace_predict(np.column_stack(list(columns.values())).astype(np.float32), validate_features=False)
 
@@ -33,6 +38,8 @@ def main() -> None:
     """Read, score, write."""
     data, models, out = map(Path, sys.argv[1:])
     rows = pd.concat([pd.read_parquet(path) for path in sorted(data.glob("*.parquet"))])
+    for name in ("manufacturer_id", "department", "brand", "product_category", "product_type"):
+        rows[name] = clean(rows[name])
     for folder in sorted(models.iterdir()):
         frame = pd.DataFrame({"product_id": rows["product_id"], "score": score(folder, rows)})
         frame.to_csv(out / f"{folder.name}.csv", index=False, header=False)

@@ -127,9 +127,10 @@ class Deployed:
 
     def wait(self, run: str, timeout_s: float = 120) -> Run:
         """Wait until a run has ended."""
+        arn = self.execution_arn(run)
 
         def ended() -> Run | None:
-            seen = self.session.client("stepfunctions").describe_execution(executionArn=self.execution_arn(run))
+            seen = self.session.client("stepfunctions").describe_execution(executionArn=arn)
             if seen["status"] not in ENDED:
                 return None
             output = json.loads(seen.get("output") or "{}")

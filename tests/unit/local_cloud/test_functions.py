@@ -28,6 +28,14 @@ def archive(**files: str) -> bytes:
     return data.getvalue()
 
 
+def with_file(data: bytes, name: str) -> bytes:
+    """The same zip with an empty file more."""
+    more = io.BytesIO(data)
+    with zipfile.ZipFile(more, "a") as out:
+        out.writestr(name, "")
+    return more.getvalue()
+
+
 def function(code: bytes, *layers: bytes, timeout: float = 10, **variables: str) -> Function:
     return Function(
         name="f",
@@ -80,6 +88,14 @@ def test_a_handler_is_imported_once_for_all_its_processes(runtime: Runtime) -> N
     assert result(again)[1] in workers
 
 
+def test_a_base_that_is_killed_is_replaced(runtime: Runtime) -> None:
+    layer = with_file(archive(**{"python/shared/__init__": ""}), "python/shared-1.0.dist-info/METADATA")
+    assert result(runtime.invoke(function(archive(app=COUNTS), layer), {}))
+    for base in runtime._parents._bases.values():
+        os.kill(base._pid, signal.SIGKILL)
+    assert result(runtime.invoke(function(archive(app=COUNTS), layer, A="2"), {}))
+
+
 def test_a_change_of_code_or_settings_takes_new_processes(runtime: Runtime) -> None:
     code = archive(app="import os\ndef handler(event, context):\n    return os.environ.get('A')\n")
     assert result(runtime.invoke(function(code, A="1"), {})) == "1"
@@ -99,6 +115,22 @@ def test_a_function_that_brings_its_own_boto3_gets_it(runtime: Runtime) -> None:
     assert result(runtime.invoke(function(archive(app=text)), {})) != "own"
     layer = archive(**{"python/boto3/__init__": "__version__ = 'own'"})
     assert result(runtime.invoke(function(archive(app=text), layer), {})) == "own"
+
+
+def test_installed_packages_of_layers_are_imported_once_for_all_functions(runtime: Runtime) -> None:
+    tells = "import os\nPID = os.getpid()\n"
+    layer = archive(**{"python/shared/__init__": tells, "python/ours/__init__": tells})
+    layer = with_file(layer, "python/shared-1.0.dist-info/METADATA")
+    handler = "import ours, shared\ndef handler(event, context):\n    return [shared.PID, ours.PID]\n"
+    installed, ours = zip(
+        *(result(runtime.invoke(function(archive(app=handler), layer, WHICH=which), {})) for which in "ab"), strict=True
+    )
+    assert installed[0] == installed[1]
+    assert (
+        len({*ours, installed[0]}) == 3
+    )  # what has no metadata is the function's own code, and may read its variables
+    own = archive(app=handler, **{"shared/__init__": tells})
+    assert result(runtime.invoke(function(own, layer), {}))[0] != installed[0]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +175,7 @@ def test_processes_that_are_killed_are_replaced(runtime: Runtime) -> None:
     os.kill(template, signal.SIGKILL)
     time.sleep(0.05)
     assert result(runtime.invoke(made, {}))[0] != template
-    for root in runtime._roots.values():
+    for root in runtime._parents._roots.values():
         root._process.kill()
     runtime.forget("f")
     assert result(runtime.invoke(made, {}))
