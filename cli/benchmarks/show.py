@@ -33,7 +33,7 @@ def _table(target: dict[str, Any]) -> Table:
         said = row["why"] if row["status"] != "ok" else ("" if row["meets"] else "misses the target")
         table.add_row(
             row["instance_type"],
-            row["backend"],
+            f"{row['backend']} {row['options']}".rstrip(),
             row["how"] or row["status"],
             str(row["batch_size"]),
             str(row["cores"]),

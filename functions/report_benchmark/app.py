@@ -18,7 +18,7 @@ from boxcar.watches import Watches
 logger = Logger(service="report_benchmark")
 
 # What the mail shows of a row; the rest is in the report.
-_MAILED = ("instance_type", "backend", "batch_size", "how", "status", "meets", "instances", "usd_per_year")
+_MAILED = ("instance_type", "backend", "options", "batch_size", "how", "status", "meets", "instances", "usd_per_year")
 _MOST_MAILED = 5  # rows a target
 _FAILED = ("step", "error", "cause")
 

@@ -93,6 +93,18 @@ def test_too_few_queries_make_a_figure_indicative() -> None:
     assert "indicative" in report["targets"][0]["recommendation"]["caveats"][0]
 
 
+def test_sets_of_options_are_told_apart() -> None:
+    options = {"torch": [{"mode": "trace"}, {"mode": "trace", "precision": "bf16"}]}
+    plan = plan_of(**SMALL, targets=REAL_TIME, backends=["torch"], options=options)
+    facts = facts_of(plan, torch=load_test(100, 8.0))
+    facts.load_tests["torch-c7i-b1-s32-v2", "realtime_xlarge_c4"] = load_test(200, 8.0)
+    report = tell(facts, [], None, ENDED)
+    assert [row["options"] for row in report["targets"][0]["rows"]] == ["mode=trace precision=bf16", "mode=trace"]
+    sentence = report["targets"][0]["recommendation"]["sentence"]
+    assert "buy 80 × c7i.xlarge with torch mode=trace precision=bf16, batch 1" in sentence
+    assert "50% cheaper than 160 × c7i.xlarge with torch mode=trace (measured)" in sentence
+
+
 def test_published_rows_of_the_same_model_and_length_stand_beside_with_their_source() -> None:
     documents = {"openvino": load_test(100, 9.0)}
     report = report_of(backends=["openvino"], backbone="base", sequences=[128], documents=documents)
@@ -111,6 +123,8 @@ def test_a_simulated_device_is_recommended_where_there_is_nothing_else() -> None
     asked = {"backends": ["simulated", "openvino"], "instances": ["c7i.xlarge"]}
     both = {"simulated": load_test(10_000, 1.0), "openvino": load_test(500, 8.0)}
     assert report_of(**asked, documents=both)["targets"][0]["recommendation"]["best"].startswith("openvino")
+    missing = report_of(**asked, documents={**both, "openvino": load_test(None, 25.0)})["targets"][0]["recommendation"]
+    assert missing["best"] is None and "c7i.xlarge with openvino, batch 1, has a P99 of 25 ms" in missing["sentence"]
     alone = report_of(**asked, documents={"simulated": load_test(10_000, 1.0)})
     assert alone["targets"][0]["recommendation"]["best"].startswith("simulated")
     assert rows_of(alone)["simulated"]["how"] == "simulated"

@@ -15,7 +15,7 @@ def benchmark_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     Args:
         message: `{"run", "family", "status", "report", "sentence", "targets"}`, each target `{"name", "words", "rows",
             "caveats": [sentence], "failed": [reason]}`, each row, the cheapest first, `{"instance_type", "backend",
-            "batch_size", "how", "status", "meets", "instances", "usd_per_year"}`.
+            "options", "batch_size", "how", "status", "meets", "instances", "usd_per_year"}`.
         links: where readers can look.
         since: when the run ended (ISO 8601).
     """
@@ -39,7 +39,7 @@ def _row(row: dict[str, Any]) -> list[str]:
     needed = row.get("instances") if row.get("meets") else None
     return [
         str(row.get("instance_type", "")),
-        str(row.get("backend", "")),
+        f"{row.get('backend', '')} {row.get('options', '')}".rstrip(),
         str(row.get("batch_size", "")),
         str(row.get("how") or row.get("status", "")),
         figure(needed, "{:,}"),

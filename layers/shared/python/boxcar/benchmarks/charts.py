@@ -17,7 +17,7 @@ MOST_CURVES = len(COLOURS)  # those that meet the target at the least cost first
 
 def label(row: Row) -> str:
     """What a row is called in a legend: `inf2.xlarge neuronx b1`."""
-    return f"{row['instance_type']} {row['backend']} b{row['batch_size']}"
+    return f"{row['instance_type']} {row['backend']} {row['options']}".rstrip() + f" b{row['batch_size']}"
 
 
 def curves(rows: list[Row]) -> list[tuple[str, list[tuple[float, float]]]]:

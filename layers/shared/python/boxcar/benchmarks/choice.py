@@ -11,17 +11,17 @@ WORST = ("simulated", "published", "measured")  # of two rows of one price, the 
 def choose(rows: list[Row], target: Target) -> dict[str, Any]:
     """The recommendation for one target.
 
-    A simulated device is nothing that can be bought, so it is recommended only where there is nothing else.
+    A simulated device is nothing that can be bought, so it is recommended only where nothing else was measured.
 
     Returns:
         `{"sentence", "best", "runner_up", "saving", "caveats"}`: names of cells, and the saving as a share of the
         runner-up's yearly cost; None where there is none.
     """
-    priced = [row for row in rows if row["meets"] and row["usd_per_year"] is not None]
-    real = [row for row in priced if row["how"] != "simulated"] or priced
-    ranked = sorted(real, key=lambda row: (row["usd_per_year"], -WORST.index(row["how"]), row["cell"]))
+    real = [row for row in rows if row["how"] not in (None, "simulated")] or rows
+    priced = [row for row in real if row["meets"] and row["usd_per_year"] is not None]
+    ranked = sorted(priced, key=lambda row: (row["usd_per_year"], -WORST.index(row["how"]), row["cell"]))
     if not ranked:
-        return {"sentence": _nobody(rows, target), "best": None, "runner_up": None, "saving": None, "caveats": []}
+        return {"sentence": _nobody(real, target), "best": None, "runner_up": None, "saving": None, "caveats": []}
     best = ranked[0]
     others = [row for row in ranked if row["instance_type"] != best["instance_type"]]
     runner_up = others[0] if others else (ranked[1] if len(ranked) > 1 else None)
@@ -31,7 +31,7 @@ def choose(rows: list[Row], target: Target) -> dict[str, Any]:
         "best": best["cell"],
         "runner_up": runner_up["cell"] if runner_up else None,
         "saving": saving,
-        "caveats": _caveats([best, *([runner_up] if runner_up else [])]),
+        "caveats": _caveats([best, *([runner_up] if runner_up else [])], target),
     }
 
 
@@ -60,23 +60,28 @@ def words_of(target: Target) -> str:
     return rate if target.p99_ms is None else f"{rate} within {target.p99_ms:g} ms at P99"
 
 
+def named(row: Row) -> str:
+    """`c7i.xlarge with torch precision=bf16`."""
+    return f"{row['instance_type']} with {row['backend']} {row['options']}".rstrip()
+
+
 def _sentence(best: Row, runner_up: Row | None, saving: float | None, target: Target) -> str:
     count = best["instances"]
-    what = f"{count} × {best['instance_type']} with {best['backend']}, batch {best['batch_size']} ({best['how']})"
+    what = f"{count} × {named(best)}, batch {best['batch_size']} ({best['how']})"
     words = f"For {words_of(target)}, buy {what}: ${best['usd_per_year']:,.0f} a year"
     if runner_up is None or saving is None:
         return f"{words}; nothing else meets the target."
-    other = f"{runner_up['instances']} × {runner_up['instance_type']} with {runner_up['backend']} ({runner_up['how']})"
+    other = f"{runner_up['instances']} × {named(runner_up)} ({runner_up['how']})"
     return f"{words}, {saving:.0%} cheaper than {other}."
 
 
-def _caveats(rows: list[Row]) -> list[str]:
+def _caveats(rows: list[Row], target: Target) -> list[str]:
     found = []
     for row in rows:
-        name = f"{row['instance_type']} with {row['backend']}"
+        name = named(row)
         if row["measured_on"] and row["how"] == "measured":
             found.append(f"{name} was measured on {row['measured_on']}: repeat it on {row['instance_type']} first.")
-        if row["indicative"]:
+        if row["indicative"] and target.p99_ms is not None:
             found.append(f"{name} has too few queries for its P99 to be certain: its figures are indicative.")
         if row["how"] == "simulated":
             found.append(f"{name} is a simulated device: its figures are what its options say.")
@@ -95,6 +100,6 @@ def _nobody(rows: list[Row], target: Target) -> str:
     best = min(missed, key=lambda row: row["latency_ms_p99"])
     over = best["latency_ms_p99"] - target.p99_ms
     return (
-        f"{words}: the best, {best['instance_type']} with {best['backend']}, batch {best['batch_size']}, has a P99 of "
+        f"{words}: the best, {named(best)}, batch {best['batch_size']}, has a P99 of "
         f"{best['latency_ms_p99']:.3g} ms and misses it by {over:.3g} ms ({over / target.p99_ms:.0%})."
     )

@@ -10,6 +10,8 @@ from boxcar.errors import StepError
 from boxcar.plans import read_plan
 from boxcar.reports.facts import jobs_of
 
+STATUSES = ("ok", "failed")  # of a loadtest.json
+
 
 @dataclass
 class BenchmarkFacts:
@@ -34,9 +36,14 @@ def gather(run: str, *, s3: Any, dynamodb: Any, bucket: str, jobs_table: str) ->
     for job in facts.jobs:
         if place := (job.get("outputs") or {}).get(RESULTS):
             key = (job["model"], job["step"])
-            if document := _read(s3, f"{place}loadtest.json", facts.notes):
+            document = _read(s3, f"{place}loadtest.json", facts.notes)
+            if document and document.get("status") in STATUSES:
                 facts.load_tests[key] = document
-                facts.machines[key] = _read(s3, f"{place}machine.json", []) or {}
+            elif document:
+                facts.notes.append(
+                    f"{place}loadtest.json: status: is {document.get('status')!r}, not one of {STATUSES}"
+                )
+            facts.machines[key] = _read(s3, f"{place}machine.json", facts.notes) or {}
     return facts
 
 
@@ -50,7 +57,7 @@ def _read(s3: Any, uri: str, notes: list[str]) -> dict[str, Any] | None:
     except ValueError as error:
         notes.append(f"{uri}: is not JSON ({error})")
         return None
-    if not isinstance(document, dict) or document.get("status") not in ("ok", "failed", "pruned"):
-        notes.append(f"{uri}: has no status ok, failed or pruned")
+    if not isinstance(document, dict):
+        notes.append(f"{uri}: is not an object")
         return None
     return document

@@ -18,8 +18,8 @@ NEURONPERF = (
 )  # fmt: skip
 # What is ours, behind them.
 OURS = (
-    "cell", "target", "backend", "sequence", "cores", "how", "status", "why", "meets", "rate", "latency_ms_p999",
-    "indicative", "usd_per_hour", "instances", "usd_per_year", "measured_on", "source",
+    "cell", "target", "backend", "options", "sequence", "cores", "how", "status", "why", "meets", "rate",
+    "latency_ms_p999", "indicative", "usd_per_hour", "instances", "usd_per_year", "measured_on", "source",
 )  # fmt: skip
 COLUMNS = NEURONPERF + OURS
 Row = dict[str, Any]
@@ -40,6 +40,7 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
     latency = document.get("latency_ms") or {}
     row |= {
         "cell": cell.cell,
+        "options": _options(cell),
         "n_models": document.get("workers") or 1,
         "workers_per_model": 1,
         "pipeline_size": cell.options.get("pipeline_cores", 1),
@@ -65,7 +66,7 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
 def failed_row(cell: Cell, target: Target, why: str, prices: Prices) -> Row:
     """The row of a cell without a load test, and why there is none."""
     row = _empty(cell.backend, cell.instance, cell.batch, cell.cores, cell.sequence, cell.backbone, target, prices)
-    return row | {"cell": cell.cell, "status": "failed", "why": why}
+    return row | {"cell": cell.cell, "options": _options(cell), "status": "failed", "why": why}
 
 
 def published_rows(target: Target, backbone: str, sequences: Iterable[int], prices: Prices) -> list[Row]:
@@ -129,6 +130,7 @@ def _empty(
         "instance_type": instance,
         "target": target.name,
         "backend": backend,
+        "options": "",
         "sequence": sequence,
         "cores": cores,
         "why": "",
@@ -142,6 +144,11 @@ def _empty(
         "p99_low": None,
         "p99_high": None,
     }
+
+
+def _options(cell: Cell) -> str:
+    """`mode=trace precision=bf16`."""
+    return " ".join(f"{name}={value}" for name, value in sorted(cell.options.items()))
 
 
 def _elsewhere(instance: str, machine: dict[str, Any]) -> str:
