@@ -42,7 +42,7 @@ def test_the_cheapest_is_recommended_with_its_runner_up_and_saving() -> None:
     assert told["saving"] == pytest.approx(1 - (2 * 0.7582) / (18 * 0.1785))
     assert told["sentence"] == (
         "For 16,000 queries/s within 10 ms at P99, buy 2 × inf2.xlarge with neuronx, batch 1 (measured): $13,284 a year, "
-        "53% cheaper than 18 × c7i.xlarge with openvino (measured)."
+        "53% cheaper than 18 × c7i.xlarge with openvino, batch 1 (measured)."
     )
     assert told["caveats"] == []
     assert [row["pareto"] for row in report["targets"][0]["rows"]] == [True, False, False]
@@ -77,6 +77,16 @@ def test_a_batch_target_counts_what_comes_through() -> None:
     assert (row["rate"], row["instances"]) == (1_100.0, 8)
 
 
+def test_in_a_batch_no_latency_counts_and_none_is_drawn() -> None:
+    documents = {"torch": load_test(1_100.0, 900.0), "openvino": load_test(1_000.0, 90.0)}
+    report = report_of(backends=list(documents), targets=BATCH, documents=documents)
+    assert [(row["backend"], row["pareto"]) for row in report["targets"][0]["rows"]] == [
+        ("torch", True),
+        ("openvino", False),
+    ]
+    assert "Pareto front" not in render(report)
+
+
 def test_what_ran_on_another_machine_is_told_and_to_be_repeated() -> None:
     plan = plan_of(**SMALL, targets=REAL_TIME, backends=["openvino"])
     facts = facts_of(plan, openvino=load_test(500, 8.0))
@@ -102,7 +112,7 @@ def test_sets_of_options_are_told_apart() -> None:
     assert [row["options"] for row in report["targets"][0]["rows"]] == ["mode=trace precision=bf16", "mode=trace"]
     sentence = report["targets"][0]["recommendation"]["sentence"]
     assert "buy 80 × c7i.xlarge with torch mode=trace precision=bf16, batch 1" in sentence
-    assert "50% cheaper than 160 × c7i.xlarge with torch mode=trace (measured)" in sentence
+    assert "50% cheaper than 160 × c7i.xlarge with torch mode=trace, batch 1 (measured)" in sentence
 
 
 def test_published_rows_of_the_same_model_and_length_stand_beside_with_their_source() -> None:

@@ -32,14 +32,14 @@ def curves(rows: list[Row]) -> list[tuple[str, list[tuple[float, float]]]]:
     return found[:MOST_CURVES]
 
 
-def curves_chart(rows: list[Row], p99_ms: float | None) -> Markup | None:
+def curves_chart(rows: list[Row], p99_ms: float) -> Markup | None:
     """P99 over throughput, one line a cell, and the target as a line across; both axes are logarithms."""
     shown = curves(rows)
     if not shown:
         return None
     colours = (*COLOURS[: len(shown)], "var(--soft)")
     across = _range([x for _, points in shown for x, _ in points])
-    upwards = _range([y for _, points in shown for _, y in points] + ([p99_ms] if p99_ms else []))
+    upwards = _range([y for _, points in shown for _, y in points] + [p99_ms])
     chart = pygal.XY(
         **chart_options(
             colours,
@@ -57,8 +57,7 @@ def curves_chart(rows: list[Row], p99_ms: float | None) -> Markup | None:
     )
     for name, points in shown:
         chart.add(name, points)
-    if p99_ms:
-        chart.add("target", [(across[0], p99_ms), (across[1], p99_ms)], show_dots=False)
+    chart.add("target", [(across[0], p99_ms), (across[1], p99_ms)], show_dots=False)
     return inline(chart)
 
 

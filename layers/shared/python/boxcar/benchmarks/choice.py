@@ -35,23 +35,21 @@ def choose(rows: list[Row], target: Target) -> dict[str, Any]:
     }
 
 
-def pareto(rows: list[Row]) -> list[str]:
-    """Cells that no other beats in both cost per million and P99; of those without a latency, the cheapest alone.
+def pareto(rows: list[Row], target: Target) -> list[str]:
+    """Cells that meet the target and that no other beats in both cost per million and P99.
 
-    Rows that do not meet their target are not among them.
+    Where the target asks for no latency, that is the cheapest alone.
     """
-    known = [row for row in rows if row["meets"] and row["cost_per_1m_inf"] is not None]
-    return [row["cell"] for row in known if not any(_beats(other, row) for other in known)]
+    known = {
+        row["cell"]: (row["cost_per_1m_inf"], row["latency_ms_p99"] if target.p99_ms is not None else 0.0)
+        for row in rows
+        if row["meets"] and row["cost_per_1m_inf"] is not None
+    }
+    return [cell for cell, figures in known.items() if not any(_beats(other, figures) for other in known.values())]
 
 
-def _beats(one: Row, other: Row) -> bool:
-    here, there = _cost_and_latency(one), _cost_and_latency(other)
-    return here != there and all(mine <= theirs for mine, theirs in zip(here, there, strict=True))
-
-
-def _cost_and_latency(row: Row) -> tuple[float, float]:
-    latency = row["latency_ms_p99"]
-    return row["cost_per_1m_inf"], float("inf") if latency is None else latency
+def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one != other and all(mine <= theirs for mine, theirs in zip(one, other, strict=True))
 
 
 def words_of(target: Target) -> str:
@@ -71,7 +69,7 @@ def _sentence(best: Row, runner_up: Row | None, saving: float | None, target: Ta
     words = f"For {words_of(target)}, buy {what}: ${best['usd_per_year']:,.0f} a year"
     if runner_up is None or saving is None:
         return f"{words}; nothing else meets the target."
-    other = f"{runner_up['instances']} × {named(runner_up)} ({runner_up['how']})"
+    other = f"{runner_up['instances']} × {named(runner_up)}, batch {runner_up['batch_size']} ({runner_up['how']})"
     return f"{words}, {saving:.0%} cheaper than {other}."
 
 

@@ -64,13 +64,14 @@ def tell(
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report. Everything that was data is escaped."""
-    charts = {
+    charts = {  # where nobody waits for an answer, a latency says nothing
         target["name"]: {
             "curves": curves_chart(target["rows"], target["p99_ms"]),
             "legend": legend(target["rows"]),
             "cost": cost_chart(target["rows"]),
         }
         for target in report["targets"]
+        if target["p99_ms"]
     }
     return rendered("benchmark.html.j2", report=report, timeline=timeline(report), charts=charts)
 
@@ -99,7 +100,7 @@ def _target(
                 reason = why.get((build, step)) or why.get((build, "compile")) or NOT_MEASURED
                 rows.append(failed_row(cell, target, reason, plan.prices))
     rows += published_rows(target, plan.backbone, plan.sequences, plan.prices)
-    front = set(pareto(rows))
+    front = set(pareto(rows, target))
     ranked = sorted(rows, key=lambda row: (not row["meets"], row["usd_per_year"] or float("inf"), row["cell"]))
     return {
         "name": target.name,
