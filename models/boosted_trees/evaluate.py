@@ -64,7 +64,7 @@ def evaluate(folders: Folders) -> None:
             "features": features,
             "inputs": schema.inputs,
             "score_bins": describe_numbers(pa.chunked_array([pa.array(scores)])),
-            "sample": _sample(candidate, folders.input("data"), keys),
+            "sample": _sample(candidate, folders.input("data"), keys, scores),
         }
         if sliced:
             called = (scores >= training["threshold"]).astype(float)
@@ -92,11 +92,15 @@ def evaluate(folders: Folders) -> None:
     print(f"{config['model']}: {evaluation['scores']}")
 
 
-def _sample(candidate: Trained, data: Path, keys: pa.ChunkedArray) -> list[dict[str, Any]]:
-    """The first validation rows as the model reads them: the same ones every week, for their order is their hash's."""
+def _sample(candidate: Trained, data: Path, keys: pa.ChunkedArray, scores: np.ndarray) -> list[dict[str, Any]]:
+    """The first validation rows as the model reads them, and their scores.
+
+    They are the same ones every week, for their order is their hash's.
+    """
     some = keys[:SAMPLE_ROWS]
     rows = unloaded(data, candidate.schema.key, candidate.schema.inputs, some).to_pylist()
-    return [{"key": key, "values": row} for key, row in zip(some.to_pylist(), rows, strict=True)]
+    known = zip(some.to_pylist(), rows, scores[:SAMPLE_ROWS].tolist(), strict=True)
+    return [{"key": key, "values": row, "score": score} for key, row, score in known]
 
 
 def _fastest(seconds: np.ndarray) -> dict[str, Any]:

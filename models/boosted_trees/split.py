@@ -195,6 +195,7 @@ class Skew:
         self._rows = 0
         self._differ: Counter[str] = Counter()
         self._examples: dict[str, dict[str, Any]] = {}
+        self._changed: list[str] = []
 
     def compare(self, table: pa.Table) -> None:
         """Look for rows of the sample in a batch."""
@@ -203,15 +204,23 @@ class Skew:
         found = table.filter(pc.is_in(table.column(KEY), value_set=self._keys))
         for row in found.to_pylist():
             self._rows += 1
-            for name in self._columns:
-                before, now = self._sample[row[KEY]].get(name), row[name]
-                if not _same(before, now):
-                    self._differ[name] += 1
-                    self._examples.setdefault(name, {"key": row[KEY], "training": before, "serving": now})
+            known = self._sample[row[KEY]]
+            differ = [name for name in self._columns if not _same(known.get(name), row[name])]
+            if differ:
+                self._changed.append(row[KEY])
+            for name in differ:
+                self._differ[name] += 1
+                example = {"key": row[KEY], "training": known.get(name), "serving": row[name]}
+                self._examples.setdefault(name, example)
 
     def document(self) -> dict[str, Any]:
-        """How many sample rows came, and in how many of them each column differs."""
-        return {"rows": self._rows, "differ": dict(self._differ), "examples": self._examples}
+        """How many sample rows came, in how many of them each column differs, and which rows those are."""
+        return {
+            "rows": self._rows,
+            "differ": dict(self._differ),
+            "examples": self._examples,
+            "changed": self._changed,
+        }
 
 
 def _same(before: Any, now: Any) -> bool:

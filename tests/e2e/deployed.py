@@ -55,14 +55,14 @@ class Deployed:
         self._document = read_yaml(ROOT / "families/packaging.yaml")
 
     def small_family(
-        self, *models: str, where: str = "t.product_id % 16 = 0", cached: bool = False, **changes: Any
+        self, *models: str, where: str = "t.product_id % 16 = 0", cached: bool = False, name: str = "", **changes: Any
     ) -> str:
-        """Store a family of a sixteenth of the rows under a name of its own; `changes` replace its fields, unchecked.
+        """Store a family of a sixteenth of the rows, unless told under a name of its own; `changes` replace its fields.
 
         Its steps run, whatever other tests have done on this stack, unless it is `cached`.
         What is stored may be wrong on purpose: this writes to the table as somebody by hand would.
         """
-        name = f"small_{uuid.uuid4().hex[:8]}"
+        name = name or f"small_{uuid.uuid4().hex[:8]}"
         document = {**copy.deepcopy(self._document), "family": name}
         document["models"] = {model: document["models"][model] for model in models or ("mailer",)}
         inference, prices = document["inference"], document["inference"]["prices"]
@@ -113,16 +113,16 @@ class Deployed:
         self.upload(body)
         return self.wait(self.started_since(before), timeout_s)
 
-    def executions(self) -> list[str]:
-        """Names of all executions of the training machine, newest first."""
+    def executions(self, machine: str = "Training") -> list[str]:
+        """Names of all executions of a machine, newest first."""
         pages = self.session.client("stepfunctions").get_paginator("list_executions")
-        found = pages.paginate(stateMachineArn=self.session.outputs["TrainingMachineArn"])
+        found = pages.paginate(stateMachineArn=self.session.outputs[f"{machine}MachineArn"])
         return [execution["name"] for page in found for execution in page["executions"]]
 
-    def started_since(self, before: set[str], timeout_s: float = 30) -> str:
+    def started_since(self, before: set[str], timeout_s: float = 30, machine: str = "Training") -> str:
         """The run that was not there before."""
         return wait_for(
-            lambda: next((name for name in self.executions() if name not in before), None), timeout_s, every=0.2
+            lambda: next((name for name in self.executions(machine) if name not in before), None), timeout_s, every=0.2
         )
 
     def wait(self, run: str, timeout_s: float = 120) -> Run:

@@ -65,6 +65,8 @@ def test_the_document_is_whole_and_its_numbers_add_up(trained, model):
     assert len(document["sample"]) == 100 and all(
         row["values"].keys() == schema["inputs"].keys() for row in document["sample"]
     )
+    judged = dict(line.split(",") for line in (work.folder / "predictions/validation.csv.out").read_text().splitlines())
+    assert all(row["score"] == float(judged[row["key"]]) for row in document["sample"])
     bins = document["calibration"]["bins"]
     assert sum(one["rows"] for one in bins) == document["rows"]["validation"]
     assert 0 < document["latency"]["seconds"] < 5 and document["latency"]["rows"] == 1000

@@ -170,7 +170,7 @@ def test_features_are_counted_in_the_bins_of_training(split, rows):
 
 def test_a_value_that_differs_from_training_is_reported(split, rows):
     assert split(rows).code == 0
-    assert split.counts["models"]["box"]["skew"] == {"rows": 100, "differ": {}, "examples": {}}
+    assert split.counts["models"]["box"]["skew"] == {"rows": 100, "differ": {}, "examples": {}, "changed": []}
 
 
 def test_skew_names_column_key_and_both_values(split, rows):
@@ -180,7 +180,7 @@ def test_skew_names_column_key_and_both_values(split, rows):
     price[place] = 12345.0
     assert split(rows.set_column(rows.column_names.index("price"), "price", pa.array(price))).code == 0
     skew = split.counts["models"]["box"]["skew"]
-    assert skew["differ"] == {"price": 1}
+    assert (skew["differ"], skew["changed"]) == ({"price": 1}, [known["key"]])
     assert skew["examples"]["price"] == {"key": known["key"], "training": known["values"]["price"], "serving": 12345.0}
 
 

@@ -50,6 +50,7 @@ class Loads:
     s3: Any
     tables: Tables = field(default_factory=lambda: Tables.of("product_id", INFERENCE))
     started: int = 0
+    sampled: list[str] = field(default_factory=list)  # keys whose scores are asked for
 
     def statement(self, options: dict[str, Any], inputs: dict[str, str] | None = None) -> str:
         """Start a statement job as the launcher does; answer its id."""
@@ -90,7 +91,7 @@ class Loads:
             body = "".join(f"{key},{score}\n" for key, score in lines[part::2])
             self.s3.put_object(Bucket=BUCKET, Key=f"{prefix}part-{part:05d}.csv.out", Body=body.encode())
         options = {
-            "transaction": self.tables.load([0.25, 0.5, 0.75], 0.5),
+            "transaction": self.tables.load([0.25, 0.5, 0.75], 0.5, self.sampled),
             "parameters": {
                 "rows": str(len(lines) if rows is None else rows), "model": model, "version": version, "threshold": "0.5",
                 "run": run, "predicted_at": f"2026-11-26 {at}:00.000",

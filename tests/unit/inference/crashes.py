@@ -136,7 +136,7 @@ def _lived(warehouse: Warehouse, name: str, kill_at: int | None, after: bool, ro
 
 def _counted(world: World, data: str, rows: int) -> None:
     """What check_counts does after a load."""
-    assert sum(line["row_count"] for line in figures(world.calls.client("s3"), data)) == rows
+    assert sum(line["row_count"] for line in figures(world.calls.client("s3"), data).bins) == rows
     Watermarks(world.calls.client("dynamodb"), "models").move("packaging", "bag", SEEN, "run-1")
 
 

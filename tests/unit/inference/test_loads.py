@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from boxcar.inference.counts import figures
 from tests.unit.inference.conftest import BUCKET
 
 SCORES = {1: 0.9, 2: 0.1, 3: 0.5}
@@ -107,6 +108,14 @@ def test_a_load_that_is_cancelled_leaves_nothing(loads):
     assert loads.ended(identifier).status == "Stopped"
     loads.caller.ok("COMMIT", SessionId=hold)
     assert loads.table() == []
+
+
+def test_the_scores_of_sample_rows_come_out_beside_the_figures(loads):
+    loads.sampled = ["3", "5", "99", "'; DROP TABLE predictions; --"]
+    loads.load("r1", "10:00", {1: 0.1, 3: 0.5, 5: 0.9})
+    found = figures(loads.s3, f"s3://{BUCKET}/runs/r/_run/work/{loads.started}/")
+    assert found.sampled == {"3": 0.5, "5": 0.9}
+    assert sum(line["row_count"] for line in found.bins) == 3
 
 
 def test_the_figures_of_a_load_are_rows_by_bin(loads):

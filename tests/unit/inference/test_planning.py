@@ -186,6 +186,14 @@ def test_a_block_that_cannot_work_is_refused_when_it_is_applied(change, words):
         check_family(document, "f.yaml", SPECS)
 
 
+def test_models_of_several_architectures_are_refused_with_the_reason_and_the_way_out():
+    document = copy.deepcopy(read_yaml(FILE))
+    document["models"]["bag"]["architecture"] = "other_trees"
+    specs = {**SPECS, "other_trees": SPECS["boosted_trees"].model_copy(update={"architecture": "other_trees"})}
+    with pytest.raises(FamilyError, match=r"boosted_trees, other_trees; .* Give each architecture a family of its own"):
+        check_family(document, "f.yaml", specs)
+
+
 COUNTS = {
     "rows": 100, "rejected": 3, "rejects": {"price is infinite": 3}, "first_seen": None,
     "models": {name: {"rows": 97, "files": [{"name": "a", "bytes": 40 * 2**20, "rows": 97}]} for name in MODELS},

@@ -93,6 +93,31 @@ def test_scores_drift_too_and_few_rows_say_nothing():
     assert not any(one.beyond for one in drifts("bag", EVALUATION, {}, few, limits))
 
 
+@pytest.mark.parametrize(
+    ("changed", "now", "rows", "said"),
+    [
+        ([], {"1": 0.25, "2": 0.75}, 2, ""),
+        ([], {"1": 0.25}, 1, ""),
+        ([], {"1": 0.5, "2": 0.75}, 2, "of 2 rows with the values of training, 1 have other scores, by up to 0.25"),
+        (["1"], {"1": 0.5, "2": 0.75}, 1, ""),  # whose values are others
+    ],
+)
+def test_rows_of_the_same_values_have_the_score_that_they_were_judged_with(changed, now, rows, said):
+    known = facts(sampled={"bag": now})
+    known.evaluations = {
+        **known.evaluations,
+        "bag": EVALUATION.model_copy(update={"sample": [{"key": "1", "score": 0.25}, {"key": "2", "score": 0.75}]}),
+    }
+    skew = {"rows": 2, "differ": dict.fromkeys(["price"] if changed else [], 1), "examples": {}, "changed": changed}
+    skew["examples"] = {"price": {"key": "1", "training": 1, "serving": 2}} if changed else {}
+    known.counts["models"] = {**known.counts["models"], "bag": {**known.counts["models"]["bag"], "skew": skew}}
+    report = tell(known, loaded(*MODELS), None, ENDED)
+    bag = {model["model"]: model for model in report["models"]}["bag"]
+    assert bag["skew"]["scores"]["rows"] == rows
+    assert [reason for reason in bag["reasons"] if "scores" in reason] == ([said] if said else [])
+    assert ("have another score now" in render(report)) == bool(said)
+
+
 def test_skew_between_training_and_serving_is_said():
     known = facts()
     skew = {"rows": 10, "differ": {"price": 2}, "examples": {"price": {"key": "7", "training": 1.0, "serving": 2.0}}}

@@ -172,7 +172,11 @@ def inference_faults(family: Family, architectures: dict[str, Architecture]) -> 
             faults.append(f"inference.rejects.ranges.{name}: is [{least}, {most}]; write the least first")
     used = {name for model in family.models if (name := family.architecture_of(model) or "") in architectures}
     if len(used) > 1:
-        faults.append(f"inference: models are of {_names(used)}; a family that predicts in batch has one architecture")
+        faults.append(
+            f"inference: models are of {_names(used)}; all models of a run predict for the same rows, which one split "
+            f"reads as the architecture did in training. Give each architecture a family of its own; inference.table "
+            f"may be the same"
+        )
     faults += [
         f"inference: architecture {name} has no `split`, so it cannot predict in batch; add it, see docs/models.md"
         for name in sorted(used)

@@ -5,7 +5,7 @@ between jobs. Each answer says how many rows there are, and a mismatch stops the
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from boxcar.errors import CountMismatch, StepError, TooManyRejects
 from boxcar.inference.plans import InferencePlan
@@ -90,14 +90,21 @@ def with_sizes(plan: InferencePlan, counts: dict[str, Any]) -> InferencePlan:
     return plan.model_copy(update={"models": models})
 
 
-def figures(s3: Any, prefix: str) -> list[dict[str, int]]:
-    """What a load counted: per bin of the scores `bin`, `row_count`, `yes`. Redshift may write several files.
+class Loaded(NamedTuple):
+    """What a load says of the scores that it loaded."""
+
+    bins: list[dict[str, int]]  # of the scores: `bin`, `row_count`, `yes`
+    sampled: dict[str, float]  # key -> score, of the rows that the version keeps as a sample and that came again
+
+
+def figures(s3: Any, prefix: str) -> Loaded:
+    """What a load counted. Redshift may write several files.
 
     Raises:
         StepError: a line is not JSON.
     """
     bucket, _, key = prefix.removeprefix("s3://").partition("/")
-    lines: list[dict[str, int]] = []
+    lines: list[dict[str, Any]] = []
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     for item in (item for page in pages for item in page.get("Contents", [])):
         body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
@@ -105,7 +112,9 @@ def figures(s3: Any, prefix: str) -> list[dict[str, int]]:
             lines += [json.loads(line) for line in body.splitlines() if line.strip()]
         except ValueError as error:
             raise StepError(f"s3://{bucket}/{item['Key']}: is not lines of JSON ({error})") from None
-    return sorted(lines, key=lambda line: line["bin"])
+    sampled = {str(line["sampled"]): float(line["score"]) for line in lines if line.get("sampled") is not None}
+    bins = [{name: line[name] for name in ("bin", "row_count", "yes")} for line in lines if line.get("bin") is not None]
+    return Loaded(sorted(bins, key=lambda line: line["bin"]), sampled)
 
 
 def check_load(plan: InferencePlan, model: str, counts: dict[str, Any], outputs: RunOutputs, s3: Any) -> int:
@@ -115,7 +124,7 @@ def check_load(plan: InferencePlan, model: str, counts: dict[str, Any], outputs:
         CountMismatch: it is not.
     """
     given = int(counts["models"][model]["rows"])
-    loaded = sum(int(line["row_count"]) for line in figures(s3, outputs.output_of(model, "load", "data")))
+    loaded = sum(int(line["row_count"]) for line in figures(s3, outputs.output_of(model, "load", "data")).bins)
     if loaded != given:
         raise CountMismatch(f"run {plan.run}, model {model}: {given} rows were to be predicted, {loaded} were loaded")
     return loaded

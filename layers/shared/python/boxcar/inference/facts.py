@@ -25,7 +25,7 @@ def gather(run: str, *, s3: Any, dynamodb: Any, bucket: str, jobs_table: str) ->
         for name, model in plan.models.items():
             facts.evaluations[name] = load_evaluation(s3, model.evaluation)
             if load := outputs.get((name, "load"), {}).get("data"):
-                facts.figures[name] = figures(s3, load)
+                facts.figures[name], facts.sampled[name] = figures(s3, load)
     except BoxcarError as error:  # the report says what it could read
         facts.notes.append(str(error))
     return facts

@@ -190,7 +190,7 @@ def _model(
         outputs=["data"],
         cache=Cache(use=False),  # it writes: what was loaded before says nothing of what is to be loaded now
         options={
-            "transaction": tables.load(edges or [], threshold),
+            "transaction": tables.load(edges or [], threshold, [row["key"] for row in evaluation.sample]),
             "parameters": {
                 "model": name,
                 "version": document["version"],

@@ -7,6 +7,7 @@ from boxcar.alarms.causes import plain_failure
 from boxcar.evaluations import Evaluation
 from boxcar.inference.drift import Drifted, drifts
 from boxcar.inference.plans import InferencePlan
+from boxcar.inference.skew import score_skew, skew_sentences
 from boxcar.reports.charts import shares_chart
 from boxcar.reports.page import rendered
 from boxcar.reports.steps import about_run, duration, epoch
@@ -26,6 +27,7 @@ class InferenceFacts:
     counts: dict[str, Any] = field(default_factory=dict)  # of the split
     rejects_at: str = ""
     figures: dict[str, list[dict[str, int]]] = field(default_factory=dict)  # model -> what its load counted
+    sampled: dict[str, dict[str, float]] = field(default_factory=dict)  # model -> key -> score, of its sample
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be read, in words
 
@@ -138,10 +140,10 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
         limits = plan.inference.drift
         found = drifts(name, facts.evaluations[name], split["features"], bins, limits)
     skew = split.get("skew") or {}
+    if skew and name in facts.evaluations:
+        skew = {**skew, "scores": score_skew(facts.evaluations[name].sample, skew, facts.sampled.get(name, {}))}
     reasons = [one.sentence for one in found if one.beyond]
-    if skew.get("differ"):
-        columns = ", ".join(f"{column} in {rows}" for column, rows in skew["differ"].items())
-        reasons.append(f"of {skew['rows']} rows known from training, values differ: {columns}")
+    reasons += skew_sentences(skew)
     return {
         "model": name,
         "status": outcome["status"],

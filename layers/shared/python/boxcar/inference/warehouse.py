@@ -10,6 +10,8 @@ reads predictions never waits. Its MERGE cannot say "unless what is there is new
 and its WHEN clauses have no conditions. So rows that a newer run has predicted are taken out of the source before.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ from boxcar.families import Family, Inference
 Statements = list[dict[str, Any]]
 COLUMNS = ("model", "model_version", "score", "decision", "run_id", "predicted_at")  # after the key
 KEY_TYPES = {"VARCHAR": "VARCHAR(256)"}
+_PLAIN = re.compile(r"[\w .:/-]{1,256}", re.ASCII)  # keys that are safe as literals; others are not looked at
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class Tables:
             f"run_id, predicted_at FROM ({cheapest}) ranked WHERE place = 1"
         )
 
-    def load(self, edges: list[float], threshold: float) -> Statements:
-        """Stage the prediction files of one model, check them, merge them, count them.
+    def load(self, edges: list[float], threshold: float, sampled: Sequence[str] = ()) -> Statements:
+        """Stage the prediction files of one model, check them, merge them, count them, and tell some keys' scores.
 
         Binds `rows` (how many were sent to the model), `model`, `version`, `threshold`, `run` and `predicted_at`.
         """
@@ -131,7 +134,7 @@ class Tables:
                 f"WHERE NOT EXISTS (SELECT 1 FROM {self.loads} l WHERE l.run_id = :run AND l.model = :model) "
                 f"HAVING COUNT(*) > 0"
             },
-            {"unload": {"query": self._figures(edges, threshold), "format": "JSON"}},
+            {"unload": {"query": self._figures(edges, threshold) + self._sampled(sampled), "format": "JSON"}},
         ]
 
     def _merge(self, table: str, *more: str) -> list[str]:
@@ -151,8 +154,19 @@ class Tables:
         cases = " ".join(f"WHEN score < {edge!r} THEN {place}" for place, edge in enumerate(edges))
         bins = f"CASE {cases} ELSE {len(edges)} END" if edges else "0"
         return (
-            f"SELECT bin, COUNT(*) AS row_count, SUM(yes) AS yes FROM (SELECT {bins} AS bin, "
+            f"SELECT bin, COUNT(*) AS row_count, SUM(yes) AS yes, CAST(NULL AS VARCHAR(256)) AS sampled, "
+            f"CAST(NULL AS DOUBLE PRECISION) AS score FROM (SELECT {bins} AS bin, "
             f"CASE WHEN score >= {threshold!r} THEN 1 ELSE 0 END AS yes FROM staged) scored GROUP BY bin"
+        )
+
+    def _sampled(self, keys: Sequence[str]) -> str:
+        """More rows of the figures: the scores of some keys."""
+        listed = ", ".join(f"'{key}'" for key in keys if _PLAIN.fullmatch(key))
+        if not listed:
+            return ""
+        return (
+            f" UNION ALL SELECT NULL, NULL, NULL, CAST({self.key} AS VARCHAR(256)) AS sampled, score FROM staged "
+            f"WHERE {self.key} IN ({listed})"
         )
 
     def unload(
