@@ -4,6 +4,7 @@ import mimetypes
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ PARAMETERS = {
     "instance_type": "AsyncInstanceType",
     "max_instances": "AsyncMaxInstances",
 }
+AT_ONCE = 8  # uploads
 EVERY_S = 1.0  # between two looks at what has been answered
 console = Console(highlight=False)
 
@@ -102,10 +104,14 @@ def send(session: Session, files: tuple[Path, ...], folder: str | None, wait: bo
     if folder and wait:
         _no_older(s3, bucket, place, keys)
     with _progress("sending", len(keys)) as progress:
-        for key, path in keys.items():
-            with path.open("rb") as body:
-                s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=_type(path))
-            progress.advance(progress.task_ids[0])
+
+        def upload(key: str) -> None:
+            with keys[key].open("rb") as body:
+                s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=_type(keys[key]))
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for _ in pool.map(upload, keys):
+                progress.advance(progress.task_ids[0])
     click.echo(f"{len(keys)} sent to s3://{bucket}/{INPUT}{place}/; answers come to s3://{bucket}/{OUTPUT}{place}/")
     if wait:
         raise SystemExit(_wait(session, place, set(keys), timeout_s))

@@ -17,6 +17,11 @@ def run(stack: Deployed, *arguments: str) -> Result:
     return CliRunner().invoke(boxcar, ["--local", "--state", str(stack.session.state), "async", *arguments])
 
 
+def instances(stack: Deployed) -> int:
+    told = stack.session.client("sagemaker").describe_endpoint(EndpointName="boxcar-documents")
+    return int(told["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
 def test_files_in_summaries_out_mails_and_failures(empty_stack: Deployed, tmp_path: Path) -> None:
     refused = run(empty_stack, "send", str(ROOT / "README.md"))
     assert refused.exit_code == 1 and "turn it on by `boxcar async on`" in refused.output
@@ -28,17 +33,26 @@ def test_files_in_summaries_out_mails_and_failures(empty_stack: Deployed, tmp_pa
     [target] = scaling.describe_scalable_targets(**TARGET)["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 5)
 
-    # a text, one that the model refuses, one that is refused before, and the first one told of twice
+    # asleep: the stack's own alarm and policy are to wake it
+    sagemaker = empty_stack.session.client("sagemaker")
+    none = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName="boxcar-documents", DesiredWeightsAndCapacities=none)
+    wait_for(lambda: instances(empty_stack) == 0, 60)
+
+    # a text, one that the model refuses, one that is refused before
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     (tmp_path / "wrong.json").write_text('{"txt": "no text"}')
     files = [str(ROOT / "docs/jobs.md"), str(tmp_path / "picture.png"), str(tmp_path / "wrong.json")]
+    empty_stack.cloud.tick_every(0.5)
     sent = run(empty_stack, "send", *files, "--to", "here", "--wait", "--timeout", "300")
+    empty_stack.cloud.tick_every(None)
     assert sent.exit_code == 1, sent.output
     assert "picture.png  failed: async/input/here/picture.png: Content-Type is 'image/png'" in sent.output
     assert "wrong.json  failed: async/input/here/wrong.json: text: is missing" in sent.output
     answer = s3.get_object(Bucket=empty_stack.bucket, Key="async/output/here/jobs.md.json")
     summary = json.loads(answer["Body"].read())
     assert summary["summarizer"] == "lexrank" and 0 < summary["summary_characters"] < summary["document_characters"]
+    assert instances(empty_stack) == 1
     picture = s3.get_object(Bucket=empty_stack.bucket, Key="async/failed/here/picture.png")["Body"].read()
     assert picture == b"\x89PNG"
 
@@ -72,6 +86,6 @@ def test_files_in_summaries_out_mails_and_failures(empty_stack: Deployed, tmp_pa
     off = run(empty_stack, "off")
     assert off.exit_code == 0, off.output
     assert scaling.describe_scalable_targets(**TARGET)["ScalableTargets"] == []
-    assert empty_stack.session.client("sagemaker").list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_endpoints()["Endpoints"] == []
     alarms_left = empty_stack.session.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert [alarm["AlarmName"] for alarm in alarms_left if "documents" in alarm["AlarmName"]] == []

@@ -5,7 +5,6 @@ from boxcar.errors import DocumentRefused
 TYPES = {"text/plain", "text/markdown", "application/json"}
 ENDINGS = {".txt": "text/plain", ".text": "text/plain", ".md": "text/markdown", ".json": "application/json"}
 UNTOLD = {"", "binary/octet-stream", "application/octet-stream"}  # S3's own word for "nobody said"
-CEILING = 1 << 30  # bytes: https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 
 
 def content_type(key: str, told: str) -> str:
