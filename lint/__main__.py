@@ -63,6 +63,7 @@ CHECKS = [
     Check("asl", "state machines: variables, API shapes, ends, retries, comments", asl.check, MACHINES),
     Check("rules", "what the team asks of every resource", rules.check, TEMPLATE),
     Check("permissions", "every IAM statement", permissions.check, TEMPLATE),
+    Check("hadolint", "Dockerfiles, by hadolint", validators.hadolint, "neuron/containers/*/Dockerfile"),
     Check("walls", "who imports whom, nothing at import, no laptop branches", walls.check),
     Check("files", "names, registries, length", files.check),
 ]

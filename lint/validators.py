@@ -44,6 +44,13 @@ def asl_validator(root: Path) -> list[Finding]:
     return _on_machines(root, [str(program), "--json-path"])
 
 
+def hadolint(root: Path) -> list[Finding]:
+    """Run hadolint on every Dockerfile."""
+    files = sorted(root.glob("neuron/containers/*/Dockerfile"))
+    command = [str(BIN / "hadolint"), "--no-color"]
+    return [finding for path in files for finding in _run([*command, str(path)], root)]
+
+
 def cfn_lint(root: Path) -> list[Finding]:
     """Run cfn-lint on the expanded template; lines are those of `.boxcar/lint/template.json`."""
     expanded = template.read(root / "template.yaml").expanded

@@ -15,16 +15,17 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from neuron.backends import backend
 from neuron.backends.protocol import Backend, CompileError, OptionError
 from neuron.cells import Cell, CellError, read_cell
+from neuron.quality import write_reference
 from neuron.storage import Storage
 
 SCHEMA = 1
+RANDOM_DEPARTMENTS = 16  # of a model with random weights
 log = logging.getLogger("neuron.compile")
 
 
@@ -49,9 +50,7 @@ def main(arguments: list[str] | None = None, storage: Storage | None = None) -> 
     return 0
 
 
-def compile_cell(
-    cell: Cell, storage: Storage, artifacts: str, build: Callable[[Cell], Any] | None = None
-) -> dict[str, Any]:
+def compile_cell(cell: Cell, storage: Storage, artifacts: str) -> dict[str, Any]:
     """Compile a cell unless an artifact of the same content is there; return what the document says of it.
 
     Raises:
@@ -64,7 +63,7 @@ def compile_cell(
     unavailable = chosen.available()
     if unavailable:
         raise CompileError(f"backend {cell.backend} cannot compile here: {unavailable}")
-    model = (build or build_model)(cell)
+    model, departments = build_model(cell)
     key = cache_key(cell, chosen, _digest(model))
     about, artifact = f"{artifacts.rstrip('/')}/{key}/compile.json", f"{artifacts.rstrip('/')}/{key}/artifact.tar"
     try:
@@ -74,6 +73,8 @@ def compile_cell(
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as workdir:
         folder = chosen.compile(model, cell.shape, cell.options, Path(workdir) / "artifact")
+        if model is not None:
+            write_reference(model, cell.sequence, departments, folder)
         size = storage.store_folder(folder, artifact)
     said = {
         "status": "ok",
@@ -88,16 +89,15 @@ def compile_cell(
     return said
 
 
-def build_model(cell: Cell) -> Any:
-    """Return the model of a cell; the simulated device needs none."""
+def build_model(cell: Cell) -> tuple[Any, list[str]]:
+    """Return the model of a cell and its departments: none of a random one, and no model for the simulated device."""
     if cell.backend == "simulated":
-        return None
-    from neuron.weights import load_minilm, random_model
+        return None, []
+    from neuron.weights import load_trained, random_model
 
-    departments = 32
     if cell.backbone == "minilm":
-        return load_minilm(departments, cell.slots)
-    return random_model(cell.backbone, departments, cell.slots, cell.seed)
+        return load_trained(cell.slots)
+    return random_model(cell.backbone, RANDOM_DEPARTMENTS, cell.slots, cell.seed), []
 
 
 def cache_key(cell: Cell, chosen: Backend, weights: str) -> str:

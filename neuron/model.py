@@ -40,10 +40,9 @@ def backbone_size(backbone: str) -> Size:
     return BACKBONES[backbone]
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
     """Scaled dot-product attention (Vaswani 2017), in the operators that every compiler here knows."""
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    return torch.softmax(scores + bias, -1) @ value
+    return torch.softmax(query @ key.transpose(-1, -2) * scale + bias, -1) @ value
 
 
 class Layer(nn.Module):
@@ -51,7 +50,7 @@ class Layer(nn.Module):
 
     def __init__(self, size: Size) -> None:
         super().__init__()
-        self.heads = size.heads
+        self.heads, self.scale = size.heads, 1 / math.sqrt(size.width // size.heads)
         self.query_key_value = nn.Linear(size.width, 3 * size.width)
         self.mix = nn.Linear(size.width, size.width)
         self.norm_attention = nn.LayerNorm(size.width, EPSILON)
@@ -64,7 +63,7 @@ class Layer(nn.Module):
         batch, sequence, width = tokens.shape
         split = self.query_key_value(tokens).view(batch, sequence, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = attend(query, key, value, bias).transpose(1, 2).reshape(batch, sequence, width)
+        mixed = attend(query, key, value, bias, self.scale).transpose(1, 2).reshape(batch, sequence, width)
         tokens = self.norm_attention(tokens + self.mix(mixed))
         return self.norm_output(tokens + self.narrow(functional.gelu(self.widen(tokens))))
 

@@ -8,6 +8,8 @@ import torch
 
 from neuron.model import Size, TwoHeaded, backbone_size
 
+HEADS = Path(__file__).parent / "heads.safetensors"  # written by `python -m neuron.heads`
+
 
 def random_model(backbone: str, departments: int, slots: int = 1, seed: int = 0) -> TwoHeaded:
     """Return a model with random weights: right for speed, of no use for answers.
@@ -52,6 +54,33 @@ def weights_digest(model: TwoHeaded) -> str:
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def load_trained(slots: int = 1, heads: Path = HEADS) -> tuple[TwoHeaded, list[str]]:
+    """Return the model with the heads and adapters that were trained, and the departments that its intents are.
+
+    Adapters (see `heads`) are merged: W + scale · up · down.
+
+    Raises:
+        FileNotFoundError: they were not trained.
+    """
+    from safetensors import safe_open
+
+    if not heads.exists():
+        raise FileNotFoundError(f"{heads}: not there; `python -m neuron.heads` trains and writes it")
+    with safe_open(str(heads), "pt") as kept:
+        about = kept.metadata()
+        learnt = {name: kept.get_tensor(name).float() for name in kept.keys()}  # noqa: SIM118  (it is no dict)
+    departments = json.loads(about["departments"])
+    model = load_minilm(len(departments), slots)
+    weights = model.state_dict()
+    for name, value in learnt.items():
+        product, _, part = name.rpartition(".")
+        if part == "down":
+            weights[f"{product}.weight"] += float(about["scale"]) * learnt[f"{product}.up"] @ value
+        elif part != "up":
+            weights[name].copy_(value)
+    return model, departments
 
 
 def save_model(model: TwoHeaded, folder: Path) -> None:

@@ -79,10 +79,15 @@ def fused(model: "TwoHeaded") -> "TwoHeaded":
     from torch.nn import functional
 
     model = copy.deepcopy(model)
-    model.attend = lambda query, key, value, bias: functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=bias
+    model.attend = lambda query, key, value, bias, scale: functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias, scale=scale
     )
     return model
+
+
+def eager(model: "TwoHeaded") -> Infer:
+    """Return the model itself, in fp32, as every other way to run it is compared with."""
+    return on_tensors(model)
 
 
 def _compile_ahead(model: "TwoHeaded", inputs: tuple, workdir: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_artifact_is_what_load_wants(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"backend": "tpu"}, "backend: there is no 'tpu'; write one of torch"),
+        ({"backend": "tpu"}, "backend: there is no 'tpu'; write one of neuronx"),
         ({"options": {"speed": 1}}, "options.speed: backend simulated has no such option"),
         ({"batch": 0}, "batch: 0 is not a whole number from 1 to 4096"),
         ({"sequence": 1024}, "sequence: 1024 is not a whole number from 1 to 512"),

@@ -22,7 +22,8 @@ def python() -> Path:
 
 @pytest.mark.parametrize("file", FILES)
 def test_in_the_container(python: Path, file: str) -> None:
-    command = [python, "-m", "pytest", "-x", "-p", "no:cacheprovider", f"tests/neuron/{file}"]
+    command = [python, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--disable-warnings", f"tests/neuron/{file}"]
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
+    plain["OMP_NUM_THREADS"] = "1"  # threads that wait for each other would stand still beside the other workers
     done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

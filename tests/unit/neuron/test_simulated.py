@@ -62,5 +62,5 @@ def test_options_that_it_has_not_are_refused(tmp_path: Path, options: dict, says
 
 
 def test_a_backend_that_there_is_not_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(KeyError, match=r"there is no 'tpu'; write one of torch, .*simulated"):
+    with pytest.raises(KeyError, match=r"there is no 'tpu'; write one of neuronx, .*simulated"):
         backend("tpu")
