@@ -11,6 +11,7 @@ from cli.asyncs import asyncs
 from cli.benchmarks import bench
 from cli.demo import demo
 from cli.deploy import deploy_command, outputs
+from cli.endpoints import endpoints
 from cli.families import families
 from cli.infer import infer
 from cli.jobs import jobs
@@ -51,6 +52,7 @@ for command in (
     infer,
     sql,
     models,
+    endpoints,
     jobs,
     asyncs,
     alarms,

@@ -18,7 +18,12 @@ from boxcar.registry.decisions import WAITING
 from cli.models.names import models_table
 from cli.session import Session
 
-MACHINES = ("TrainingMachineArn", "InferenceMachineArn", "BenchmarkMachineArn")  # outputs of the stack
+MACHINES = (
+    "TrainingMachineArn",
+    "InferenceMachineArn",
+    "BenchmarkMachineArn",
+    "ReleaseMachineArn",
+)  # outputs of the stack
 COLOURS = {
     "Completed": "green",
     "cached": "green",

@@ -39,8 +39,11 @@ IGNORED = {"NO_VERSION", "UNKNOWN_FEDERATION_SOURCE", "UNKNOWN_PRINCIPAL"}
 # Step Functions does compare the state machine of a task token, though the reference names no resource: SAM's policy
 # template StepFunctionsCallbackPolicy and CDK's grantTaskResponse rely on it.
 ON_STATE_MACHINES = {"states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"}
-# The ARNs of serverless workgroups and of Batch jobs end in ids that nobody chooses, so a template cannot name them.
-UNNAMEABLE = re.compile(r"arn:[^:]*:(redshift-serverless:[^:]+:\d+:workgroup|batch:[^:]+:\d+:job)/\*")
+# These ARNs end in ids that nobody chooses, so a template cannot name them.
+UNNAMEABLE = re.compile(
+    r"arn:[^:]*:(redshift-serverless:[^:]+:\d+:workgroup|batch:[^:]+:\d+:job|"
+    r"application-autoscaling:[^:]+:\d+:scalable-target)/\*"
+)
 WHOLE_KIND = re.compile(r"(arn:[^:]*:(?!s3:)[^:]*:[^:]*:[^:]*:)?([\w-]+[/:])?\*")
 
 Fault = tuple[str, str]

@@ -1,7 +1,7 @@
 """What IAM needs to know of the services that Boxcar adds: which resource an action is about, which roles it passes.
 
-Source: the Service Authorization Reference, pages for Amazon SageMaker, Redshift Data API, AWS Batch, AWS Glue and
-Step Functions.
+Source: the Service Authorization Reference, pages for Amazon SageMaker, Redshift Data API, AWS Batch, AWS Glue,
+Step Functions and CloudWatch.
 """
 
 from collections.abc import Callable
@@ -48,6 +48,8 @@ def resource_namer(
         if service == "application-autoscaling":
             described = action.startswith("Describe")
             return "*" if described else f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/*"
+        if service == "monitoring" and request.get("AlarmNames"):  # the first stands for all: who asks names alike ones
+            return f"arn:aws:cloudwatch:{region}:{account}:alarm:{request['AlarmNames'][0]}"
         if service == "batch":
             return _batch(action, request, f"arn:aws:batch:{region}:{account}")
         if service == "states":

@@ -37,6 +37,7 @@ from tests.integration.fault_matrix.machines import QUEUE, ROOT, is_bad_end
 from tests.unit.jobs.fakes import Ending
 from tests.unit.judging.conftest import evaluation
 from tests.unit.kinds.worlds import KindWorld
+from tests.unit.serving.fakes import ROLE, FakeCloudWatch, FakeRuntime, FakeSageMaker, FakeScaling, event
 from tests.unit.tables import make_tables
 
 BUCKET, JOBS, MODELS = "data", "jobs", "models"
@@ -58,12 +59,14 @@ ENVIRONMENT = {
     "BOXCAR_IMAGES": json.dumps({"xgboost": "123456789012.dkr.ecr.us-east-1.amazonaws.com/xgboost:3.0-5"}),
     "BOXCAR_REDSHIFT_WORKGROUP": "warehouse",
     "BOXCAR_BENCHMARK_VCPUS": json.dumps({"c7i": 4}),
+    "BOXCAR_ENDPOINT_ROLE_ARN": ROLE,
 }
 
 
 # A job of Batch whose process was killed.
 KILLED_CONTAINER = {"status": "FAILED", "words": {"container": {"exitCode": 137, "reason": "OutOfMemoryError"}}}
 ROWS = 5  # that an inference run unloads
+SCORE = 0.25  # of the one row in the sample of a version
 AFFECTED, SIBLING = "mailer", "bag"  # the model with the fault, and the one beside it
 WELL: dict[str, dict[str, Any]] = {
     "compare_versions": {"model": SIBLING, "outcome": "approve", "version": "1.0.0", "reasons": []},
@@ -122,6 +125,13 @@ class Account:
         self.endings: list[Ending] | None = None  # how the attempts of the job that is submitted next end
         self.messages: list[dict[str, Any]] = []  # on the alarm queue, in the order in which they were sent
         self.mails: list[Mail] = []
+        self.score = SCORE  # what endpoints answer
+        self.sagemaker = FakeSageMaker()
+        self._serving = {
+            "sagemaker-runtime": FakeRuntime(lambda: self.score),
+            "cloudwatch": FakeCloudWatch(),
+            "application-autoscaling": FakeScaling(),
+        }
         self._real: dict[str, Any] = {}
         monkeypatch.setattr(boxcar.aws, "client", self.client)
         monkeypatch.setattr(boxcar.aws, "prompt_client", self.client)
@@ -137,13 +147,13 @@ class Account:
         spec = read_architectures(ROOT / "models")["boosted_trees"]
         steps = {step.name: step.model_copy(update={"inputs": {}}) for step in spec.steps}
         two = [steps["train"], steps["evaluate"]]  # enough for a candidate
-        self._serving = steps["predict"]
+        self._predict = steps["predict"]
         self._architecture = AppliedArchitecture(spec=spec.model_copy(update={"steps": two}), code=code)
         self._family = read_yaml(ROOT / "families/packaging.yaml") | {"gate": GATE}
 
     def apply_family(self, name: str, *models: str, approved: bool = False) -> None:
         """Store a family of its own for a run, if asked with a version of each model to predict with."""
-        chosen = {model: self._family["models"][model] for model in models}
+        chosen = {model: {**self._family["models"][model], "serving": {}} for model in models}
         inference = {**self._family["inference"], "prices": {}}
         family = Family.model_validate({**self._family, "family": name, "models": chosen, "inference": inference})
         architectures = {self._architecture.spec.architecture: self._architecture}
@@ -155,11 +165,14 @@ class Account:
     def _store_version(self, family: str, model: str) -> None:
         """Store a version as Register leaves it, in the fields that predicting reads."""
         place = f"s3://{BUCKET}/models/{family}/{model}/1.0.0/"
-        self._put(f"{place}evaluation.json", json.dumps(evaluation()))
-        serving = self._serving.model_copy(update={"code": self._architecture.code})
+        sample = [{"key": "1", "values": {"price": 1.5}, "score": SCORE}]
+        self._put(f"{place}evaluation.json", json.dumps(evaluation(inputs={"price": "numeric"}, sample=sample)))
+        self.sagemaker.add_package(place, family=family, model=model, version="1.0.0")
+        serving = self._predict.model_copy(update={"code": self._architecture.code})
         document = {
             "version": "1.0.0", "threshold": 0.5, "evaluation": f"{place}evaluation.json", "run": "before",
             "outputs": {"model": f"{place}model.tar.gz"}, "serving": serving.model_dump(mode="json"),
+            "family": family, "model": model, "status": "Approved", "package_arn": place,
         }  # fmt: skip
         for sort_key in ("approved", "version#000001.000000.000000"):
             item = encode_all({"pk": f"model#{family}/{model}", "sk": sort_key, **document})
@@ -195,6 +208,8 @@ class Account:
                     self._work(answer["job"], payload["task_token"])
                 if name == "ask_review":
                     self._approve(payload)
+                if name == "deploy_endpoint":
+                    self._settle(payload["plan"]["endpoint"])
                 return answer
 
         return invoke
@@ -257,6 +272,12 @@ class Account:
         event = {"resource": "/review", "httpMethod": "POST", "body": urlencode(form)}
         assert self.functions["decide_version"].handler(event, Context())["statusCode"] == 200
 
+    def _settle(self, endpoint: str) -> None:
+        """End the deployment of an endpoint, and say so, unless nobody does."""
+        if not self.lazy and endpoint in self.sagemaker.endpoints:
+            self.sagemaker.settle(endpoint)
+            assert self.functions["watch_endpoints"].handler(event(endpoint), Context()) == {"batchItemFailures": []}
+
     def _output(self, job: Job, name: str, uri: str) -> str:
         """Write an output of a job where it belongs."""
         figures = evaluation(**FIGURES[self.outcome]) | {"model": job.model}
@@ -295,7 +316,8 @@ class Account:
             return _States(self)
         if service not in self._real:
             self._real[service] = boto3.client(service) if service not in ("sqs", "sns") else None
-        real = {"sqs": _Queues(self), "sns": _Post(self)}.get(service) or self._real[service]
+        made = {"sqs": _Queues(self), "sns": _Post(self), "sagemaker": _Both(self.sagemaker, self._real[service])}
+        real = {**made, **self._serving}.get(service) or self._real[service]
         return Refusing(real) if self.refusing else real
 
 
@@ -307,6 +329,8 @@ class _States:
         self.exceptions = boto3.client("stepfunctions").exceptions
 
     def send_task_success(self, **request: Any) -> None:
+        if self._account.lazy:
+            return
         if self._account.change is not None:
             request["output"] = json.dumps(self._account.change(json.loads(request["output"])))
         self._account.engine("SendTaskSuccess", **request)
@@ -316,6 +340,16 @@ class _States:
 
     def send_task_failure(self, **request: Any) -> None:
         self._account.engine("SendTaskFailure", **request)
+
+
+class _Both:
+    """SageMaker: endpoints in memory, the registry of moto. What moto has of endpoints is not enough."""
+
+    def __init__(self, fake: FakeSageMaker, real: Any) -> None:
+        self._fake, self._real = fake, real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fake if hasattr(self._fake, name) else self._real, name)
 
 
 class _Queues:

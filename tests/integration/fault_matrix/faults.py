@@ -8,6 +8,7 @@ from boxcar.comparisons import verdict_key
 from tests.conformance.machinery import FunctionError, client_error
 from tests.integration.fault_matrix.account import BUCKET, Account
 from tests.unit.jobs.fakes import Ending
+from tests.unit.serving.fakes import refusal
 
 Payload = dict[str, Any]
 Call = Callable[[Payload], Any]
@@ -45,6 +46,9 @@ FAULTS = {
     "job killed once": Fault("the process of the job is killed once", of="job", once=True),
     "job killed": Fault("the process of the job is killed each time", of="job"),
 }
+
+
+NO_OWN_ERROR = ("report_run", "report_inference", "report_benchmark", "take_turn", "finish_release")
 
 
 class Faulty:
@@ -88,9 +92,11 @@ class Faulty:
     _killed_once = _killed
 
     def _own_error(self, payload: Payload) -> Any:
+        if self._function == "smoke_test":
+            return self._with(payload, score=0.75)
         if not self._function:
             raise client_error("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
-        if self._function in ("report_run", "report_inference", "report_benchmark"):  # have no error of its own
+        if self._function in NO_OWN_ERROR:
             raise FunctionError("ClientError", "An error occurred (InternalError) when calling the PutObject operation")
         return self._healthy(SPOILT[self._function](self._account, payload))
 
@@ -129,6 +135,12 @@ def _unjudged(account: Account, payload: Payload) -> Payload:
     return payload
 
 
+def _without_image(account: Account, payload: Payload) -> Payload:
+    refused = refusal("Requested image not found.") if not payload.get("back") else refusal("is at its limit")
+    account.sagemaker.refuses = {"create_model": refused}
+    return payload
+
+
 # What makes a function raise the error that is its own.
 SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "plan_run": lambda account, payload: {**payload, "event": {"family": "nobody"}},
@@ -138,5 +150,7 @@ SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "submit_job": lambda account, payload: {**payload, "step": "nowhere"},
     "compare_versions": _unreadable,
     "register_version": _unjudged,
+    "plan_release": lambda account, payload: {**payload, "event": {"family": "nobody", "model": "x"}},
+    "deploy_endpoint": _without_image,
     "ask_review": lambda account, payload: {**payload, "version": "9.9.9"},
 }

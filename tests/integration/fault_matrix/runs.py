@@ -11,7 +11,7 @@ from tests.integration.fault_matrix.account import AFFECTED, SIBLING, Account
 from tests.integration.fault_matrix.faults import FAULTS, Faulty
 from tests.integration.fault_matrix.machines import FUNCTION, State, definition, tasks
 
-REPORTS = ("report", "inference_report", "benchmark_report")  # kinds of the messages that sum a run up
+REPORTS = ("report", "inference_report", "benchmark_report", "released")  # kinds of messages that sum a run up
 NEVER = 1e9  # seconds
 _number = itertools.count(1)
 
@@ -67,6 +67,16 @@ WAYS: dict[str, dict[str, Way]] = {
         "AlarmRun": Way(after="Plan"),
         "ReportFailure": Way(after="Plan"),
     },
+    "release": {
+        "Plan": Way(),
+        "TakeTurn": Way(),
+        "Deploy": Way(),
+        "SmokeTest": Way(),
+        "RollBack": Way(after="SmokeTest"),
+        "Finish": Way(),
+        "AlarmRun": Way(after="Deploy"),
+        "FinishFailed": Way(after="Deploy"),
+    },
 }
 # One build, and one load test on it; what is published of the same shape stands beside them in the report.
 BENCHMARK = {
@@ -91,13 +101,13 @@ class Measured:
 def kind_of(state: State) -> str:
     """What a Task is, as far as faults go: `queue`, `function`, or a function that stores what is waited for.
 
-    That is a `job`, or the `question` to a person.
+    That is a `job`, or a `question`: to a person, to SageMaker, or to whoever has the turn.
     """
     if "FunctionName" not in state["Arguments"]:
         return "queue"
     if not state["Resource"].endswith(".waitForTaskToken"):
         return "function"
-    return "question" if state["Arguments"]["FunctionName"].endswith("ask_review") else "job"
+    return "job" if state["Arguments"]["FunctionName"].endswith("submit_job") else "question"
 
 
 def run(account: Account, machine: str, task: str, fault: str | None) -> Measured:
@@ -109,8 +119,8 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
     if machine == "benchmark":
         asked = {"benchmark": name, **BENCHMARK}
     else:
-        asked = {"family": name}
-        account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []), approved=machine == "inference")
+        asked = {"family": name, **({"model": AFFECTED} if machine == "release" else {})}
+        account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []), approved=machine != "training")
     account.outcome = way.outcome
     with account.running() as engine:
         for place, told in ((way.after, way.failing), (task, fault)):
@@ -118,7 +128,8 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
                 _point(account, engine, states[place][1], told, alias=place)
         execution = engine.start(engine.create(made, f"boxcar-{machine}"), asked, name)
         ended = engine.wait(execution)
-    reports = [message["status"] for message in account.messages if message["kind"] in REPORTS]
+    account.sagemaker.refuses = {}
+    reports = [m.get("status", "succeeded") for m in account.messages if m["kind"] in REPORTS]
     end = (reports or ["?"])[-1] if ended["status"] == "SUCCEEDED" else f"run {ended['status'].lower()}"
     alarms = [(mail.audience, mail.error) for mail in account.mails if mail.kind == "alarm"]
     return Measured(end, tuple(alarms))

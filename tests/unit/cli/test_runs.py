@@ -8,10 +8,11 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
+from cli.progress import MACHINES
 from cli.runs import runs
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:boxcar-training"
-INFERENCE = "arn:aws:states:eu-west-1:123456789012:stateMachine:boxcar-inference"
+OTHER = "arn:aws:states:eu-west-1:123456789012:stateMachine:boxcar-another"
 
 
 class States:
@@ -56,7 +57,7 @@ def states() -> States:
 def _boxcar_runs(states: States, *arguments: str) -> Result:
     session = SimpleNamespace(
         client=lambda service: states,
-        outputs={"TrainingMachineArn": MACHINE, "InferenceMachineArn": INFERENCE},
+        outputs={**dict.fromkeys(MACHINES, OTHER), "TrainingMachineArn": MACHINE},
         read_json=lambda key: {"family": "packaging"} if key == "runs/ended/plan.json" else None,
     )
     return CliRunner().invoke(runs, arguments, obj=session)

@@ -38,6 +38,13 @@ SCALING = "arn:aws:application-autoscaling:us-east-1:000000000000:"
         ("dynamodbstreams", "DescribeStream", {"StreamArn": STREAM}, STREAM),
         ("dynamodbstreams", "GetRecords", {"ShardIterator": "iterator"}, STREAM),
         ("dynamodbstreams", "GetRecords", {"ShardIterator": "unknown"}, None),
+        (
+            "monitoring",
+            "DescribeAlarms",
+            {"AlarmNames": ["s/a"]},
+            "arn:aws:cloudwatch:us-east-1:000000000000:alarm:s/a",
+        ),
+        ("monitoring", "DescribeAlarms", {}, None),
         ("sqs", "SendMessage", {"QueueUrl": "x"}, None),
     ],
 )

@@ -73,6 +73,30 @@ class Throttled(BoxcarError):  # noqa: N818 - a state, by the name machines retr
     """AWS asked to slow down, and went on asking after the client's own retries. Machines wait and try again."""
 
 
+class VersionNotApproved(BoxcarError):  # noqa: N818 - a state
+    """Only an approved version is released."""
+
+
+class ReleaseRefused(BoxcarError):  # noqa: N818 - a state
+    """SageMaker does not take a model, an endpoint's configuration or the endpoint as it is described."""
+
+
+class EndpointBusy(BoxcarError):  # noqa: N818 - a state, by the name machines retry on
+    """An endpoint is changing for another reason, such as autoscaling. Machines wait and try again."""
+
+
+class EndpointFailed(BoxcarError):  # noqa: N818 - a state
+    """SageMaker could not make an endpoint, or it is gone."""
+
+
+class RolledBack(BoxcarError):  # noqa: N818 - a state
+    """SageMaker gave the version before its place back: an alarm rang, or the new one did not start in time."""
+
+
+class SmokeTestFailed(BoxcarError):  # noqa: N818 - a state
+    """A version that was deployed does not answer golden requests as it should."""
+
+
 class EvaluationError(BoxcarError):
     """The figures of a candidate are missing or not readable."""
 

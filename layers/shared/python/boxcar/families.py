@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from boxcar.plans import AlarmThreshold, Figure, Gate
+from boxcar.serving.spec import Serving
 from boxcar.steps import CacheField, Code, Document, Resources, Step
 
 NAME = r"^[a-z][a-z0-9_]{0,30}$"
@@ -159,6 +160,7 @@ class Model(Document):
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     gate: dict[str, Any] = Field(default_factory=dict)  # fields of Gate that differ from the family's
     steps: dict[str, StepChange] = Field(default_factory=dict)
+    serving: Serving | None = None  # None: no endpoint
 
 
 class Family(Document):

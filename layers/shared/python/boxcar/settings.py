@@ -27,6 +27,7 @@ class Settings:
     topic_arn: str = ""  # SNS: mails carry their audience, and subscriptions choose
     alarm_quiet_s: float = 3600.0  # alarms of one cause within it are counted, not mailed
     job_role_arn: str = ""  # SageMaker jobs run with it
+    endpoint_role_arn: str = ""  # endpoints run with it
     warehouse_role_arn: str = ""  # Redshift reads and writes S3 with it
     redshift_workgroup: str = ""  # serverless; else cluster and user
     redshift_cluster: str = ""
@@ -74,6 +75,7 @@ def settings() -> Settings:
         topic_arn=env.get("BOXCAR_TOPIC_ARN", ""),
         alarm_quiet_s=float(env.get("BOXCAR_ALARM_QUIET_S", "3600")),
         job_role_arn=env.get("BOXCAR_JOB_ROLE_ARN", ""),
+        endpoint_role_arn=env.get("BOXCAR_ENDPOINT_ROLE_ARN", ""),
         warehouse_role_arn=env.get("BOXCAR_WAREHOUSE_ROLE_ARN", ""),
         redshift_workgroup=env.get("BOXCAR_REDSHIFT_WORKGROUP", ""),
         redshift_cluster=env.get("BOXCAR_REDSHIFT_CLUSTER", ""),

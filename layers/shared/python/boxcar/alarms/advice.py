@@ -130,6 +130,46 @@ ADVICE = {
         "Raise max_runtime_s of the step, give it a larger instance type, or let it do less; then start the run again.",
         job_action="Raise max_runtime_s, ask for a larger machine, or let it do less; submit it under another name.",
     ),
+    "VersionNotApproved": Advice(
+        SCIENCE,
+        "Only an approved version can be released.",
+        _NOTHING_STARTED,
+        "Approve the version, or release the approved one; docs/release.md.",
+    ),
+    "ReleaseRefused": Advice(
+        ENGINEERING,
+        "SageMaker does not take the model, the endpoint's configuration or the endpoint as it is described.",
+        "Removed what was made for the release. What served before serves on.",
+        "Compare the message above with the model's serving in the family file. Is the image in its registry, may the "
+        "endpoint's role read it, is the quota of the instance type large enough? Then release again.",
+    ),
+    "EndpointBusy": Advice(
+        ENGINEERING,
+        "The endpoint kept changing for another reason: it was scaled, or somebody updated it by hand.",
+        _RETRIED,
+        "See in SageMaker what happens to the endpoint; when it is in service, release again.",
+    ),
+    "EndpointFailed": Advice(
+        ENGINEERING,
+        "SageMaker could not make the endpoint.",
+        "Removed what was made for the release.",
+        "Read the log group /aws/sagemaker/Endpoints/<endpoint>: most likely the container did not start. Correct it, "
+        "then release again.",
+    ),
+    "RolledBack": Advice(
+        ("science", "engineering"),
+        "The new version did not do well while it took over, so SageMaker gave the requests back to the one before.",
+        "The version before serves again. Removed what was made for the release.",
+        "The reason above names the alarm, or what did not start. Look at the endpoint's log and captured requests; "
+        "`boxcar models rollback` keeps the version from being released again.",
+    ),
+    "SmokeTestFailed": Advice(
+        SCIENCE,
+        "The version was deployed, and does not answer requests whose answers are known as it should.",
+        "Put the version before back in its place; an endpoint that had none was removed.",
+        "Compare the answers above with serving.smoke in the family file: is the code that serves the one that was "
+        "evaluated? Then release again, or `boxcar models rollback`.",
+    ),
     "EvaluationError": Advice(
         SCIENCE,
         "The figures of a candidate or of the approved version cannot be read, so nothing could be judged.",

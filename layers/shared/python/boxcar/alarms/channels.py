@@ -7,6 +7,7 @@ from boxcar.mails import Mail
 from boxcar.slack import SlackError, message, post
 
 SHOWN = {"error", "warning"}  # severities; what is routine stays out of the channel
+NEWS = {"release"}  # kinds that are worth a message, though nobody has to do anything
 PRIVATE = {"jobs"}  # kinds of mails that are about one owner's own work
 MOST_S = 8.0  # that one batch of mails may wait for Slack in all
 
@@ -29,7 +30,8 @@ class SlackChannel:
         Raises:
             SlackError: it was not posted; the alarm should come back.
         """
-        if mail.attributes.get("severity") not in SHOWN or mail.attributes.get("kind") in PRIVATE:
+        severity, kind = mail.attributes.get("severity"), mail.attributes.get("kind")
+        if kind in PRIVATE or (severity not in SHOWN and kind not in NEWS):
             return
         if self._failed or self._spent_s > MOST_S:
             raise SlackError(f"Slack is not asked again in this batch: {self._failed or 'it is slow'}")

@@ -1,9 +1,9 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
 What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired), what
-its functions send (model_review, report, benchmark_report, those of boxcar.alarms.inference), what the monitor of
-jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution or an alarm of CloudWatch. What
-is none of these raises, so that it ends among the dead letters, not nowhere.
+its functions send (model_review, released, report, benchmark_report, those of boxcar.alarms.inference), what the
+monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution or an alarm of
+CloudWatch. What is none of these raises, so that it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.documents import document_failed_mail, documents_answered_mail
 from boxcar.alarms.inference import INFERENCE_MAILS
 from boxcar.alarms.links import Links
+from boxcar.alarms.releases import released_mail
 from boxcar.alarms.reviews import expired_mail, review_mail
 from boxcar.alarms.summaries import repeated_mail, report_mail
 from boxcar.alarms.watching import deviation_mail, run_slow_mail, schedule_missed_mail
@@ -141,6 +142,12 @@ def _review_expired(message: dict[str, Any], links: Links, since: str) -> Mail:
     for name in ("run", "model", "version"):
         _text(message, name)
     return expired_mail(message, where(message, links, Cause("")), since)
+
+
+def _released(message: dict[str, Any], links: Links, since: str) -> Mail:
+    for name in ("run", "model", "version", "endpoint"):
+        _text(message, name)
+    return released_mail(message, links, since)
 
 
 def _job_quarantined(message: dict[str, Any], links: Links, since: str) -> Mail:
@@ -281,6 +288,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "model_rejected": _model_rejected,
     "model_review": _model_review,
     "review_expired": _review_expired,
+    "released": _released,
     **dict.fromkeys(INFERENCE_MAILS, _of_inference),
     "report": _report,
     "benchmark_report": _benchmark_report,

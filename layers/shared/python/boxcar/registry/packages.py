@@ -18,6 +18,15 @@ STATUSES: dict[Outcome, str] = {"approve": "Approved", "review": "PendingManualA
 _NAME_LENGTH = 63  # CreateModelPackageGroup: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}
 
 
+def sagemaker_name(full: str, length: int) -> str:
+    """A name in the letters that SageMaker allows, cut and made unique when it is too long."""
+    name = re.sub(r"[^a-zA-Z0-9]+", "-", full).strip("-")
+    if len(name) <= length:
+        return name
+    digest = hashlib.sha256(full.encode()).hexdigest()[:8]
+    return f"{name[: length - 9].rstrip('-')}-{digest}"
+
+
 class Packages:
     """Model packages of one stack."""
 
@@ -26,13 +35,8 @@ class Packages:
         self._stack = stack
 
     def group_name(self, family: str, model: str) -> str:
-        """`<stack>-<family>-<model>` in the letters that SageMaker allows, cut and made unique when it is too long."""
-        full = f"{self._stack}-{family}-{model}"
-        name = re.sub(r"[^a-zA-Z0-9]+", "-", full).strip("-")
-        if len(name) <= _NAME_LENGTH:
-            return name
-        digest = hashlib.sha256(full.encode()).hexdigest()[:8]
-        return f"{name[: _NAME_LENGTH - 9].rstrip('-')}-{digest}"
+        """`<stack>-<family>-<model>`, in the letters that SageMaker allows."""
+        return sagemaker_name(f"{self._stack}-{family}-{model}", _NAME_LENGTH)
 
     def ensure_group(self, family: str, model: str) -> str:
         """Make the group of a model unless it is there. Returns its name."""

@@ -1,0 +1,45 @@
+"""Finish: after a release, well or badly ended, one version is live and nothing is left over."""
+
+import json
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.aws import client
+from boxcar.errors import named_errors
+from boxcar.registry.packages import Packages
+from boxcar.registry.table import ModelsTable
+from boxcar.serving.cleaning import Cleaner
+from boxcar.serving.finishing import Finisher
+from boxcar.serving.planning import Planner, ReleasePlan
+from boxcar.serving.records import Endpoints
+from boxcar.serving.turns import Turns
+from boxcar.settings import settings
+
+logger = Logger(service="finish_release")
+
+
+@named_errors
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Take `{"plan", "execution", "outcome": released or failed, "tested"}`; answer what is live."""
+    dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
+    endpoints, scaling = Endpoints(dynamodb, stack.models_table), client("application-autoscaling")
+    finisher = Finisher(
+        endpoints=endpoints,
+        turns=Turns(endpoints, client("stepfunctions")),
+        cleaner=Cleaner(endpoints, sagemaker, client("cloudwatch"), scaling),
+        scaling=scaling,
+        tell=lambda message: client("sqs").send_message(
+            QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message)
+        ),
+        now=time.time,
+    )
+    plan, execution = ReleasePlan.model_validate(event["plan"]), event["execution"]
+    logger.info("finish", endpoint=plan.endpoint, run=plan.run, version=plan.version, outcome=event["outcome"])
+    if event["outcome"] != "released":
+        finisher.failed(plan.endpoint, execution)
+        return {"status": event["outcome"]}
+    table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
+    planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
+    return {"status": "released", **finisher.released(plan, planner.of_plan(plan), execution, event["tested"])}

@@ -1,0 +1,36 @@
+"""Smoke test: ask a version that has just been deployed what it is known to answer."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.aws import client
+from boxcar.errors import UnknownVersion, named_errors
+from boxcar.evaluations import load_evaluation
+from boxcar.registry.table import ModelsTable
+from boxcar.serving.planning import ReleasePlan
+from boxcar.serving.smoke import golden, smoke_test
+from boxcar.settings import settings
+from boxcar.versions import Version
+
+logger = Logger(service="smoke_test")
+
+
+@named_errors
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Take `{"plan"}`; answer how many golden requests were answered as they should be."""
+    plan, stack = ReleasePlan.model_validate(event["plan"]), settings()
+    version = ModelsTable(client("dynamodb"), stack.models_table).version(
+        plan.family, plan.model, Version.parse(plan.version)
+    )
+    if version is None:
+        raise UnknownVersion(f"there is no version {plan.version} of {plan.family}/{plan.model} any more")
+    runtime = client("sagemaker-runtime")
+
+    def ask(body: str, content_type: str) -> str:
+        answer = runtime.invoke_endpoint(EndpointName=plan.endpoint, Body=body.encode(), ContentType=content_type)
+        return str(answer["Body"].read().decode())
+
+    tested = smoke_test(golden(plan.serving.smoke, load_evaluation(client("s3"), version["evaluation"])), ask)
+    logger.info("smoke test", endpoint=plan.endpoint, run=plan.run, version=plan.version, tested=tested)
+    return {"tested": tested}

@@ -1,0 +1,1 @@
+"""Serving: approved versions on endpoints. See docs/release.md."""

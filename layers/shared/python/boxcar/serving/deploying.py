@@ -1,0 +1,157 @@
+"""Deploy: put a version on its endpoint. Asks SageMaker and returns; the Task is answered when SageMaker says so.
+
+What is to be made is written into the endpoint's record first, then it is made, under names that stand for contents, so
+a repeat goes on where the one before died, and whoever cleans up knows of everything.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from boxcar.errors import THROTTLE_CODES, EndpointBusy, NotPossible, ReleaseRefused
+from boxcar.jobs.sagemaker import already_exists
+from boxcar.serving.guards import alarms
+from boxcar.serving.planning import describe
+from boxcar.serving.records import Awaited, Endpoint, Endpoints
+from boxcar.serving.targets import Target
+from boxcar.serving.turns import succeed
+
+
+@dataclass(frozen=True)
+class Deployer:
+    """Deploys, and takes deployments back.
+
+    Attributes:
+        sagemaker, cloudwatch, states: clients.
+        stack: name of the stack.
+    """
+
+    endpoints: Endpoints
+    sagemaker: Any
+    cloudwatch: Any
+    states: Any
+    stack: str
+
+    def deploy(self, target: Target, execution: str, token: str) -> str:
+        """Make model, configuration and alarms, and create or update the endpoint.
+
+        Args:
+            target: what is to serve.
+            execution: ARN of the release, whose turn it is.
+            token: of the Task that waits until it serves.
+
+        Returns:
+            `live` (the Task is answered: it served already), `creating`, `updating`, or `waits` (asked before).
+
+        Raises:
+            ReleaseRefused: SageMaker does not take something as it is described.
+            EndpointBusy: the endpoint changes for another reason.
+            NotPossible: it is another release's turn.
+        """
+        watched = [request["AlarmName"] for request in alarms(self.stack, target.endpoint, target.serving)]
+
+        def note(before: Endpoint) -> Endpoint:
+            models = {**before.made, target.config_name: [target.model_name]}
+            known = [*before.alarms, *(name for name in watched if name not in before.alarms)]
+            return before.model_copy(update={"made": models, "alarms": known, "kind": target.serving.kind})
+
+        record = self._await(target.endpoint, execution, token, target.config_name, note)
+        seen = describe(self.sagemaker, target.endpoint)
+        if seen and seen["EndpointConfigName"] == target.config_name and seen["EndpointStatus"] == "InService":
+            return self._is_there(record, token)
+        self._make(target)
+        if seen is None:
+            self._ask("create_endpoint", EndpointName=target.endpoint, EndpointConfigName=target.config_name,
+                      Tags=target.tags[:2])  # fmt: skip
+            return self._begun(record, "creating")
+        return self._update(record, seen, target.config_name, target.deployment(_instances(seen), watched))
+
+    def take_back(self, endpoint: str, execution: str, token: str) -> str:
+        """Put the version before back, all at once. Where there was none, nothing is to be done but to clean up.
+
+        Returns:
+            as `deploy`.
+
+        Raises:
+            EndpointBusy, NotPossible: as there.
+        """
+        record = self.endpoints.get(endpoint)
+        if record is None or record.live is None:
+            succeed(self.states, token, {"status": "nothing"})
+            return "live"
+        config = record.live.config
+        record = self._await(endpoint, execution, token, config, lambda before: before)
+        seen = describe(self.sagemaker, endpoint)
+        if seen is None or (seen["EndpointConfigName"] == config and seen["EndpointStatus"] == "InService"):
+            return self._is_there(record, token)
+        return self._update(record, seen, config, {})
+
+    def _await(self, endpoint: str, execution: str, token: str, config: str, note: Any) -> Endpoint:
+        known = self.endpoints.get(endpoint)
+        if known is None or known.holder is None or known.holder.execution != execution:
+            raise NotPossible(f"endpoint {endpoint}: it is not the turn of {execution.rpartition(':')[2]}")
+
+        def wait(before: Endpoint) -> Endpoint:
+            begun = bool(before.awaited and before.awaited.begun and before.awaited.config == config)
+            return note(before).model_copy(update={"awaited": Awaited(token=token, config=config, begun=begun)})
+
+        return self.endpoints.change(known, wait)
+
+    def _make(self, target: Target) -> None:
+        self._ask("create_model", **target.model_request())
+        self._ask("create_endpoint_config", **target.config_request())
+        for request in alarms(self.stack, target.endpoint, target.serving):
+            self.cloudwatch.put_metric_alarm(**request)
+
+    def _update(self, record: Endpoint, seen: dict[str, Any], config: str, deployment: dict[str, Any]) -> str:
+        status = seen["EndpointStatus"]
+        if status == "Failed":  # AWS allows nothing else with it; when it is gone, a repeat makes it anew
+            self.sagemaker.delete_endpoint(EndpointName=record.endpoint)
+            raise EndpointBusy(f"endpoint {record.endpoint}: had failed before, and is being deleted")
+        if status != "InService":
+            if record.awaited and record.awaited.begun:
+                return "waits"
+            raise EndpointBusy(f"endpoint {record.endpoint}: is {status}")
+        self._ask(
+            "update_endpoint",
+            EndpointName=record.endpoint,
+            EndpointConfigName=config,
+            RetainAllVariantProperties=True,  # as many instances as autoscaling has found to be right
+            ExcludeRetainedVariantProperties=[
+                {"VariantPropertyType": "DesiredWeight"}, {"VariantPropertyType": "DataCaptureConfig"},
+            ],
+            **({"DeploymentConfig": deployment} if deployment else {}),
+        )  # fmt: skip
+        return self._begun(record, "updating")
+
+    def _begun(self, record: Endpoint, word: str) -> str:
+        def begin(before: Endpoint) -> Endpoint:
+            if before.awaited is None:  # the answer was faster
+                return before
+            return before.model_copy(update={"awaited": before.awaited.model_copy(update={"begun": True})})
+
+        self.endpoints.change(record, begin)
+        return word
+
+    def _is_there(self, record: Endpoint, token: str) -> str:
+        succeed(self.states, token, {"status": "live"})
+        self.endpoints.change(record, lambda before: before.model_copy(update={"awaited": None}))
+        return "live"
+
+    def _ask(self, call: str, **request: Any) -> None:
+        try:
+            getattr(self.sagemaker, call)(**request)
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if already_exists(error) and call != "update_endpoint":
+                return
+            if "in-progress" in message:
+                raise EndpointBusy(f"{call}: {message}") from error
+            if code in ("ValidationException", "ResourceLimitExceeded") and code not in THROTTLE_CODES:
+                raise ReleaseRefused(f"{call}: {code}: {message}") from error
+            raise
+
+
+def _instances(seen: dict[str, Any]) -> int:
+    return sum(int(variant.get("CurrentInstanceCount", 1)) for variant in seen.get("ProductionVariants", []))

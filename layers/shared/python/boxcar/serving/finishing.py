@@ -1,0 +1,96 @@
+"""Finish: what a release leaves behind, well or badly ended: one live version, and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from boxcar.serving.cleaning import Cleaner
+from boxcar.serving.planning import ReleasePlan
+from boxcar.serving.records import Endpoint, Endpoints, Live
+from boxcar.serving.scaling import scale
+from boxcar.serving.targets import Target
+from boxcar.serving.turns import Turns
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """Ends releases.
+
+    Attributes:
+        scaling: client of Application Auto Scaling.
+        tell: puts a message on the alarm queue.
+        now: seconds since the epoch.
+    """
+
+    endpoints: Endpoints
+    turns: Turns
+    cleaner: Cleaner
+    scaling: Any
+    tell: Callable[[dict[str, Any]], None]
+    now: Callable[[], float]
+
+    def released(self, plan: ReleasePlan, target: Target, execution: str, tested: int) -> dict[str, Any]:
+        """Write down what is live, have it scaled, clean up, tell, and hand the turn on.
+
+        Args:
+            plan: of the release.
+            target: that serves now.
+            execution: ARN of the release.
+            tested: golden requests that were answered as they should be.
+        """
+
+        def live(before: Endpoint) -> Endpoint:
+            if before.live and before.live.config == target.config_name:
+                return before
+            since = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds")
+            number = before.live.number + 1 if before.live else 1
+            now = Live(version=plan.version, config=target.config_name, run=plan.run, since=since, number=number)
+            return before.model_copy(update={"live": now})
+
+        before = self.endpoints.get(plan.endpoint)
+        assert before  # it was this release's turn
+        record = self.endpoints.change(before, live)
+        scale(self.scaling, plan.endpoint, plan.serving)
+        record = self.cleaner.clean(record)
+        assert record.live
+        told = {
+            "kind": "released",
+            "machine": "release",
+            "run": plan.run,
+            "family": plan.family,
+            "model": plan.model,
+            "version": plan.version,
+            "endpoint": plan.endpoint,
+            "serving": plan.serving.kind,
+            "number": record.live.number,
+            "instead_of": before.live.version if before.live else "",
+            "tested": tested,
+            "requested_by": plan.requested_by,
+        }
+        if before.live != record.live or record.live.run == plan.run:
+            self.tell(told)
+        self.end(plan.endpoint, execution)
+        return {name: told[name] for name in ("family", "model", "version", "endpoint")}
+
+    def failed(self, endpoint: str, execution: str) -> None:
+        """Clean up after a release that failed, if it had its turn, and hand the turn on."""
+        record = self.endpoints.get(endpoint)
+        if record and record.holder and record.holder.execution == execution:
+            self.cleaner.clean(record)
+        self.end(endpoint, execution)
+
+    def end(self, endpoint: str, execution: str) -> None:
+        """Give the turn back, or the place in the line."""
+        record = self.endpoints.get(endpoint)
+        if record is None:
+            return
+        if record.holder and record.holder.execution == execution:
+            self.turns.hand_on(record, record.holder)
+        elif any(turn.execution == execution for turn in record.waiting):
+            self.endpoints.change(
+                record,
+                lambda before: before.model_copy(
+                    update={"waiting": [turn for turn in before.waiting if turn.execution != execution]}
+                ),
+            )

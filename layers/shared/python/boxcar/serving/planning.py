@@ -1,0 +1,172 @@
+"""Plan: which version is to serve on which endpoint, and whether there is anything to do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from boxcar.errors import TriggerError, UnknownVersion, VersionNotApproved
+from boxcar.families import FamilyVersion
+from boxcar.registry.packages import Packages
+from boxcar.registry.table import ModelsTable
+from boxcar.serving.records import Endpoints
+from boxcar.serving.requests import Asked
+from boxcar.serving.spec import Serving
+from boxcar.serving.targets import Target, endpoint_name
+from boxcar.steps import Document
+from boxcar.versions import Version
+
+AT_REST = ("InService", "Failed")  # an endpoint that does not change just now
+WAIT_FOR_TURN_S = 6 * 3600  # a release before this one may take four hours at most
+ALLOWANCE_S = 900  # after SageMaker itself should have rolled a deployment back
+
+
+class ReleasePlan(Document):
+    """What a release will do. The state machine carries it."""
+
+    status: str = "planned"
+    run: str
+    family: str
+    owner: str
+    model: str
+    version: str
+    endpoint: str
+    serving: Serving
+    source: str
+    requested_by: str
+    turn_timeout_s: int = WAIT_FOR_TURN_S
+    deploy_timeout_s: int
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans releases.
+
+    Attributes:
+        sagemaker: client.
+        stack: name of the stack, and so the prefix of its endpoints.
+        role: ARN that endpoints run with.
+        bucket: of the stack.
+    """
+
+    table: ModelsTable
+    packages: Packages
+    endpoints: Endpoints
+    sagemaker: Any
+    stack: str
+    role: str
+    bucket: str
+
+    def plan(self, asked: Asked, version: FamilyVersion, run: str) -> ReleasePlan | str:
+        """Plan a release.
+
+        Args:
+            asked: what for, and by whom.
+            version: the family as it is now.
+            run: of the release.
+
+        Returns:
+            the plan, or why there is nothing to do.
+
+        Raises:
+            TriggerError: there is no such model, or the family says nothing of its endpoint.
+            UnknownVersion: there is no such version.
+            VersionNotApproved: it is not approved, or none is.
+        """
+        request, family = asked.request, version.family
+        spec = family.models.get(request.model)
+        if spec is None:
+            known = ", ".join(family.models)
+            raise TriggerError(
+                f"{asked.source}: model: {request.model!r} is not a model of family {family.family}; write one of "
+                f"{known}"
+            )
+        name = f"{family.family}/{request.model}"
+        if asked.of_the_registry and (spec.serving is None or not spec.serving.automatic):
+            return f"{name} is not released by itself: {version.file} has no serving.automatic for it"
+        if spec.serving is None:
+            raise TriggerError(
+                f"{version.file}: models.{request.model}.serving: is missing, so there is no endpoint to release to; "
+                "write `serving: {}` or more (docs/family-file.md) and apply the family"
+            )
+        chosen = self._version(asked, name)
+        if chosen is None:
+            return f"no version of {name} is approved"
+        target = self.target(chosen, spec.serving)
+        if self.is_live(target):
+            return f"{name} {target.version} is live on {target.endpoint} already"
+        return ReleasePlan(
+            run=run,
+            family=family.family,
+            owner=family.owner,
+            model=request.model,
+            version=target.version,
+            endpoint=target.endpoint,
+            serving=spec.serving,
+            source=asked.source,
+            requested_by=request.requested_by,
+            deploy_timeout_s=spec.serving.timeout_s + ALLOWANCE_S,
+        )
+
+    def target(self, version: dict[str, Any], serving: Serving) -> Target:
+        """A version, as the models table has it, on its endpoint."""
+        family, model = version["family"], version["model"]
+        package = self.packages.describe(version["package_arn"])
+        container = package["InferenceSpecification"]["Containers"][0]
+        return Target(
+            endpoint=endpoint_name(self.stack, family, model),
+            family=family,
+            model=model,
+            version=version["version"],
+            container={name: container[name] for name in ("Image", "ModelDataUrl", "Environment") if name in container},
+            serving=serving,
+            role=self.role,
+            bucket=self.bucket,
+        )
+
+    def of_plan(self, plan: ReleasePlan) -> Target:
+        """The same for a plan that was made before."""
+        chosen = self.table.version(plan.family, plan.model, Version.parse(plan.version))
+        if chosen is None:
+            raise UnknownVersion(f"there is no version {plan.version} of {plan.family}/{plan.model} any more")
+        return self.target(chosen, plan.serving)
+
+    def is_live(self, target: Target) -> bool:
+        """Whether an endpoint serves just this, and nothing is about to change that."""
+        record = self.endpoints.get(target.endpoint)
+        if record is None or record.holder or not record.live or record.live.config != target.config_name:
+            return False
+        seen = describe(self.sagemaker, target.endpoint)
+        return bool(seen and seen["EndpointStatus"] == "InService" and seen["EndpointConfigName"] == target.config_name)
+
+    def _version(self, asked: Asked, name: str) -> dict[str, Any] | None:
+        """The version that is asked for; None if the registry speaks, and none is approved."""
+        request = asked.request
+        if request.version is None:
+            found = self.table.approved_version(request.family, request.model)
+            if found is None and not asked.of_the_registry:
+                raise VersionNotApproved(f"{asked.source}: no version of {name} is approved; approve one first")
+            return found
+        found = self.table.version(request.family, request.model, Version.parse(request.version))
+        if found is None:
+            raise UnknownVersion(
+                f"{asked.source}: version: there is no version {request.version} of {name}; `boxcar models list` "
+                "shows them"
+            )
+        if found["status"] != "Approved":
+            raise VersionNotApproved(
+                f"{asked.source}: version: {name} {request.version} is {found['status']}; `boxcar models approve "
+                f"{name} {request.version}` approves it, or leave version out for the approved one"
+            )
+        return found
+
+
+def describe(sagemaker: Any, endpoint: str) -> dict[str, Any] | None:
+    """What SageMaker says of an endpoint; None if there is none."""
+    try:
+        seen: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=endpoint)
+    except ClientError as error:
+        if "Could not find" in error.response["Error"].get("Message", ""):
+            return None
+        raise
+    return seen

@@ -1,0 +1,81 @@
+"""What a family says of a model's endpoint: `serving:` of a model in the family file (docs/family-file.md)."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from boxcar.steps import Document
+
+
+class Canary(Document):
+    """How a new version takes the requests over from the one before: a part first, then all."""
+
+    percent: int = Field(default=10, ge=1, le=50)  # of the capacity; AWS allows half of it at most
+    wait_s: int = Field(default=300, ge=0, le=3600)  # alarms are watched so long, after the first part and after all
+
+
+class Rollback(Document):
+    """From where on the version before takes its place again while a new one is taking over. None: not watched."""
+
+    max_error_percent: float | None = Field(default=1.0, ge=0, lt=100)  # of the requests of a minute, answered with 5xx
+    max_latency_ms: float | None = Field(default=None, gt=0)  # 99th percentile of a minute, of the model alone
+    max_score_shift: float | None = Field(default=None, gt=0)  # population stability index of the captured scores
+
+
+class Smoke(Document):
+    """What is asked of a version that has just been deployed. Without requests: rows of its evaluation's sample."""
+
+    rows: int = Field(default=20, ge=0, le=200)  # of the sample; 0: none
+    tolerance: float = Field(default=1e-4, ge=0)  # between a score and the one in the sample
+    requests: list["GoldenRequest"] = Field(default_factory=list, max_length=20)
+    timeout_s: int = Field(default=60, ge=1, le=240)  # for all of them together
+
+
+class GoldenRequest(Document):
+    """A request whose answer is known."""
+
+    body: str
+    content_type: str = "text/csv"
+    contains: str = ""  # in the answer; "": any answer is good
+
+
+class Serving(Document):
+    """The endpoint of one model."""
+
+    kind: Literal["realtime", "async"] = "realtime"
+    instance: str = Field(default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+    min: int = Field(default=1, ge=0, le=100)  # instances; 0 for asynchronous endpoints only
+    max: int = Field(default=1, ge=1, le=100)
+    invocations_per_instance: float | None = Field(default=None, gt=0)  # a minute; beyond, instances are added
+    automatic: bool = True  # released when a version is approved; else `boxcar endpoints release`
+    approval_hours: int = Field(default=0, ge=0, le=8760)  # a person is asked before each release; 0: nobody
+    canary: Canary = Canary()
+    rollback: Rollback = Rollback()
+    smoke: Smoke = Smoke()
+    capture_percent: int = Field(default=0, ge=0, le=100)  # of requests and answers, kept under capture/
+    timeout_s: int = Field(default=3600, ge=600, le=14400)  # for a deployment; beyond, it is rolled back
+
+    @model_validator(mode="after")
+    def _counts(self) -> "Serving":
+        if self.kind == "realtime" and self.min < 1:
+            raise ValueError("min: a real-time endpoint has at least 1 instance; write 1, or kind: async")
+        if self.max < max(1, self.min):
+            raise ValueError(f"max: is {self.max}, less than min {self.min}; write at least {max(1, self.min)}")
+        if self.rollback.max_score_shift and not self.capture_percent:
+            raise ValueError("rollback.max_score_shift: scores are read from captured answers; set capture_percent")
+        if self.kind == "async" and self.capture_percent:
+            raise ValueError("capture_percent: results of asynchronous endpoints are kept anyway; leave it out")
+        if 2 * self.canary.wait_s >= self.timeout_s:
+            raise ValueError(
+                f"timeout_s: is {self.timeout_s}, and canary.wait_s is waited for twice; write more than "
+                f"{2 * self.canary.wait_s}"
+            )
+        return self
+
+    @property
+    def of_the_configuration(self) -> dict[str, Any]:
+        """What an endpoint's configuration is made of: a change of it is a deployment."""
+        return {"kind": self.kind, "instance": self.instance, "capture": self.capture_percent}
+
+
+Smoke.model_rebuild()
