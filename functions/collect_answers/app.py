@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
         collecting.flush()
     except Exception:
-        logger.exception("answers not put in place", count=len(answered))
+        logger.exception("answers not told of", count=len(answered))
         failed += answered
     logger.info("notices", failed=len(failed), became=dict(became))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}

@@ -1,8 +1,9 @@
 """A notice becomes an answer where the sender looks, once, whatever comes twice, too early, or to somebody else."""
 
 import pytest
+from botocore.exceptions import ClientError
 
-from boxcar.documents.collecting import NoticeError
+from boxcar.documents.collecting import Collecting, NoticeError
 from boxcar.documents.record import LEASE_S
 from tests.unit.documents.conftest import World
 
@@ -68,6 +69,19 @@ def test_of_two_answers_to_one_document_one_is_told(world: World) -> None:
     assert world.collect(world.notice(1)) == ["answered"]
     assert world.collect(world.notice(2, body=b"{}")) == ["known"]
     assert world.read("async/output/a.txt.json") == {"summary": "S."} and len(world.mails()) == 1
+
+
+def test_an_answer_that_cannot_be_put_in_place_holds_up_no_other(world: World) -> None:
+    for name in ("a.txt", "b.txt"):
+        world.send(name)
+    lost, good = world.notice(1), world.notice(2)
+    world.s3.delete_object(Bucket="data", Key="async/answers/1.out")
+    collecting = Collecting(world.documents, world.endings)
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        collecting.take(lost)
+    assert collecting.take(good) == "answered"
+    collecting.flush()
+    assert [world.status(1), world.status(2)] == ["Sent", "Answered"]
 
 
 def test_requests_of_others_are_left_alone_and_what_is_no_notice_is_a_dead_letter(world: World) -> None:

@@ -54,6 +54,11 @@ def test_what_the_endpoint_would_not_take_lands_under_failed_with_its_reason(
     assert world.send(name, body=body, kind=kind) == "known" and world.mails() == []
 
 
+def test_a_folder_of_the_console_is_no_document(world: World) -> None:
+    assert world.send("2027/", body=b"", kind="application/x-directory") == "folder"
+    assert world.keys("async/failed/") == [] and world.mails() == []
+
+
 def test_a_document_that_was_deleted_meanwhile_is_told_of_too(world: World) -> None:
     assert world.sending.send("async/input/gone.txt", "1") == "refused"
     assert world.keys("async/failed/") == ["async/failed/gone.txt.reason.json"]

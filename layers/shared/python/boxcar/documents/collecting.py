@@ -3,7 +3,6 @@
 Shape of a notice: https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from boxcar.documents.endings import Endings
@@ -16,12 +15,12 @@ class NoticeError(ValueError):
 
 
 class Collecting:
-    """Ends documents as SageMaker says that they ended."""
+    """Ends documents as SageMaker says that they ended. What was answered is told of once for all, by `flush`."""
 
     def __init__(self, documents: Documents, endings: Endings) -> None:
         self._documents = documents
         self._endings = endings
-        self._answered: dict[str, tuple[Document, str]] = {}
+        self._answered: dict[str, Document] = {}
 
     def take(self, notice: Any) -> str:
         """Take note of one notice; answer "answered", "failed", "known", or "foreign" for a request that is not ours.
@@ -38,16 +37,15 @@ class Collecting:
         if document.status in (ANSWERED, FAILED) or document.id in self._answered:
             return "known"
         if status == "Completed":
-            self._answered[document.id] = (document, notice["responseParameters"]["outputLocation"])
+            self._endings.answer(document, notice["responseParameters"]["outputLocation"])
+            self._answered[document.id] = document
             return "answered"
         reason = str(notice.get("failureReason") or "no reason was given")
         words = self._endings.said(document.failure) if document.failure else None
         self._endings.fail(document, DocumentFailed(f"{document.key}: {words or reason}"))
         return "failed"
 
-    def flush(self) -> Sequence[str]:
-        """Put the answers of all notices that were taken in their places; answer their keys."""
-        self._endings.answer(list(self._answered.values()))
-        keys = [document.key for document, _ in self._answered.values()]
+    def flush(self) -> None:
+        """Tell of the answers to all notices that were taken."""
+        self._endings.tell_answered(list(self._answered.values()))
         self._answered.clear()
-        return keys

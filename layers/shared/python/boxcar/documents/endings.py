@@ -16,6 +16,7 @@ from boxcar.documents.places import failed_key, output_key, reason_key
 from boxcar.documents.record import ANSWERED, FAILED, Document, Documents
 from boxcar.errors import BoxcarError
 
+SHOWN = 3  # documents that are named where many are told of
 MOST_WORDS = 2000  # bytes of what a model said
 _GONE = {"404", "NoSuchKey", "NotFound"}
 
@@ -49,27 +50,26 @@ class Endings:
         self._tell({"kind": "document_failed", "id": document.id, "copy": place, **told})
         self._documents.settle(document.id, FAILED)
 
-    def answer(self, answered: Sequence[tuple[Document, str]]) -> None:
-        """Put answers where their senders look, and tell of all of them at once.
+    def answer(self, document: Document, address: str) -> None:
+        """Put what the endpoint wrote to an S3 address where the sender of a document looks."""
+        self._s3.copy_object(
+            Bucket=self._bucket,
+            Key=output_key(document.key),
+            CopySource=_source(address),
+            MetadataDirective="REPLACE",
+            ContentType="application/json",
+        )
 
-        Args:
-            answered: documents, each with the S3 address of what the endpoint answered.
-        """
-        for document, address in answered:
-            self._s3.copy_object(
-                Bucket=self._bucket,
-                Key=output_key(document.key),
-                CopySource=_source(address),
-                MetadataDirective="REPLACE",
-                ContentType="application/json",
-            )
-        if answered:
-            ids = "\n".join(sorted(document.id for document, _ in answered))
-            keys = [document.key for document, _ in answered]
-            number = hashlib.sha256(ids.encode()).hexdigest()[:32]
-            message = {"kind": "documents_answered", "id": number, "count": len(keys), "documents": sorted(keys)[:3]}
-            self._tell({**message, "bucket": self._bucket})
-        for document, _ in answered:
+    def tell_answered(self, documents: Sequence[Document]) -> None:
+        """Tell of documents whose answers are in place, of all of them at once, and settle them."""
+        if not documents:
+            return
+        ids = "\n".join(sorted(document.id for document in documents))
+        number = hashlib.sha256(ids.encode()).hexdigest()[:32]
+        first = sorted(document.key for document in documents)[:SHOWN]
+        message = {"kind": "documents_answered", "id": number, "count": len(documents), "documents": first}
+        self._tell({**message, "bucket": self._bucket})
+        for document in documents:
             self._documents.settle(document.id, ANSWERED)
 
     def said(self, address: str) -> str | None:

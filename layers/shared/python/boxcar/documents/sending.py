@@ -35,7 +35,7 @@ class Sending:
         self._endpoint = endpoint
 
     def send(self, key: str, sequencer: str) -> str:
-        """Send one upload; answer "sent", "refused", or "known" for an event that came again.
+        """Send one upload; answer "sent", "refused", "known" for an event that came again, or "folder" for none at all.
 
         Args:
             key: of the object.
@@ -45,6 +45,8 @@ class Sending:
             StillBeingSentError: another invocation is at it.
             ClientError: the endpoint cannot take it now; the event should come back.
         """
+        if key.endswith("/"):  # what S3's console makes for a folder
+            return "folder"
         document = self._documents.claim(key, sequencer, OVERDUE_S)
         if document is None:
             return "known"
@@ -74,7 +76,8 @@ class Sending:
         found = {"answered": 0, "failed": 0}
         for document in self._documents.overdue():
             if self._endings.said(document.answer) is not None:  # the notice of it was lost
-                self._endings.answer([(document, document.answer)])
+                self._endings.answer(document, document.answer)
+                self._endings.tell_answered([document])
                 found["answered"] += 1
             else:
                 self._endings.fail(document, self._unanswered(document))
