@@ -11,6 +11,7 @@ cannot be a value is rejected row by row; a column that is missing is an error t
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from distributions import count
 from rows import parquet_files
 
 BATCH_ROWS = 16_384
+Counted = dict[str, dict[str, Any]]  # of one batch: column and bins -> counts
 SAME = 1e-6  # relative; numbers of a sample row that differ by less are the same number
 
 
@@ -42,7 +44,7 @@ def split(folders: Folders) -> None:
     writers = _writers(folders.output("files"), models, config)
     rejects = Rejects(folders.output("rejects") / "rejects.csv", key, config["ranges"])
     skew = {name: Skew(model) for name, model in models.items()}
-    features: dict[str, dict[str, Any]] = {name: {} for name in models}
+    features = {name: Features(model) for name, model in models.items()}
     rows, newest = 0, None
     for batch in _batches(folders.input("data"), key, first_seen, models, inputs):
         rows += batch.num_rows
@@ -53,9 +55,10 @@ def split(folders: Folders) -> None:
         table = canonical(good, inputs).append_column(KEY, texts(good.column(key), key))
         for writer in writers.values():
             writer.write(table)
-        for name, model in models.items():
+        counted: Counted = {}
+        for name in models:
             skew[name].compare(table)
-            _add_counts(features[name], table, model)
+            features[name].count(table, counted)
     files = {place: writer.close() for place, writer in writers.items()}
     counts = {
         "schema": 1,
@@ -67,7 +70,7 @@ def split(folders: Folders) -> None:
             name: {
                 "rows": writers[model["files"]].rows,
                 "files": files[model["files"]],
-                "features": features[name],
+                "features": features[name].counts,
                 "skew": skew[name].document(),
             }
             for name, model in models.items()
@@ -185,6 +188,28 @@ class Rejects:
         self._writer.write_table(table)
 
 
+class Features:
+    """Rows in the bins that training described a model's features with."""
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        self._bins: dict[str, tuple[str, dict[str, Any]]] = {}
+        for name, bins in model["features"].items():
+            if name in model["inputs"]:  # others are scores of other models, which nobody knows yet
+                kind = {"values": bins["values"]} if bins.get("values") is not None else {"edges": bins["edges"]}
+                self._bins[name] = json.dumps([name, kind]), kind
+        self.counts: dict[str, dict[str, Any]] = {}
+
+    def count(self, table: pa.Table, counted: Counted) -> None:
+        """Add a batch. Models that were trained on the same rows have the same bins: `counted` is what others found."""
+        for name, (bins, kind) in self._bins.items():
+            if bins not in counted:
+                counted[bins] = count(table.column(name), kind)
+            found = counted[bins]
+            before = self.counts.setdefault(name, {"counts": [0] * len(found["counts"]), "missing": 0})
+            before["counts"] = [a + b for a, b in zip(before["counts"], found["counts"], strict=True)]
+            before["missing"] += found["missing"]
+
+
 class Skew:
     """Rows that the model was judged on and that come again: are the values the same that it was judged with?"""
 
@@ -279,18 +304,6 @@ def _later(newest: str | None, column: pa.ChunkedArray) -> str | None:
         return newest
     text = moment.isoformat(sep=" ", timespec="microseconds")
     return text if newest is None or text > newest else newest
-
-
-def _add_counts(known: dict[str, Any], table: pa.Table, model: dict[str, Any]) -> None:
-    """Rows in the bins that training described its features with."""
-    for name, bins in model["features"].items():
-        if name not in model["inputs"]:  # the score of another model, which nobody knows yet
-            continue
-        kind = {"values": bins["values"]} if bins.get("values") is not None else {"edges": bins["edges"]}
-        counted = count(table.column(name), kind)
-        before = known.setdefault(name, {"counts": [0] * len(counted["counts"]), "missing": 0})
-        before["counts"] = [a + b for a, b in zip(before["counts"], counted["counts"], strict=True)]
-        before["missing"] += counted["missing"]
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(0.05):
+        while not self._over.wait(0.2):  # reading /proc more often would take from what is measured
             for pid in _descendants(self._cloud):
                 self.mb = max(self.mb, _resident_mb(pid))
 

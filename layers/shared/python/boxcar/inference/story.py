@@ -1,7 +1,10 @@
 """From what an inference run left behind to what its report says: pure, and all of `report.json`."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from markupsafe import Markup
 
 from boxcar.alarms.causes import plain_failure
 from boxcar.evaluations import Evaluation
@@ -77,15 +80,16 @@ def tell(
 
 def render(report: dict[str, Any]) -> str:
     """The page of a report. Everything that was data is escaped."""
-    charts = {
-        model["model"]: [
-            shares_chart(
-                list(one["before"]), ("this run", one["now"]), ("training", one["before"]), names=one["labels"]
-            )
-            for one in model["drift"]
-        ]
-        for model in report["models"]
-    }
+    drawn: dict[str, Markup] = {}  # models that read the same rows have the same pictures
+
+    def chart(one: dict[str, Any]) -> Markup:
+        key = json.dumps([one["labels"], one["before"], one["now"]])
+        if key not in drawn:
+            sides = ("this run", one["now"]), ("training", one["before"])
+            drawn[key] = shares_chart(list(one["before"]), *sides, names=one["labels"])
+        return drawn[key]
+
+    charts = {model["model"]: [chart(one) for one in model["drift"]] for model in report["models"]}
     return rendered("inference.html.j2", report=report, timeline=timeline(report), charts=charts)
 
 
