@@ -57,8 +57,7 @@ def _take_in(monitor: Monitor, message: dict[str, Any]) -> None:
     elif "stop" in message:
         monitor.stop(message["stop"])
     elif message.get("detail-type") == "Step Functions Execution Status Change":
-        detail = message["detail"]
-        monitor.stop_run(detail["name"], f"the end of run {detail['name']} ({detail['status']})")
+        monitor.run_ended(message["detail"])
     else:
         monitor.hear(message)
 

@@ -105,9 +105,13 @@ def test_a_file_of_s3_starts_one_run_and_every_row_gets_its_prediction(predictin
     assert len(predicted) == len(MODELS) * report["rows"]["unloaded"] > 1000
     for model in report["models"]:  # serving says what training said of the rows that it was judged on
         assert model["skew"]["scores"]["rows"] > 50 and model["skew"]["scores"]["differ"] == 0, model["skew"]
-    metrics = predicting.session.client("cloudwatch").list_metrics(Namespace="Boxcar", MetricName="RowsPredicted")
-    models = {d["Value"] for metric in metrics["Metrics"] for d in metric["Dimensions"] if d["Name"] == "model"}
-    assert models == set(MODELS)
+    cloudwatch = predicting.session.client("cloudwatch")
+
+    def measured() -> set[str]:
+        known = cloudwatch.list_metrics(Namespace="Boxcar", MetricName="RowsPredicted")["Metrics"]
+        return {one["Value"] for metric in known for one in metric["Dimensions"] if one["Name"] == "model"}
+
+    wait_for(lambda: measured() == set(MODELS), why="rows are not measured by model")
 
 
 def test_the_daily_schedule_predicts_what_is_new_and_makes_up_for_missed_days_and_late_rows(

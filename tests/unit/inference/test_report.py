@@ -127,6 +127,14 @@ def test_drift_of_a_family_that_does_not_ask_for_it_or_of_a_past_day_is_only_tol
     assert "training" not in reports.mail("drift").partition("What Boxcar did")[2].partition("What to do")[0]
 
 
+def test_a_model_without_an_approved_version_is_told_to_science(reports: Reports) -> None:
+    reports(facts(plan=plan({"family": "packaging"}, without=("bag",))))
+    [message] = [message for message in reports.messages if message["kind"] == "model_skipped"]
+    mail = read_message(message, LINKS, "2026-11-26T10:00:00+00:00")
+    assert mail.audiences == ("science",)
+    assert mail.subject == "[Boxcar alarm] packaging/bag was skipped: no approved version"
+
+
 def test_without_drift_nothing_is_started(reports: Reports) -> None:
     reports(facts())
     assert reports.states.inputs == {}

@@ -313,6 +313,11 @@ class FakeStates(FaultyService):
         super().__init__(clock)
         self.answers: dict[str, dict[str, Any]] = {}
         self.sent = 0
+        self.execution: dict[str, Any] = {"status": "ABORTED", "redriveCount": 0}  # what is known of any
+
+    def describe_execution(self, **request: Any) -> dict[str, Any]:
+        self.fault("describe_execution")
+        return {**self.execution, "executionArn": request["executionArn"]}
 
     def _answer(self, token: str, answer: dict[str, Any]) -> None:
         self.sent += 1

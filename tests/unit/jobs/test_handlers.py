@@ -93,6 +93,13 @@ def _records(*bodies: dict[str, Any] | str) -> dict[str, Any]:
     return {"Records": [{"messageId": f"m{number}", "body": text} for number, text in enumerate(texts)]}
 
 
+def aborted(redrives: int = 0) -> dict[str, Any]:
+    """What EventBridge tells of a run that somebody stopped."""
+    arn = "arn:aws:states:us-east-1:123456789012:execution:boxcar-training:run-1"
+    detail = {"name": "run-1", "status": "ABORTED", "executionArn": arn, "redriveCount": redrives}
+    return {"detail-type": "Step Functions Execution Status Change", "detail": detail}
+
+
 def test_from_submission_to_answer(functions: Functions) -> None:
     _store(functions)
     answer = functions.call("submit_job", REQUEST)
@@ -126,15 +133,33 @@ def test_the_end_of_a_run_stops_its_jobs(functions: Functions) -> None:
     _store(functions)
     functions.call("submit_job", REQUEST)
     functions.call("launch_jobs", _records({"wake": "x"}))
-    detail = {"name": "run-1", "status": "ABORTED", "stateMachineArn": "arn"}
-    event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}
     for _ in range(2):
-        assert functions.call("monitor_jobs", _records(event)) == {"batchItemFailures": []}
+        assert functions.call("monitor_jobs", _records(aborted())) == {"batchItemFailures": []}
     (job,) = functions.world.sagemaker.jobs.values()
     assert set(functions.world.sagemaker.stops) == {job.name}
     functions.call("monitor_jobs", _records(functions.world.sagemaker.event(job, job.ends)))
     (item,) = functions.world.items()
     assert (item["status"]["S"], item["failure"]["S"]) == ("Stopped", "Stopped")
+
+
+@pytest.mark.parametrize(
+    ("heard", "known", "stops"),
+    [
+        (0, {"status": "RUNNING", "redriveCount": 1}, False),  # the event comes after the redrive
+        (1, {"status": "RUNNING", "redriveCount": 1}, True),  # what is known is a moment behind the event
+        (0, {"status": "RUNNING"}, True),  # likewise, of a run that nobody redrove
+        (0, {"status": "FAILED", "redriveCount": 1}, True),
+    ],
+)
+def test_a_late_end_of_a_run_that_was_redriven_since_stops_none_of_its_jobs(
+    functions: Functions, heard: int, known: dict[str, Any], stops: bool
+) -> None:
+    _store(functions)
+    functions.call("submit_job", REQUEST)
+    functions.call("launch_jobs", _records({"wake": "x"}))
+    functions.world.states.execution = known
+    assert functions.call("monitor_jobs", _records(aborted(heard))) == {"batchItemFailures": []}
+    assert bool(functions.world.sagemaker.stops) == stops
 
 
 def test_a_backoff_wakes_the_launcher_through_the_monitor(functions: Functions) -> None:

@@ -112,6 +112,22 @@ class Monitor:
         elif job.holding and not job.unheard and job.stopping:
             kinds.find(job.kind).stop(job.name, job.attempts[-1].arn, self.clients)
 
+    def run_ended(self, detail: dict[str, Any]) -> None:
+        """Take in that an execution has ended badly, unless it goes on by now.
+
+        An event may come after a redrive, whose jobs are wanted. DescribeExecution may be a moment behind, so it is
+        the number of redrives that tells, not the status alone.
+
+        Args:
+            detail: of EventBridge's Step Functions Execution Status Change.
+        """
+        run = detail["name"]
+        now = self.clients("stepfunctions").describe_execution(executionArn=detail["executionArn"])
+        if now["status"] == "RUNNING" and now.get("redriveCount", 0) > (detail.get("redriveCount") or 0):
+            log.info("redriven since", extra={"run": run, "status": detail["status"]})
+            return
+        self.stop_run(run, f"the end of run {run} ({detail['status']})")
+
     def stop_run(self, run: str, why: str) -> None:
         """Stop what is left of a run that is over: nobody waits for it, and it costs."""
         self.watches.run_ended(run)
