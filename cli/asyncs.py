@@ -51,13 +51,17 @@ def on(session: Session, **chosen: str | int | None) -> None:
     if not MODEL.is_dir():
         raise click.ClickException(f"{MODEL} is not here; run this in the folder of the project")
     known = _parameters(session)
-    summarizer, image = (chosen[name] or known.get(PARAMETERS[name]) for name in ("summarizer", "image"))
+    asked = {PARAMETERS[option]: str(value) for option, value in chosen.items() if value is not None}
+    summarizer, image = ({**known, **asked}.get(PARAMETERS[name], "") for name in ("summarizer", "image"))
     if (summarizer == "lexrank") == bool(image):
-        how = "lexrank needs SageMaker's XGBoost image" if image else "give an --image with PyTorch and transformers"
-        raise click.ClickException(f'summarizer: is {summarizer} with image {image or "(none)"}; {how} (--image "")')
+        how = (
+            "write --image '' for SageMaker's XGBoost image"
+            if image
+            else "give an --image with PyTorch and transformers"
+        )
+        raise click.ClickException(f"summarizer: is {summarizer} with image {image or '(none)'}; {how}")
     code = upload_code(MODEL, session.client("s3"), session.outputs["BucketName"])
-    given = {PARAMETERS[option]: str(value) for option, value in chosen.items() if value is not None}
-    changed = _change(session, {**given, "AsyncModelData": code.archive})
+    changed = _change(session, {**asked, "AsyncModelData": code.archive})
     vars(session).pop("outputs", None)  # read again: the stack has another one now
     endpoint = _endpoint(session)
     click.echo(f"endpoint {endpoint} is {'on' if changed else 'on already, and up to date'}")

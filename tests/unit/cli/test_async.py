@@ -119,13 +119,20 @@ def test_why_the_stack_went_back_is_said(session: Session) -> None:
     ("options", "words"),
     [
         (["--summarizer", "google/pegasus-large"], "google/pegasus-large with image (none); give an --image"),
-        (["--image", "pytorch:1"], "lexrank with image pytorch:1; lexrank needs SageMaker's XGBoost image"),
+        (["--image", "pytorch:1"], "lexrank with image pytorch:1; write --image '' for SageMaker's XGBoost image"),
     ],
 )
 def test_a_summariser_has_the_image_that_it_needs(session: Session, options: list[str], words: str) -> None:
     done = run(session, "on", *options)
     assert done.exit_code == 1 and words in done.output
     assert session.cloudformation.updates == [] and session.rest.put == []
+
+
+def test_back_to_lexrank_takes_the_image_away(session: Session) -> None:
+    session.cloudformation.parameters |= {"AsyncSummarizer": "google/pegasus-large", "AsyncImage": "pytorch:1"}
+    assert run(session, "on", "--summarizer", "lexrank").exit_code == 1
+    done = run(session, "on", "--summarizer", "lexrank", "--image", "")
+    assert done.exit_code == 0, done.output
 
 
 def test_documents_that_are_not_answered_are_not_given_up_unless_one_says_so(session: Session) -> None:
