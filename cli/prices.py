@@ -32,15 +32,14 @@ def show(session: Session) -> None:
 
 @prices.command()
 @click.option("--region", default="us-east-1", show_default=True, help="Whose prices.")
-@click.option("--instance", "names", multiple=True, help="This too; may be given several times.")
 @click.pass_obj
-def refresh(session: Session, region: str, names: tuple[str, ...]) -> None:
+def refresh(session: Session, region: str) -> None:
     """Ask the Price List for every instance type that is known, and let benchmarks reckon with the answer.
 
     Needs pricing:GetProducts. The embedded cloud has no Price List: with --local the call is AWS's all the same.
     """
     client = boto3.client("pricing", region_name=API_REGION)
-    table = read_price_list(client, region, [*instances(), *names], datetime.now(UTC).date().isoformat())
+    table = read_price_list(client, region, instances(), datetime.now(UTC).date().isoformat())
     body = table.model_dump_json(indent=1).encode()
     session.client("s3").put_object(Bucket=session.outputs["BucketName"], Key=PRICES_KEY, Body=body)
     missing = [name for name, price in table.usd_per_hour.items() if price is None]
@@ -58,7 +57,7 @@ def read_price_list(client: Any, region: str, names: Iterable[str], date: str) -
         names: instance types.
         date: of today, YYYY-MM-DD.
     """
-    found = {name: _price(client, region, name) for name in dict.fromkeys(names)}
+    found = {name: _price(client, region, name) for name in names}
     return Prices(source=SOURCE, date=date, region=region, usd_per_hour=found)
 
 

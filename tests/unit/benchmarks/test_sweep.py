@@ -98,7 +98,7 @@ def test_a_known_instance_without_a_price_is_left_out() -> None:
         ({"backends": ["tensorflow"]}, "backends: there is no backend 'tensorflow'; write one of openvino"),
         ({"options": {"tpu": [{}]}}, "options: there is no backend 'tpu'"),
         ({"instances": ["c9z.huge"]}, "instances: 'c9z.huge' is not known; write one of c5.xlarge"),
-        ({"instances": ["c7i.2xlarge"]}, "`boxcar prices refresh --instance c7i.2xlarge` first"),
+        ({"instances": ["c7i.2xlarge"]}, "is not in the price table of 2026-01-19; run `boxcar prices refresh` first"),
         ({"batches": list(range(1, 200))}, "load tests, and one run has at most 300"),
     ],
 )

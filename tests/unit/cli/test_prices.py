@@ -66,5 +66,4 @@ def test_two_prices_are_none() -> None:
 
 def test_hours_paid_by_a_reservation_and_other_units_are_no_price() -> None:
     client = PriceList(c7i_xlarge=[product("0.0000000000"), product("0.1785"), product("9", unit="Quantity")])
-    assert read_price_list(client, "us-east-1", ["c7i.xlarge"] * 2, "d").usd_per_hour == {"c7i.xlarge": 0.1785}
-    assert len(client.asked) == 1
+    assert read_price_list(client, "us-east-1", ["c7i.xlarge"], "d").usd_per_hour == {"c7i.xlarge": 0.1785}

@@ -183,10 +183,7 @@ def _unknown_instances(names: list[str], prices: Prices) -> Iterator[str]:
             known = ", ".join(instances())
             yield f"instances: {name!r} is not known; write one of {known}"
         elif name not in prices.usd_per_hour:
-            yield (
-                f"instances: {name!r} is not in the price table of {prices.date}; run "
-                f"`boxcar prices refresh --instance {name}` first"
-            )
+            yield f"instances: {name!r} is not in the price table of {prices.date}; run `boxcar prices refresh` first"
 
 
 def _combinations(request: BenchmarkRequest, backends: list[str], chosen: list[str]) -> Iterator[_Combination]:
