@@ -103,6 +103,16 @@ def test_too_few_queries_make_a_figure_indicative() -> None:
     assert "indicative" in report["targets"][0]["recommendation"]["caveats"][0]
 
 
+def test_each_length_has_a_recommendation_of_its_own() -> None:
+    plan = plan_of(backends=["openvino"], batches=[1], sequences=[32, 64], backbone="minilm", targets=REAL_TIME)
+    facts = facts_of(plan, openvino=load_test(500, 8.0))
+    facts.load_tests["openvino-c7i-b1-s64", "realtime_xlarge_c4"] = load_test(250, 9.0)
+    targets = tell(facts, [], None, ENDED)["targets"]
+    assert [target["name"] for target in targets] == ["realtime-32", "realtime-64"]
+    assert [len(target["rows"]) for target in targets] == [1, 1]
+    assert "within 10 ms at P99 at 64 tokens, buy 64 × c7i.xlarge" in targets[1]["recommendation"]["sentence"]
+
+
 def test_sets_of_options_are_told_apart() -> None:
     options = {"torch": [{"mode": "trace"}, {"mode": "trace", "precision": "bf16"}]}
     plan = plan_of(**SMALL, targets=REAL_TIME, backends=["torch"], options=options)

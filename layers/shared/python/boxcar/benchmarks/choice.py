@@ -8,8 +8,8 @@ from boxcar.benchmarks.rows import Row
 WORST = ("simulated", "published", "measured")  # of two rows of one price, the later is trusted more
 
 
-def choose(rows: list[Row], target: Target) -> dict[str, Any]:
-    """The recommendation for one target.
+def choose(rows: list[Row], target: Target, words: str) -> dict[str, Any]:
+    """The recommendation for one target, which is told by `words`.
 
     A simulated device is nothing that can be bought, so it is recommended only where nothing else was measured.
 
@@ -21,13 +21,19 @@ def choose(rows: list[Row], target: Target) -> dict[str, Any]:
     priced = [row for row in real if row["meets"] and row["usd_per_year"] is not None]
     ranked = sorted(priced, key=lambda row: (row["usd_per_year"], -WORST.index(row["how"]), row["cell"]))
     if not ranked:
-        return {"sentence": _nobody(real, target), "best": None, "runner_up": None, "saving": None, "caveats": []}
+        return {
+            "sentence": _nobody(real, target, words),
+            "best": None,
+            "runner_up": None,
+            "saving": None,
+            "caveats": [],
+        }
     best = ranked[0]
     others = [row for row in ranked if row["instance_type"] != best["instance_type"]]
     runner_up = others[0] if others else (ranked[1] if len(ranked) > 1 else None)
     saving = 1 - best["usd_per_year"] / runner_up["usd_per_year"] if runner_up else None
     return {
-        "sentence": _sentence(best, runner_up, saving, target),
+        "sentence": _sentence(best, runner_up, saving, words),
         "best": best["cell"],
         "runner_up": runner_up["cell"] if runner_up else None,
         "saving": saving,
@@ -63,10 +69,10 @@ def named(row: Row) -> str:
     return f"{row['instance_type']} with {row['backend']} {row['options']}".rstrip()
 
 
-def _sentence(best: Row, runner_up: Row | None, saving: float | None, target: Target) -> str:
+def _sentence(best: Row, runner_up: Row | None, saving: float | None, asked: str) -> str:
     count = best["instances"]
     what = f"{count} × {named(best)}, batch {best['batch_size']} ({best['how']})"
-    words = f"For {words_of(target)}, buy {what}: ${best['usd_per_year']:,.0f} a year"
+    words = f"For {asked}, buy {what}: ${best['usd_per_year']:,.0f} a year"
     if runner_up is None or saving is None:
         return f"{words}; nothing else meets the target."
     other = f"{runner_up['instances']} × {named(runner_up)}, batch {runner_up['batch_size']} ({runner_up['how']})"
@@ -88,10 +94,10 @@ def _caveats(rows: list[Row], target: Target) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _nobody(rows: list[Row], target: Target) -> str:
+def _nobody(rows: list[Row], target: Target, asked: str) -> str:
     """That nobody meets the target, and by how much the best misses it."""
     missed = [row for row in rows if row["status"] == "ok" and row["latency_ms_p99"] is not None]
-    words = f"Nothing meets the target {target.name}, {words_of(target)}"
+    words = f"Nothing meets the target {target.name}, {asked}"
     if target.p99_ms is None or not missed:
         failed = sum(row["status"] != "ok" for row in rows)
         return f"{words}: {failed} of {len(rows)} cells have no figures." if rows else f"{words}: nothing was measured."

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from boxcar.benchmarks.instances import DATA, Prices
@@ -69,14 +68,14 @@ def failed_row(cell: Cell, target: Target, why: str, prices: Prices) -> Row:
     return row | {"cell": cell.cell, "options": _options(cell), "status": "failed", "why": why}
 
 
-def published_rows(target: Target, backbone: str, sequences: Iterable[int], prices: Prices) -> list[Row]:
+def published_rows(target: Target, backbone: str, tokens: int, prices: Prices) -> list[Row]:
     """What others have published of the same model and length, held against a target. A single_stream has none."""
     if target.scenario == "single_stream":
         return []
     document = json.loads((DATA / "published.json").read_text())
     rows = []
     for one in document["rows"]:
-        if one["backbone"] != backbone or one["sequence"] not in sequences:
+        if one["backbone"] != backbone or one["sequence"] != tokens:
             continue
         shape = (one["batch"], one["cores"], one["sequence"])
         row = _empty(one["backend"], one["instance"], *shape, backbone, target, prices)

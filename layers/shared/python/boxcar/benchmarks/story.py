@@ -35,19 +35,20 @@ def tell(
     """
     plan, error = facts.plan, plain_failure(error) if error else None
     why = _reasons(facts, results)
-    targets = [_target(target, facts, plan, why) for target in plan.targets] if plan else []
+    wanted = [(target, tokens) for target in plan.targets for tokens in plan.sequences] if plan else []
+    targets = [_target(target, tokens, facts, plan, why) for target, tokens in wanted] if plan else []
     rows = [row for target in targets for row in target["rows"]]
     status = _status(rows, error)
     started = epoch(plan.created_at) if plan else None
     builds = {
-        name: "failed" if (name, "compile") in why or any(key[0] == name for key in why) else "succeeded"
+        name: "failed" if any(build == name for build, _ in why) else "succeeded"
         for name in (plan.models if plan else {})
     }
     return {
         "schema": SCHEMA,
         **about_run(facts.run, plan, facts.jobs),
         "status": status,
-        "sentence": _sentence(targets, rows, facts, error, None if started is None else ended - started),
+        "sentence": _sentence(targets, rows, error, None if started is None else ended - started),
         "error": error,
         "started": started,
         "ended": ended,
@@ -86,12 +87,13 @@ def table(report: dict[str, Any]) -> str:
 
 
 def _target(
-    target: Target, facts: BenchmarkFacts, plan: BenchmarkPlan, why: dict[tuple[str, str], str]
+    target: Target, tokens: int, facts: BenchmarkFacts, plan: BenchmarkPlan, why: dict[tuple[str, str], str]
 ) -> dict[str, Any]:
+    """One target for one length: what is quick at 32 tokens is no answer to who has 128."""
     rows: list[Row] = []
     for build, planned in plan.models.items():
         for step, cell in planned.cells.items():
-            if cell.target["name"] != target.name:
+            if cell.target["name"] != target.name or cell.sequence != tokens:
                 continue
             if document := facts.load_tests.get((build, step)):
                 machine = facts.machines.get((build, step), {})
@@ -99,18 +101,20 @@ def _target(
             else:
                 reason = why.get((build, step)) or why.get((build, "compile")) or NOT_MEASURED
                 rows.append(failed_row(cell, target, reason, plan.prices))
-    rows += published_rows(target, plan.backbone, plan.sequences, plan.prices)
+    rows += published_rows(target, plan.backbone, tokens, plan.prices)
     front = set(pareto(rows, target))
     ranked = sorted(rows, key=lambda row: (not row["meets"], row["usd_per_year"] or float("inf"), row["cell"]))
+    several = len(plan.sequences) > 1
+    words = words_of(target) + (f" at {tokens} tokens" if several else "")
     return {
-        "name": target.name,
-        "words": words_of(target),
+        "name": f"{target.name}-{tokens}" if several else target.name,
+        "words": words,
         "unit": target.unit,
         "scenario": target.scenario,
         "rate": target.rate,
         "p99_ms": target.p99_ms,
         "rows": [row | {"pareto": row["cell"] in front} for row in ranked],
-        "recommendation": choose(rows, target),
+        "recommendation": choose(rows, target, words),
     }
 
 
@@ -139,7 +143,6 @@ def _status(rows: list[Row], error: dict[str, Any] | None) -> str:
 def _sentence(
     targets: list[dict[str, Any]],
     rows: list[Row],
-    facts: BenchmarkFacts,
     error: dict[str, Any] | None,
     seconds: float | None,
 ) -> str:
