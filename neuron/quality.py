@@ -57,9 +57,9 @@ def write_reference(model: "TwoHeaded", sequence: int, departments: list[str], f
         texts = HeldOut(rows, np.empty(0, bool), np.empty(0, np.int64))
     shape = Shape(16, sequence, model.slots)
     answers = answer(eager(model), shape, texts.rows)
-    np.savez(folder / FILE, *texts.rows, duplicate=texts.duplicate, intent=texts.intent, **{
-        f"fp32_{name}": values for name, values in answers._asdict().items()
-    })  # fmt: skip
+    fp32 = {f"fp32_{name}": values for name, values in answers._asdict().items()}
+    # by these names the load test finds the texts, too
+    np.savez(folder / FILE, **texts.rows._asdict(), duplicate=texts.duplicate, intent=texts.intent, **fp32)
 
 
 def check(infer: Infer, shape: Shape, artifact: Path) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def check(infer: Infer, shape: Shape, artifact: Path) -> dict[str, Any]:
         FileNotFoundError: the artifact holds no reference.
     """
     with np.load(artifact / FILE) as kept:
-        rows = Rows(kept["arr_0"], kept["arr_1"], kept["arr_2"])
+        rows = Rows(*(kept[name] for name in Rows._fields))
         labels = {"duplicate": kept["duplicate"], "intent": kept["intent"]}
         fp32 = Outputs(kept["fp32_duplicate"], kept["fp32_intent"], kept["fp32_embedding"])
     answers = answer(infer, shape, rows)

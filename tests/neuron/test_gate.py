@@ -10,6 +10,7 @@ from neuron import compile as job
 from neuron import quality
 from neuron.backends import backend
 from neuron.backends.protocol import Cores, Infer, Outputs, Shape
+from neuron.loadtest.__main__ import REFERENCE, reference
 from neuron.quality import check
 from neuron.storage import Storage
 
@@ -54,3 +55,9 @@ def test_a_device_that_answers_noise_is_not_measured(compiled: tuple[Infer, Path
     assert (
         "embeddings agree" in said["why"] and "duplicate: accuracy" in said["why"] and "intent: accuracy" in said["why"]
     )
+
+
+def test_the_load_test_sends_the_texts_that_are_held_out(compiled: tuple[Infer, Path]) -> None:
+    texts = reference(compiled[1] / REFERENCE)
+    assert len(texts.starts) - 1 == 2 * TEXTS
+    assert texts.ids[0] == 101  # [CLS], with which every text begins
