@@ -74,6 +74,12 @@ def test_the_dashboard_shows_the_executions_of_every_machine(name):
     assert [machine for machine in machines if f'"arn:{machine}"' not in expression] == []
 
 
+def test_functions_are_searched_by_a_part_of_their_name():
+    """Double quotes ask for the whole value of a dimension, and no function is named as its stack is."""
+    of_functions = re.findall(r"FunctionName=([^']+)'", dashboard())
+    assert of_functions and set(of_functions) == {"boxcar"}
+
+
 @pytest.fixture
 def line(monkeypatch, capsys):
     monkeypatch.setenv("BOXCAR_STACK", "boxcar-dev")
