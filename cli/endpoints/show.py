@@ -59,7 +59,6 @@ def told(session: Session, record: Endpoint) -> dict[str, Any]:
         "instances": sum(variant.get("CurrentInstanceCount", 0) for variant in variants),
         "since": record.live.since if record.live else None,
         "endpoint": record.endpoint,
-        "kind": record.kind,
         "releasing": f"{record.holder.version} ({record.holder.run})" if record.holder else None,
         "waiting": [turn.run for turn in record.waiting],
         "failure": seen.get("FailureReason"),

@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take `{"plan", "execution", "task_token"}`. The answer goes to the token, now or when it is this one's turn."""
     plan = ReleasePlan.model_validate(event["plan"])
     turns = Turns(Endpoints(client("dynamodb"), settings().models_table), client("stepfunctions"))
-    endpoint = Endpoint(endpoint=plan.endpoint, family=plan.family, model=plan.model, kind=plan.serving.kind)
+    endpoint = Endpoint(endpoint=plan.endpoint, family=plan.family, model=plan.model)
     turn = Turn(execution=event["execution"], run=plan.run, version=plan.version, token=event["task_token"])
     became = turns.take(endpoint, turn)
     logger.info("turn", endpoint=plan.endpoint, run=plan.run, became=became)

@@ -17,12 +17,15 @@ from boxcar.inference.planning import selected_models
 from boxcar.inference.requests import InferenceRequest
 from boxcar.planning import check_request
 from boxcar.requests import RunRequest, TrainingRequest, Trigger, digest, read_trigger
+from boxcar.serving.planning import serving_of
+from boxcar.serving.requests import ReleaseRequest
 from boxcar.steps import Document
 
 REQUESTS: dict[str, type[RunRequest]] = {
     "training": TrainingRequest,
     "inference": InferenceRequest,
     "benchmark": BenchmarkRequest,
+    "release": ReleaseRequest,
 }
 SOURCE = "input"  # the field that holds a machine's request, for messages
 FamilyOf = Callable[[str, str], FamilyVersion]  # name, source
@@ -137,6 +140,8 @@ def _check_family(trigger: Trigger[Any], family: FamilyOf) -> None:
     version = family(request.family, trigger.source)
     if isinstance(request, InferenceRequest):
         selected_models(trigger, version)
+    elif isinstance(request, ReleaseRequest):
+        serving_of(request, trigger.source, version)
     else:
         check_request(trigger, version)
 

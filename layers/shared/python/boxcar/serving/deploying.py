@@ -54,7 +54,7 @@ class Deployer:
         def note(before: Endpoint) -> Endpoint:
             models = {**before.made, target.config_name: [target.model_name]}
             known = [*before.alarms, *(name for name in watched if name not in before.alarms)]
-            return before.model_copy(update={"made": models, "alarms": known, "kind": target.serving.kind})
+            return before.model_copy(update={"made": models, "alarms": known})
 
         record = self._await(target.endpoint, execution, token, target.config_name, note)
         seen = describe(self.sagemaker, target.endpoint)

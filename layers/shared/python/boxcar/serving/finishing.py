@@ -62,7 +62,6 @@ class Finisher:
             "model": plan.model,
             "version": plan.version,
             "endpoint": plan.endpoint,
-            "serving": plan.serving.kind,
             "number": record.live.number,
             "instead_of": before.live.version if before.live else "",
             "tested": tested,

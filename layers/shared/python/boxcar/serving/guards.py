@@ -9,14 +9,10 @@ from typing import Any
 from boxcar.serving.spec import Serving
 from boxcar.serving.targets import VARIANT
 
-SCORE_SHIFT = "ScoreShift"  # in the namespace Boxcar, by EndpointName: boxcar.serving.scores
-
 
 def alarms(stack: str, endpoint: str, serving: Serving) -> list[dict[str, Any]]:
     """PutMetricAlarm requests, one for each limit that the family sets."""
     limits, requests = serving.rollback, []
-    if serving.kind == "async":
-        return []
     measured = {"Namespace": "AWS/SageMaker", "Dimensions": [
         {"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": VARIANT},
     ]}  # fmt: skip

@@ -6,11 +6,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from boxcar.errors import TriggerError, UnknownVersion, VersionNotApproved
-from boxcar.families import FamilyVersion
+from boxcar.families import Family, FamilyVersion
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
 from boxcar.serving.records import Endpoints
-from boxcar.serving.requests import Asked
+from boxcar.serving.requests import Asked, ReleaseRequest
 from boxcar.serving.spec import Serving
 from boxcar.serving.targets import Target, endpoint_name
 from boxcar.steps import Document
@@ -74,25 +74,14 @@ class Planner:
             VersionNotApproved: it is not approved, or none is.
         """
         request, family = asked.request, version.family
-        spec = family.models.get(request.model)
-        if spec is None:
-            known = ", ".join(family.models)
-            raise TriggerError(
-                f"{asked.source}: model: {request.model!r} is not a model of family {family.family}; write one of "
-                f"{known}"
-            )
         name = f"{family.family}/{request.model}"
-        if asked.of_the_registry and (spec.serving is None or not spec.serving.automatic):
+        if asked.of_the_registry and not _is_automatic(family, request.model):
             return f"{name} is not released by itself: {version.file} has no serving.automatic for it"
-        if spec.serving is None:
-            raise TriggerError(
-                f"{version.file}: models.{request.model}.serving: is missing, so there is no endpoint to release to; "
-                "write `serving: {}` or more (docs/family-file.md) and apply the family"
-            )
+        serving = serving_of(request, asked.source, version)
         chosen = self._version(asked, name)
         if chosen is None:
             return f"no version of {name} is approved"
-        target = self.target(chosen, spec.serving)
+        target = self.target(chosen, serving)
         if self.is_live(target):
             return f"{name} {target.version} is live on {target.endpoint} already"
         return ReleasePlan(
@@ -102,10 +91,10 @@ class Planner:
             model=request.model,
             version=target.version,
             endpoint=target.endpoint,
-            serving=spec.serving,
+            serving=serving,
             source=asked.source,
             requested_by=request.requested_by,
-            deploy_timeout_s=spec.serving.timeout_s + ALLOWANCE_S,
+            deploy_timeout_s=serving.timeout_s + ALLOWANCE_S,
         )
 
     def target(self, version: dict[str, Any], serving: Serving) -> Target:
@@ -159,6 +148,32 @@ class Planner:
                 f"{name} {request.version}` approves it, or leave version out for the approved one"
             )
         return found
+
+
+def serving_of(request: ReleaseRequest, source: str, version: FamilyVersion) -> Serving:
+    """What the family says of the endpoint that is asked for.
+
+    Raises:
+        TriggerError: there is no such model, or the family says nothing of its endpoint.
+    """
+    family = version.family
+    spec = family.models.get(request.model)
+    if spec is None:
+        raise TriggerError(
+            f"{source}: model: {request.model!r} is not a model of family {family.family}; write one of "
+            f"{', '.join(family.models)}"
+        )
+    if spec.serving is None:
+        raise TriggerError(
+            f"{version.file}: models.{request.model}.serving: is missing, so there is no endpoint to release to; "
+            "write `serving: {}` or more (docs/family-file.md) and apply the family"
+        )
+    return spec.serving
+
+
+def _is_automatic(family: Family, model: str) -> bool:
+    serving = family.models[model].serving if model in family.models else None
+    return bool(serving and serving.automatic)
 
 
 def describe(sagemaker: Any, endpoint: str) -> dict[str, Any] | None:

@@ -48,7 +48,6 @@ class Endpoint(Document):
     endpoint: str
     family: str
     model: str
-    kind: str = "realtime"
     live: Live | None = None
     holder: Turn | None = None
     waiting: list[Turn] = []  # in the order in which they came

@@ -20,7 +20,7 @@ def _target(endpoint: str) -> dict[str, str]:
 
 def scale(autoscaling: Any, endpoint: str, serving: Serving) -> None:
     """Have a real-time endpoint scaled by how many requests each instance gets; not at all if it cannot grow."""
-    if serving.max == serving.min or serving.invocations_per_instance is None:
+    if serving.invocations_per_instance is None or serving.max == serving.min:
         forget_scaling(autoscaling, endpoint)
         return
     target = _target(endpoint)

@@ -1,6 +1,6 @@
 """What a family says of a model's endpoint: `serving:` of a model in the family file (docs/family-file.md)."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,6 @@ class Rollback(Document):
 
     max_error_percent: float | None = Field(default=1.0, ge=0, lt=100)  # of the requests of a minute, answered with 5xx
     max_latency_ms: float | None = Field(default=None, gt=0)  # 99th percentile of a minute, of the model alone
-    max_score_shift: float | None = Field(default=None, gt=0)  # population stability index of the captured scores
 
 
 class Smoke(Document):
@@ -28,7 +27,6 @@ class Smoke(Document):
     rows: int = Field(default=20, ge=0, le=200)  # of the sample; 0: none
     tolerance: float = Field(default=1e-4, ge=0)  # between a score and the one in the sample
     requests: list["GoldenRequest"] = Field(default_factory=list, max_length=20)
-    timeout_s: int = Field(default=60, ge=1, le=240)  # for all of them together
 
 
 class GoldenRequest(Document):
@@ -40,15 +38,13 @@ class GoldenRequest(Document):
 
 
 class Serving(Document):
-    """The endpoint of one model."""
+    """The real-time endpoint of one model."""
 
-    kind: Literal["realtime", "async"] = "realtime"
     instance: str = Field(default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
-    min: int = Field(default=1, ge=0, le=100)  # instances; 0 for asynchronous endpoints only
+    min: int = Field(default=1, ge=1, le=100)  # instances
     max: int = Field(default=1, ge=1, le=100)
     invocations_per_instance: float | None = Field(default=None, gt=0)  # a minute; beyond, instances are added
     automatic: bool = True  # released when a version is approved; else `boxcar endpoints release`
-    approval_hours: int = Field(default=0, ge=0, le=8760)  # a person is asked before each release; 0: nobody
     canary: Canary = Canary()
     rollback: Rollback = Rollback()
     smoke: Smoke = Smoke()
@@ -57,14 +53,13 @@ class Serving(Document):
 
     @model_validator(mode="after")
     def _counts(self) -> "Serving":
-        if self.kind == "realtime" and self.min < 1:
-            raise ValueError("min: a real-time endpoint has at least 1 instance; write 1, or kind: async")
-        if self.max < max(1, self.min):
-            raise ValueError(f"max: is {self.max}, less than min {self.min}; write at least {max(1, self.min)}")
-        if self.rollback.max_score_shift and not self.capture_percent:
-            raise ValueError("rollback.max_score_shift: scores are read from captured answers; set capture_percent")
-        if self.kind == "async" and self.capture_percent:
-            raise ValueError("capture_percent: results of asynchronous endpoints are kept anyway; leave it out")
+        if self.max < self.min:
+            raise ValueError(f"max: is {self.max}, less than min {self.min}; write at least {self.min}")
+        if self.max > self.min and self.invocations_per_instance is None:
+            raise ValueError(
+                f"invocations_per_instance: is missing, so nothing adds instances from {self.min} to {self.max}; write "
+                "how many requests a minute one takes, or leave max out"
+            )
         if 2 * self.canary.wait_s >= self.timeout_s:
             raise ValueError(
                 f"timeout_s: is {self.timeout_s}, and canary.wait_s is waited for twice; write more than "
@@ -75,7 +70,7 @@ class Serving(Document):
     @property
     def of_the_configuration(self) -> dict[str, Any]:
         """What an endpoint's configuration is made of: a change of it is a deployment."""
-        return {"kind": self.kind, "instance": self.instance, "capture": self.capture_percent}
+        return {"instance": self.instance, "capture": self.capture_percent}
 
 
 Smoke.model_rebuild()

@@ -28,7 +28,7 @@ class Target:
     Attributes:
         container: Image, ModelDataUrl and Environment, as the registry has them.
         role: ARN that the endpoint runs with.
-        bucket: of the stack: capture/ and async/ lie there.
+        bucket: of the stack: capture/ lies there.
     """
 
     endpoint: str
@@ -71,7 +71,7 @@ class Target:
             "VariantName": VARIANT,
             "ModelName": self.model_name,
             "InstanceType": self.serving.instance,
-            "InitialInstanceCount": max(1, self.serving.min),
+            "InitialInstanceCount": self.serving.min,
             "InitialVariantWeight": 1.0,
         }
         request: dict[str, Any] = {

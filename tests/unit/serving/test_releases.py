@@ -1,0 +1,177 @@
+"""Releases: turns, deployments that end well, badly, late or not at all, and what is left over."""
+
+import pytest
+
+from boxcar.errors import EndpointBusy, NotPossible, ReleaseRefused
+from boxcar.serving.spec import Serving
+from tests.unit.serving.conftest import NAME, World
+from tests.unit.serving.fakes import refusal
+
+
+def test_what_a_release_makes_takes_the_place_of_what_was_there(world: World) -> None:
+    world.serving = Serving(max=3, invocations_per_instance=600)
+    world.release("1.0.0")
+    one = world.sagemaker.everything
+    assert [len(names) for names in one] == [1, 1, 1] and len(world.cloudwatch.alarms) == 1
+    assert [target["MaxCapacity"] for target in world.scaling.targets.values()] == [3]
+    world.release("1.0.1")
+    two = world.sagemaker.everything
+    assert [len(names) for names in two] == [1, 1, 1]
+    assert not two[0] & one[0] and not two[1] & one[1]
+    assert world.record.live and world.record.live.version == "1.0.1" and world.record.holder is None
+    assert [(told["version"], told["instead_of"], told["number"]) for told in world.told] == [
+        ("1.0.0", "", 1), ("1.0.1", "1.0.0", 2),
+    ]  # fmt: skip
+    world.cleaner.remove(world.record)
+    assert world.sagemaker.everything == (set(), set(), set())
+    assert not world.cloudwatch.alarms and not world.scaling.targets and world.endpoints.get(NAME) is None
+
+
+def test_what_is_live_is_not_deployed_again(world: World) -> None:
+    world.release("1.0.0")
+    world.sagemaker.calls.clear()
+    world.take("1.0.0")
+    world.states.answers.clear()
+    assert world.deploy("1.0.0") == "live"
+    assert world.states.answers == {"deploy-1.0.0": {"status": "live"}} and not world.sagemaker.calls
+
+
+def test_the_second_of_two_releases_waits_for_its_turn(world: World) -> None:
+    assert (world.take("1.0.0"), world.take("1.0.1")) == ("has it", "waits")
+    assert world.take("1.0.1") == "waits", "a repeat takes no second place"
+    assert list(world.states.answers) == ["turn-1.0.0"]
+    with pytest.raises(NotPossible, match="not the turn of arn-1.0.1"):
+        world.deploy("1.0.1")
+    world.finisher.end(NAME, "arn-1.0.0")
+    assert "turn-1.0.1" in world.states.answers
+    assert world.record.holder and world.record.holder.version == "1.0.1" and not world.record.waiting
+
+
+def test_a_release_that_was_stopped_leaves_its_turn_to_the_next(world: World) -> None:
+    for version in ("1.0.0", "1.0.1", "1.0.2"):
+        world.take(version)
+    world.states.ended = {"arn-1.0.0", "arn-1.0.1"}  # the second gave up while it waited
+    world.watcher.run_ended("arn-1.0.0")
+    assert world.record.holder and world.record.holder.version == "1.0.2"
+    assert "turn-1.0.2" in world.states.answers
+
+
+def test_a_turn_that_was_given_and_not_told_is_told_by_the_sweep(world: World) -> None:
+    world.take("1.0.0")
+    holder = world.record.holder
+    assert holder
+    untold = holder.model_copy(update={"token": "turn-again"})
+    world.endpoints.change(world.record, lambda before: before.model_copy(update={"holder": untold}))
+    world.watcher.sweep()
+    assert "turn-again" in world.states.answers and world.record.holder == holder
+
+
+@pytest.mark.parametrize("call", ["create_model", "create_endpoint_config", "create_endpoint"])
+def test_what_sagemaker_refuses_leaves_nothing(world: World, call: str) -> None:
+    world.sagemaker.refuses = {call: refusal("Requested image not found.")}
+    world.take("1.0.0")
+    with pytest.raises(ReleaseRefused, match=f"{call}: ValidationException: Requested image not found"):
+        world.deploy("1.0.0")
+    world.finisher.failed(NAME, "arn-1.0.0")
+    assert world.sagemaker.everything == (set(), set(), set())
+    assert not world.cloudwatch.alarms and world.record.holder is None and not world.record.made
+
+
+def test_an_endpoint_that_cannot_be_made_is_removed(world: World) -> None:
+    world.take("1.0.0")
+    assert world.deploy("1.0.0") == "creating"
+    world.settle("the container did not start")
+    error, cause = world.states.answers["deploy-1.0.0"]
+    assert error == "EndpointFailed" and "the container did not start" in cause
+    world.finisher.failed(NAME, "arn-1.0.0")
+    assert world.sagemaker.everything == (set(), set(), set())
+
+
+def test_an_endpoint_that_stays_creating_is_removed_when_it_comes_to_rest(world: World) -> None:
+    world.take("1.0.0")
+    world.deploy("1.0.0")
+    world.finisher.failed(NAME, "arn-1.0.0")  # the Task timed out
+    assert world.sagemaker.endpoints, "SageMaker lets nobody delete it yet"
+    world.sagemaker.settle(NAME)
+    world.watcher.sweep()
+    assert world.sagemaker.everything == (set(), set(), set())
+
+
+def test_a_deployment_that_is_rolled_back_leaves_the_version_before(world: World) -> None:
+    world.release("1.0.0")
+    before = world.sagemaker.everything
+    world.take("1.0.1")
+    assert world.deploy("1.0.1") == "updating"
+    request = world.sagemaker.endpoints[NAME]["_request"]
+    rollback = request["DeploymentConfig"]["AutoRollbackConfiguration"]
+    assert rollback == {"Alarms": [{"AlarmName": f"boxcar/{NAME}/errors"}]}
+    world.settle("an alarm is in ALARM")
+    assert world.states.answers["deploy-1.0.1"][0] == "RolledBack"
+    world.finisher.failed(NAME, "arn-1.0.1")
+    assert world.sagemaker.everything == before
+    assert world.record.live and world.record.live.version == "1.0.0"
+
+
+def test_a_version_that_fails_its_smoke_test_gives_its_place_back(world: World) -> None:
+    world.release("1.0.0")
+    before = world.sagemaker.everything
+    world.take("1.0.1")
+    world.deploy("1.0.1")
+    world.settle()
+    assert world.deployer.take_back(NAME, "arn-1.0.1", "back") == "updating"
+    world.settle()
+    assert world.states.answers["back"] == {"status": "deployed"}
+    world.finisher.failed(NAME, "arn-1.0.1")
+    assert world.sagemaker.everything == before
+
+
+def test_a_deployment_that_ends_after_its_release_was_given_up_is_undone(world: World) -> None:
+    world.release("1.0.0")
+    before = world.sagemaker.everything
+    world.take("1.0.1")
+    world.deploy("1.0.1")
+    world.finisher.failed(NAME, "arn-1.0.1")  # the Task timed out while SageMaker was at it
+    world.settle()
+    assert world.sagemaker.endpoints[NAME]["EndpointStatus"] == "Updating", "back to the version before"
+    world.settle()
+    assert world.sagemaker.everything == before
+    assert world.sagemaker.endpoints[NAME]["EndpointConfigName"] == world.record.live.config  # type: ignore[union-attr]
+
+
+def test_a_lost_event_is_made_up_for_by_the_sweep(world: World) -> None:
+    world.take("1.0.0")
+    world.deploy("1.0.0")
+    world.watcher.sweep()
+    assert "deploy-1.0.0" not in world.states.answers, "it is still under way"
+    world.sagemaker.settle(NAME)
+    world.watcher.sweep()
+    world.watcher.sweep()
+    assert world.states.answers["deploy-1.0.0"] == {"status": "deployed"}
+
+
+def test_a_throttled_update_is_asked_for_again(world: World) -> None:
+    world.release("1.0.0")
+    world.take("1.0.1")
+    world.sagemaker.refuses = {"update_endpoint": refusal("Rate exceeded", "ThrottlingException")}
+    with pytest.raises(Exception, match="Rate exceeded"):
+        world.deploy("1.0.1")
+    world.sagemaker.refuses = {}
+    assert world.deploy("1.0.1") == "updating"
+    assert world.deploy("1.0.1") == "waits"
+    assert world.sagemaker.calls.count("update_endpoint") == 2
+
+
+def test_an_endpoint_that_is_scaled_just_now_is_waited_for(world: World) -> None:
+    world.release("1.0.0")
+    world.sagemaker.endpoints[NAME]["EndpointStatus"] = "Updating"
+    world.take("1.0.1")
+    with pytest.raises(EndpointBusy, match="is Updating"):
+        world.deploy("1.0.1")
+
+
+def test_one_instance_hands_over_at_once_and_two_by_a_canary(world: World) -> None:
+    types = [
+        world.target("1.0.0").deployment(count, [])["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"]
+        for count in (1, 2)
+    ]
+    assert types == ["ALL_AT_ONCE", "CANARY"]
