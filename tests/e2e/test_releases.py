@@ -1,113 +1,16 @@
 """Approved versions reach their endpoints: by themselves and by command, one after the other, and never half.
 
-Versions here are simulated: they answer at once with what their environment says, so that each can fail as it should.
+Versions here are simulated, so that each can fail as it should: tests/e2e/served.py.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from boxcar.attributes import encode_all
-from boxcar.registry.packages import Packages
-from boxcar.serving.records import Endpoint, Endpoints
-from boxcar.serving.targets import endpoint_name
-from boxcar.versions import Version
-from cli.endpoints.release import start
-from cli.models.names import Named
+import pytest
+
 from local.client import wait_for
-from tests.e2e.deployed import Deployed, Run
+from tests.e2e.deployed import Deployed
+from tests.e2e.served import Served, served_by
 from tests.e2e.test_reviews import command
-
-IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/boxcar-simulated:1"
-HELLO = {"requests": [{"body": "1,2", "contains": "hello"}]}  # golden
-
-
-@dataclass
-class Served:
-    """A model with an endpoint."""
-
-    stack: Deployed
-    family: str
-    model: str = "mailer"
-
-    def version(self, number: str, approved: bool = True, image: str = IMAGE, **environment: str) -> str:
-        """Register a simulated version as Register does: in SageMaker's registry, then in the models table."""
-        stack, version = self.stack, Version.parse(number)
-        packages = Packages(stack.session.client("sagemaker"), stack.session.stack)
-        group, status = packages.ensure_group(self.family, self.model), "Approved" if approved else "Rejected"
-        told = {"family": self.family, "model": self.model, "version": number}
-        container = {"Image": image, "Environment": {"MESSAGE": f"hello from {number}", **environment}}
-        types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
-        arn = packages.register({
-            "ModelPackageGroupName": group, "ModelPackageDescription": f"{number} of {self.family}",
-            "ModelApprovalStatus": status, "CustomerMetadataProperties": told,
-            "InferenceSpecification": {"Containers": [container], **types},
-        }, search_first=False)  # fmt: skip
-        evaluation = f"models/{self.family}/{self.model}/{number}/evaluation.json"
-        stack.session.client("s3").put_object(Bucket=stack.bucket, Key=evaluation, Body=b'{"schema": 2}')
-        document = {
-            **told, "pk": f"model#{self.family}/{self.model}", "sort_key": version.sort_key, "status": status, "run": "r",
-            "package_arn": arn, "evaluation": f"s3://{stack.bucket}/{evaluation}", "outputs": {},
-        }  # fmt: skip
-        for sort_key in (f"version#{version.sort_key}", *(["approved"] if approved else [])):
-            stack.session.client("dynamodb").put_item(
-                TableName=stack.session.outputs["ModelsTableName"], Item=encode_all({**document, "sk": sort_key})
-            )
-        return number
-
-    def start(self, version: str | None = None) -> str:
-        named = Named(self.family, self.model, Version.parse(version) if version else None)
-        return start(self.stack.session, named)
-
-    def release(self, version: str | None = None) -> Run:
-        """A release that goes well."""
-        run = self.stack.wait(self.start(version))
-        assert run.status == "SUCCEEDED", run
-        return run
-
-    @property
-    def name(self) -> str:
-        return endpoint_name(self.stack.session.stack, self.family, self.model)
-
-    def record(self) -> Endpoint:
-        found = Endpoints(self.stack.session.client("dynamodb"), self.stack.session.outputs["ModelsTableName"])
-        return found.get(self.name) or Endpoint(endpoint=self.name, family=self.family, model=self.model)
-
-    def answer(self) -> str:
-        answer = self.stack.session.client("sagemaker-runtime").invoke_endpoint(EndpointName=self.name, Body=b"1")
-        return str(answer["Body"].read().decode())
-
-    def things(self) -> dict[str, list[str]]:
-        """Everything in the account that was made for the endpoint."""
-        client = self.stack.session.client
-        sagemaker, prefix = client("sagemaker"), self.name
-        found = {
-            "models": [m["ModelName"] for m in sagemaker.list_models(NameContains=prefix)["Models"]],
-            "configs": [
-                c["EndpointConfigName"]
-                for c in sagemaker.list_endpoint_configs(NameContains=prefix)["EndpointConfigs"]
-            ],
-            "endpoints": [e["EndpointName"] for e in sagemaker.list_endpoints(NameContains=prefix)["Endpoints"]],
-            "alarms": [a["AlarmName"] for a in client("cloudwatch").describe_alarms()["MetricAlarms"]
-                       if prefix in a["AlarmName"]],
-            "targets": [t["ResourceId"] for t in client("application-autoscaling").describe_scalable_targets(
-                ServiceNamespace="sagemaker")["ScalableTargets"] if prefix in t["ResourceId"]],
-        }  # fmt: skip
-        return {kind: sorted(names) for kind, names in found.items()}
-
-
-def served_by(stack: Deployed, **serving: Any) -> Served:
-    """A family whose model has an endpoint, released by hand."""
-    asked = {"automatic": False, "smoke": HELLO, "canary": {"wait_s": 0}, **serving}
-    return Served(stack, stack.small_family("mailer", models__mailer__serving=asked))
-
-
-@contextmanager
-def fault(stack: Deployed, **rule: Any) -> Iterator[None]:
-    stack.cloud.add_fault(**rule)
-    yield
-    stack.cloud.forget_faults()
 
 
 def test_a_version_is_released_updated_and_deleted_and_nothing_is_left(empty_stack: Deployed) -> None:
@@ -146,3 +49,47 @@ def test_an_approval_releases_by_itself_where_the_family_says_so(empty_stack: De
     record = wait_for(lambda: (found := served.record()).live and not found.holder and found, 60, why="not released")
     assert record.live and record.live.version == "1.0.0"
     assert served.stack.wait(record.live.run).status == "SUCCEEDED"
+
+
+@pytest.fixture(scope="module")
+def busy(empty_stack: Deployed) -> Served:
+    """A model whose version 1.0.0 serves."""
+    served = served_by(empty_stack)
+    served.version("1.0.0")
+    served.release()
+    return served
+
+
+@pytest.mark.parametrize(
+    ("version", "error", "audience"),
+    [
+        ({"approved": False}, "VersionNotApproved", "science"),
+        ({"image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/nowhere:1"}, "ReleaseRefused", "engineering"),
+        ({"OUTCOME": "InternalServerError"}, "RolledBack", "engineering, science"),  # it does not start
+        ({"MESSAGE": "good bye"}, "SmokeTestFailed", "science"),
+    ],
+)
+def test_a_release_that_fails_leaves_what_served_before(
+    busy: Served, version: dict[str, Any], error: str, audience: str
+) -> None:
+    before = busy.things()
+    number = busy.version(f"2.0.{busy.numbers}", current=False, **version)
+    run = busy.stack.wait(busy.start(number))
+    assert (run.status, run.error) == ("FAILED", error), run
+    assert busy.answer() == "hello from 1.0.0"
+    wait_for(lambda: busy.things() == before, why="something is left")
+    alarms = wait_for(lambda: busy.stack.mails(run.name), why="nobody was told")
+    assert error in alarms[0].subject or error in alarms[0].text
+    assert {mail.to.split("@")[0] for mail in alarms} <= set(audience.split(", "))
+
+
+def test_of_two_releases_at_once_one_waits_and_a_throttled_update_is_asked_again(busy: Served) -> None:
+    busy.stack.cloud.add_fault(service="sagemaker", action="UpdateEndpoint", error="ThrottlingException", count=2)
+    first = busy.start(busy.version("3.0.0", current=False))
+    second = busy.start(busy.version("3.0.1", current=False))
+    ended = [busy.stack.wait(run) for run in (first, second)]
+    assert [run.status for run in ended] == ["SUCCEEDED", "SUCCEEDED"], ended
+    wait_for(lambda: len(busy.things()["configs"]) == 1, why="something is left")
+    assert busy.answer() in ("hello from 3.0.0", "hello from 3.0.1")
+    live = busy.record().live
+    assert live and live.version in busy.answer()

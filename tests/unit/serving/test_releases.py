@@ -40,7 +40,7 @@ def test_the_second_of_two_releases_waits_for_its_turn(world: World) -> None:
     assert (world.take("1.0.0"), world.take("1.0.1")) == ("has it", "waits")
     assert world.take("1.0.1") == "waits", "a repeat takes no second place"
     assert list(world.states.answers) == ["turn-1.0.0"]
-    with pytest.raises(NotPossible, match="not the turn of arn-1.0.1"):
+    with pytest.raises(NotPossible, match="not the turn"):
         world.deploy("1.0.1")
     world.finisher.end(NAME, "arn-1.0.0")
     assert "turn-1.0.1" in world.states.answers

@@ -20,11 +20,11 @@ def _target(endpoint: str) -> dict[str, str]:
 
 def scale(autoscaling: Any, endpoint: str, serving: Serving) -> None:
     """Have a real-time endpoint scaled by how many requests each instance gets; not at all if it cannot grow."""
-    if serving.invocations_per_instance is None or serving.max == serving.min:
+    if serving.invocations_per_instance is None or serving.most == serving.min:
         forget_scaling(autoscaling, endpoint)
         return
     target = _target(endpoint)
-    autoscaling.register_scalable_target(**target, MinCapacity=serving.min, MaxCapacity=serving.max)
+    autoscaling.register_scalable_target(**target, MinCapacity=serving.min, MaxCapacity=serving.most)
     autoscaling.put_scaling_policy(
         **target,
         PolicyName=f"{endpoint}-invocations",

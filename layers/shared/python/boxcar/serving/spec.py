@@ -22,7 +22,7 @@ class Rollback(Document):
 
 
 class Smoke(Document):
-    """What is asked of a version that has just been deployed. Without requests: rows of its evaluation's sample."""
+    """What is asked of a version that has just been deployed: rows of its sample, and requests."""
 
     rows: int = Field(default=20, ge=0, le=200)  # of the sample; 0: none
     tolerance: float = Field(default=1e-4, ge=0)  # between a score and the one in the sample
@@ -42,7 +42,7 @@ class Serving(Document):
 
     instance: str = Field(default="ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
     min: int = Field(default=1, ge=1, le=100)  # instances
-    max: int = Field(default=1, ge=1, le=100)
+    max: int | None = Field(default=None, ge=1, le=100)  # None: as many as `min`
     invocations_per_instance: float | None = Field(default=None, gt=0)  # a minute; beyond, instances are added
     automatic: bool = True  # released when a version is approved; else `boxcar endpoints release`
     canary: Canary = Canary()
@@ -53,11 +53,11 @@ class Serving(Document):
 
     @model_validator(mode="after")
     def _counts(self) -> "Serving":
-        if self.max < self.min:
+        if self.most < self.min:
             raise ValueError(f"max: is {self.max}, less than min {self.min}; write at least {self.min}")
-        if self.max > self.min and self.invocations_per_instance is None:
+        if self.most > self.min and self.invocations_per_instance is None:
             raise ValueError(
-                f"invocations_per_instance: is missing, so nothing adds instances from {self.min} to {self.max}; write "
+                "invocations_per_instance: is missing, so nothing adds instances beyond min; write "
                 "how many requests a minute one takes, or leave max out"
             )
         if 2 * self.canary.wait_s >= self.timeout_s:
@@ -66,6 +66,11 @@ class Serving(Document):
                 f"{2 * self.canary.wait_s}"
             )
         return self
+
+    @property
+    def most(self) -> int:
+        """Instances at most."""
+        return self.min if self.max is None else self.max
 
     @property
     def of_the_configuration(self) -> dict[str, Any]:
