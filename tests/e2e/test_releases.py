@@ -93,3 +93,25 @@ def test_of_two_releases_at_once_one_waits_and_a_throttled_update_is_asked_again
     assert busy.answer() in ("hello from 3.0.0", "hello from 3.0.1")
     live = busy.record().live
     assert live and live.version in busy.answer()
+
+
+def test_an_alarm_during_the_canary_gives_the_requests_back(empty_stack: Deployed) -> None:
+    served = served_by(empty_stack, min=2, canary={"wait_s": 10})
+    served.version("1.0.0")
+    served.release()
+    before = served.things()
+    run = served.start(served.version("1.0.1"))
+    cloudwatch, states = (served.stack.session.client(name) for name in ("cloudwatch", "stepfunctions"))
+    arn = served.stack.execution_arn(run)
+
+    def ring_until_it_has_ended() -> bool:  # a minute that ends meanwhile finds that all is well
+        ring = {"StateValue": "ALARM", "StateReason": "a test"}
+        cloudwatch.set_alarm_state(AlarmName=before["alarms"][0], **ring)
+        return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
+
+    wait_for(ring_until_it_has_ended, 120, every=0.5, why="nothing rolled it back")
+    ended = served.stack.wait(run)
+    assert ended.error == "RolledBack" and "ALARM" in ended.cause, ended
+    assert served.answer() == "hello from 1.0.0"
+    wait_for(lambda: served.things() == before, why="something is left")
+    assert "1.0.0" in command(served.stack, "endpoints", "list")
