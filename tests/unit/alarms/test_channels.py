@@ -46,6 +46,7 @@ def alarm(number: int, **attributes: str) -> Mail:
     [
         ({}, 1),
         ({"severity": "warning", "kind": "report"}, 1),
+        ({"severity": "info", "kind": "release"}, 1),
         ({"severity": "info", "kind": "digest"}, 0),
         ({"severity": "warning", "kind": "jobs"}, 0),
     ],
