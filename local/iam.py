@@ -64,15 +64,15 @@ def resource_namer(
 
 
 def _sagemaker(action: str, request: dict[str, Any], prefix: str) -> str:
-    if action.startswith("List") and action != "ListTags":
-        return "*"  # lists have no resource
-    if action == "CreateModelPackage":
+    if action in ("CreateModelPackage", "ListModelPackages"):
         group = request.get("ModelPackageGroupName")
         return (
             f"{prefix}:model-package/{group}/*"
             if group
             else f"{prefix}:model-package/{request.get('ModelPackageName')}"
         )
+    if action.startswith("List") and action != "ListTags":
+        return "*"  # other lists have no resource
     for field in SAGEMAKER_ARNS:
         value = str(request.get(field) or "")
         if value.startswith("arn:"):

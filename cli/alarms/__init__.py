@@ -85,7 +85,7 @@ def redeliver_command(session: Session, path: str, dry_run: bool) -> None:
 
 
 def _told(item: dict[str, Any]) -> dict[str, str]:
-    routine = item["pk"].startswith(("alarm#report:", "alarm#documents:"))
+    routine = item["pk"].startswith(("alarm#report:", "alarm#documents:", "alarm#retraining:"))
     became = "counted" if "counted_in" in item else "digest" if routine else "mailed"
     became = "mailed" if "told" in item else became
     return {

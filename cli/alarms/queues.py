@@ -11,7 +11,7 @@ from cli.session import Session
 QUEUES = (
     "alarms", "alarm-dead-letters", "monitor", "monitor-dead-letters", "launch.fifo", "launch-dead-letters.fifo",
     "start-dead-letters", "archive-dead-letters", "documents", "documents-dead-letters", "answers",
-    "answers-dead-letters",
+    "answers-dead-letters", "retraining", "retraining-dead-letters",
 )  # fmt: skip
 PATHS = {
     "alarm": ("alarm-dead-letters", "alarms"),
@@ -19,6 +19,7 @@ PATHS = {
     "launch": ("launch-dead-letters.fifo", "launch.fifo"),
     "documents": ("documents-dead-letters", "documents"),
     "answers": ("answers-dead-letters", "answers"),
+    "retraining": ("retraining-dead-letters", "retraining"),
     "start": ("start-dead-letters", ""),  # each says itself where it was going
 }
 OPTIONAL = {"documents", "documents-dead-letters", "answers", "answers-dead-letters"}  # not without `boxcar async on`
@@ -29,6 +30,7 @@ DEAD = {
     "start-dead-letters": "see `boxcar alarms redeliver start --dry-run`, mend it, then without --dry-run",
     "documents-dead-letters": "see the log of send-documents, then `boxcar alarms redeliver documents`",
     "answers-dead-letters": "see the log of collect-answers, then `boxcar alarms redeliver answers`",
+    "retraining-dead-letters": "see the log of check-retraining, then `boxcar alarms redeliver retraining`",
     "archive-dead-letters": "docs/job-history.md says what to do",
 }
 HELD_S = 60  # a letter that is looked at stays hidden from others so long

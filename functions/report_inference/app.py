@@ -16,6 +16,7 @@ from boxcar.inference.retraining import retrain
 from boxcar.inference.story import render, tell
 from boxcar.reports.files import write_report
 from boxcar.reports.measured import measure_seconds
+from boxcar.retraining.facts import write_drift
 from boxcar.settings import settings
 from boxcar.watches import Watches
 
@@ -50,6 +51,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             machine, now = stack.training_machine_arn, datetime.now(UTC)
             told["training"] = asdict(retrain(client("stepfunctions"), machine, report["family"], run, now))
         messages.append(told)
+        write_drift(s3, stack.bucket, report["family"], run, datetime.now(UTC), report["drifted"])
     messages.append(
         {
             "kind": "inference_report",

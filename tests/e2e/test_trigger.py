@@ -6,6 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from cli.trigger import trigger
+from local.client import wait_for
 from tests.e2e.deployed import Deployed
 
 
@@ -37,3 +38,34 @@ def test_what_is_wrong_starts_nothing_and_says_what_to_write(stack: Deployed, tm
         refused = triggered(stack, tmp_path, machine, asked)
         assert refused.exit_code == 1 and why in refused.output, refused.output
     assert stack.executions() == before
+
+
+def test_a_familys_policy_trains_what_it_wants_and_says_why(stack: Deployed) -> None:
+    """What the schedule puts on the queue, twice, since it may."""
+    policy = {"max_age_days": 30, "min_new_labels": 10, "drift": True}
+    fresh = stack.small_family("mailer", retraining=policy)
+    trained = stack.run({"family": fresh})
+    assert trained.status == "SUCCEEDED", trained
+    untrained = stack.small_family("mailer", retraining={"max_age_days": 30})
+    before = set(stack.executions())
+    sqs, stamp = stack.session.client("sqs"), {"schedule": "boxcar-retraining", "scheduled_at": "2026-11-26T05:00:00Z"}
+    queue = sqs.get_queue_url(QueueName=f"{stack.session.stack}-retraining")["QueueUrl"]
+    for _ in range(2):
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(stamp))
+    run = stack.started_since(before, 120)
+    assert run.startswith(untrained) and stack.wait(run).status == "SUCCEEDED"
+    told = wait_for(lambda: decisions(stack, fresh) and decisions(stack, untrained), 60)
+    assert "mailer: train: no version of it is approved" in told and run in told
+    assert "mailer: leave: was trained today, and is at most every 3 days" in decisions(stack, fresh)
+    assert {name for name in stack.executions() if name not in before} == {run}
+
+
+def decisions(stack: Deployed, family: str) -> str:
+    """What waits for the digest about a family, or nothing."""
+    table = stack.session.outputs["JobsTableName"]
+    items = stack.session.client("dynamodb").scan(TableName=table)["Items"]
+    return "".join(
+        " ".join(item["text"]["S"].split())
+        for item in items
+        if item["pk"]["S"].startswith(f"alarm#retraining:{family}:") and "text" in item
+    )

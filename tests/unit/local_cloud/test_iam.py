@@ -19,6 +19,7 @@ SCALING = "arn:aws:application-autoscaling:us-east-1:000000000000:"
         ("sagemaker", "CreateTransformJob", {"TransformJobName": "t", "ModelName": "m"}, SAGEMAKER + "transform-job/t"),
         ("sagemaker", "CreateModel", {"ModelName": "m"}, SAGEMAKER + "model/m"),
         ("sagemaker", "CreateModelPackage", {"ModelPackageGroupName": "g"}, SAGEMAKER + "model-package/g/*"),
+        ("sagemaker", "ListModelPackages", {"ModelPackageGroupName": "g"}, SAGEMAKER + "model-package/g/*"),
         ("sagemaker", "DescribeModelPackage", {"ModelPackageName": "arn:aws:x"}, "arn:aws:x"),
         ("sagemaker", "CreateEndpoint", {"EndpointConfigName": "c", "EndpointName": "e"}, SAGEMAKER + "endpoint/e"),
         ("sagemaker", "ListTrainingJobs", {"NameContains": "x"}, "*"),

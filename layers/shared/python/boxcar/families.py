@@ -120,6 +120,15 @@ class Inference(Document):
     drift: Drift = Drift()
 
 
+class Retraining(Document):
+    """When a model is trained before its week. What is left out is not looked at."""
+
+    max_age_days: int | None = Field(default=None, ge=1)  # the approved version is older
+    min_new_labels: int | None = Field(default=None, ge=1)  # so many labelled rows more than it was trained on
+    drift: bool = False  # an inference run has drifted since it was trained
+    at_most_every_days: int = Field(default=3, ge=1)  # whatever became of the last version
+
+
 class StepChange(Document):
     """What a family changes in a step of the architecture, or the whole of a step it adds (then `kind` is needed)."""
 
@@ -177,6 +186,7 @@ class Family(Document):
     alarms: dict[Figure, AlarmThreshold] = Field(default_factory=dict)
     defaults: Defaults = Defaults()
     inference: Inference | None = None  # None: nothing is predicted daily or monthly
+    retraining: Retraining | None = None  # None: trained by schedule, trigger and call alone
     models: dict[str, Model] = Field(min_length=1)
 
     def architecture_of(self, model: str) -> str | None:

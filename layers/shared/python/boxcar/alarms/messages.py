@@ -19,6 +19,7 @@ from boxcar.alarms.documents import document_failed_mail, documents_answered_mai
 from boxcar.alarms.inference import INFERENCE_MAILS
 from boxcar.alarms.links import Links
 from boxcar.alarms.releases import released_mail
+from boxcar.alarms.retraining import retraining_mail
 from boxcar.alarms.reviews import expired_mail, review_mail
 from boxcar.alarms.summaries import repeated_mail, report_mail
 from boxcar.alarms.watching import deviation_mail, run_slow_mail, schedule_missed_mail
@@ -296,6 +297,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "job_quarantined": _job_quarantined,
     "document_failed": _document_failed,
     "documents_answered": _documents_answered,
+    "retraining": retraining_mail,
     "repeated": _repeated,
     "schedule_missed": _schedule_missed,
     "run_slow": _run_slow,

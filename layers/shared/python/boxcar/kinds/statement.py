@@ -37,6 +37,20 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,126}")
 _OTHERWISE = re.compile(r"/\* (\w+: [^*]*) \*/$")  # what a failed check says, in the text of its statement
 
 
+def warehouse(settings: "Settings") -> dict[str, str]:
+    """Which database a statement goes to and as whom, as the Data API is told.
+
+    Raises:
+        StepError: the stack was deployed without a warehouse.
+    """
+    if settings.redshift_workgroup:
+        return {"Database": settings.redshift_database, "WorkgroupName": settings.redshift_workgroup}
+    if not settings.redshift_cluster:
+        raise StepError("the stack has no warehouse; deploy it with RedshiftWorkgroup or RedshiftCluster")
+    user = {"DbUser": settings.redshift_user} if settings.redshift_user else {}
+    return {"Database": settings.redshift_database, "ClusterIdentifier": settings.redshift_cluster, **user}
+
+
 class Statement(Kind):
     """The attempt's ARN is the statement's id. The Data API sets no time limit below 24 hours, so Boxcar does."""
 
@@ -91,7 +105,7 @@ class Statement(Kind):
         """
         options = launch.step.options
         request: dict[str, Any] = {
-            "Database": settings.redshift_database,
+            **warehouse(settings),
             "StatementName": launch.name,
             "ClientToken": launch.name,
             "WithEvent": True,
@@ -100,14 +114,6 @@ class Statement(Kind):
             request["Sqls"] = [_sql(entry, launch, settings.warehouse_role_arn) for entry in options["transaction"]]
         else:
             request["Sql"] = _sql(options, launch, settings.warehouse_role_arn)
-        if settings.redshift_workgroup:
-            request["WorkgroupName"] = settings.redshift_workgroup
-        elif not settings.redshift_cluster:
-            raise StepError("the stack has no warehouse; deploy it with RedshiftWorkgroup or RedshiftCluster")
-        else:
-            request["ClusterIdentifier"] = settings.redshift_cluster
-            if settings.redshift_user:
-                request["DbUser"] = settings.redshift_user
         if parameters := options.get("parameters"):
             request["Parameters"] = [{"name": name, "value": str(value)} for name, value in parameters.items()]
         client = clients(self.service)
