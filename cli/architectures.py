@@ -54,17 +54,19 @@ def read_architectures(folder: Path) -> dict[str, Architecture]:
 
 def upload_architecture(folder: Path, s3: Any, bucket: str) -> Code:
     """Upload the code of an architecture, and know what each of its scripts is made of."""
-    return upload_code(folder, s3, bucket).model_copy(update={"scripts": script_digests(_files(folder))})
+    return upload_code(folder, s3, bucket).model_copy(update={"scripts": script_digests(folder_files(folder))})
 
 
 def upload_package(folder: Path, s3: Any, bucket: str) -> Code:
     """Upload a package, so that it is one where its archive is unpacked: `import <folder>` finds it."""
-    return _upload(folder.name, {f"{folder.name}/{name}": body for name, body in _files(folder).items()}, s3, bucket)
+    return _upload(
+        folder.name, {f"{folder.name}/{name}": body for name, body in folder_files(folder).items()}, s3, bucket
+    )
 
 
 def upload_code(folder: Path, s3: Any, bucket: str) -> Code:
     """Upload a folder of code."""
-    return _upload(folder.name, _files(folder), s3, bucket)
+    return _upload(folder.name, folder_files(folder), s3, bucket)
 
 
 def _upload(name: str, files: dict[str, bytes], s3: Any, bucket: str) -> Code:
@@ -83,7 +85,8 @@ def _upload(name: str, files: dict[str, bytes], s3: Any, bucket: str) -> Code:
     return code
 
 
-def _files(folder: Path) -> dict[str, bytes]:
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """Contents by path in the folder, without what programs leave behind."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -13,6 +13,7 @@ from cli.demo import demo
 from cli.deploy import deploy_command, outputs
 from cli.endpoints import endpoints
 from cli.families import families
+from cli.images import package
 from cli.infer import infer
 from cli.jobs import jobs
 from cli.local_cloud import local_cloud, mails
@@ -59,6 +60,7 @@ for command in (
     mails,
     bench,
     trigger,
+    package,
     prices,
     demo,
 ):

@@ -32,6 +32,7 @@ ARNS = {  # the form of a resource's ARN, and the property that names it
     "AWS::Lambda::Function": ("arn:aws:lambda:us-east-1:111122223333:function:{}", "FunctionName"),
     "AWS::StepFunctions::StateMachine": ("arn:aws:states:us-east-1:111122223333:stateMachine:{}", "StateMachineName"),
     "AWS::Logs::LogGroup": ("arn:aws:logs:us-east-1:111122223333:log-group:{}:*", "LogGroupName"),
+    "AWS::ECR::Repository": ("arn:aws:ecr:us-east-1:111122223333:repository/{}", "RepositoryName"),
     "AWS::IAM::Role": ("arn:aws:iam::111122223333:role/{}", "RoleName"),
 }
 # parliament's findings that do not count here: SAM leaves Version out of what it generates.
