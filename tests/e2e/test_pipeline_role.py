@@ -75,4 +75,6 @@ def test_the_role_may_apply_its_family_train_and_release(pipeline: Scientist, tm
 )
 def test_the_role_may_do_no_more(pipeline: Scientist, arguments: list[str]) -> None:
     refused = run(pipeline, *arguments)
-    assert refused.exit_code != 0 and "not authorized to perform" in f"{refused.output} {refused.exception}", refused.output
+    assert refused.exit_code != 0 and "not authorized to perform" in f"{refused.output} {refused.exception}", (
+        refused.output
+    )
