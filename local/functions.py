@@ -152,6 +152,13 @@ class Runtime:
             workers = [worker for key in keys for worker in self._idle.pop(key, [])]
         self._end([*templates, *workers])
 
+    def kill_working(self) -> None:
+        """Kill what works on a call now; each is answered as one whose process was killed."""
+        with self._lock:
+            workers = list(self._working.values())
+        for worker in workers:
+            worker.kill()
+
     def close(self) -> None:
         """End every process."""
         with self._lock:

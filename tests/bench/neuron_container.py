@@ -13,7 +13,6 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from neuron.tokens import Tokenizer
 
 from neuron import data
 from neuron.backends import backend
@@ -21,6 +20,7 @@ from neuron.backends.protocol import Cores, Infer, Shape
 from neuron.loadtest.harness import Artifact, Harness
 from neuron.loadtest.packing import Texts, arrays, invented, of_rows, pack
 from neuron.model import backbone_size, operations
+from neuron.tokens import Tokenizer
 from neuron.weights import load_minilm, random_model
 from tests.bench.neuron_queue import percentile_ms
 

@@ -144,7 +144,7 @@ class Engine:
         text = json.dumps({} if value is None else value, separators=(",", ":"))
         return str(self("StartExecution", stateMachineArn=arn, input=text, name=name)["executionArn"])
 
-    def wait(self, execution: str, seconds: float = 20) -> dict[str, Any]:
+    def wait(self, execution: str, seconds: float = 60) -> dict[str, Any]:
         """DescribeExecution, once it has ended."""
         live = self.api._engine.live.get(execution)
         if live is not None:

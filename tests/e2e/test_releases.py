@@ -46,7 +46,7 @@ def test_a_version_is_released_updated_and_deleted_and_nothing_is_left(empty_sta
 def test_an_approval_releases_by_itself_where_the_family_says_so(empty_stack: Deployed) -> None:
     served = served_by(empty_stack, automatic=True)
     served.version("1.0.0")
-    record = wait_for(lambda: (found := served.record()).live and not found.holder and found, 60, why="not released")
+    record = wait_for(lambda: (found := served.record()).live and not found.holder and found, 180, why="not released")
     assert record.live and record.live.version == "1.0.0"
     assert served.stack.wait(record.live.run).status == "SUCCEEDED"
 

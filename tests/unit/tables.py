@@ -19,6 +19,8 @@ def resources() -> dict[str, Any]:
 
 def make_table(dynamodb: Any, resource: str, name: str) -> None:
     """One table: `make_table(dynamodb, "JobsTable", "jobs")`."""
+    if name in dynamodb.list_tables()["TableNames"]:  # a worker may hold one moto for several files
+        dynamodb.delete_table(TableName=name)
     table = resources()[resource]["Properties"]
     dynamodb.create_table(TableName=name, **{key: table[key] for key in KEPT if key in table})
 

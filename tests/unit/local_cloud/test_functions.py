@@ -226,6 +226,17 @@ def test_the_process_that_made_a_call_is_killed_and_no_other(runtime: Runtime, t
     runtime.kill(trace)  # it is gone: nothing happens
 
 
+def test_what_works_when_the_cloud_ends_is_killed(runtime: Runtime) -> None:
+    made = function(archive(app=SLEEPS))
+    runtime.invoke(made, {"s": 0})
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(runtime.invoke, made, {"s": 60})
+        while not call.done():
+            runtime.kill_working()
+            time.sleep(0.05)
+        assert call.result().error["errorType"] == "Runtime.ExitError"
+
+
 def test_calls_beyond_the_cap_wait_their_turn(runtime: Runtime) -> None:
     made = function(archive(app=SLEEPS))
     runtime.invoke(made, {"s": 0})

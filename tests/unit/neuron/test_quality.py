@@ -40,7 +40,7 @@ def artifact(tmp_path: Path) -> Path:
     rows = Rows(ids, np.ones_like(ids), np.zeros_like(ids))
     fp32 = {f"fp32_{name}": values for name, values in answer(exact, SHAPE, rows)._asdict().items()}
     duplicate, intent = ids[:PAIRS, 0] % 2 == 1, ids[PAIRS:, 0] % 3
-    np.savez(tmp_path / FILE, *rows, duplicate=duplicate, intent=intent, **fp32)
+    np.savez(tmp_path / FILE, **rows._asdict(), duplicate=duplicate, intent=intent, **fp32)
     return tmp_path
 
 
