@@ -116,6 +116,7 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
     states = {path.rpartition("/")[2]: (path, state) for path, state in tasks(made)}
     of_a_model = "/" in states[task][0]
     name = f"family_{next(_number)}"
+    account.empty()
     if machine == "benchmark":
         asked = {"benchmark": name, **BENCHMARK}
     else:
