@@ -39,7 +39,6 @@ logger = logging.getLogger("boxcar.cloud")
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 UNPACKED = environments.ROOT / ".boxcar" / "cache" / "functions"
-PATIENCE_S = 5.0  # that functions may take to end when the cloud does
 CONCURRENCY = max(4, 4 * (os.cpu_count() or 1))  # functions at once
 
 
@@ -170,10 +169,6 @@ class EmbeddedCloud:
 
     def close(self) -> None:
         """End the functions and the services; they save what must outlive the process."""
-        # Services wait for the calls that they have made, and a function may try for minutes to reach what is closed.
-        impatience = threading.Timer(PATIENCE_S, self._runtime.kill_working)
-        impatience.daemon = True
-        impatience.start()
         self.schedules.close()
         self.streams.close()
         self._deliverer.close()
@@ -182,7 +177,6 @@ class EmbeddedCloud:
                 service.close()
             except Exception:
                 logger.exception("service %s did not close cleanly", name)
-        impatience.cancel()
         self._runtime.close()
 
     # -- wiring --

@@ -152,17 +152,12 @@ class Runtime:
             workers = [worker for key in keys for worker in self._idle.pop(key, [])]
         self._end([*templates, *workers])
 
-    def kill_working(self) -> None:
-        """Kill what works on a call now; each is answered as one whose process was killed."""
-        with self._lock:
-            workers = list(self._working.values())
-        for worker in workers:
-            worker.kill()
-
     def close(self) -> None:
-        """End every process."""
+        """End every process; what works on a call is killed, for it may try for minutes to reach what is closed."""
         with self._lock:
             self._closed = True
+            for worker in self._working.values():
+                worker.kill()
             processes = [worker for workers in self._idle.values() for worker in workers]
             templates = [template for _, template in self._templates.values()]
             self._idle.clear()

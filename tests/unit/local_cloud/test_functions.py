@@ -231,9 +231,9 @@ def test_what_works_when_the_cloud_ends_is_killed(runtime: Runtime) -> None:
     runtime.invoke(made, {"s": 0})
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(runtime.invoke, made, {"s": 60})
-        while not call.done():
-            runtime.kill_working()
-            time.sleep(0.05)
+        while not runtime._working:
+            time.sleep(0.01)
+        runtime.close()
         assert call.result().error["errorType"] == "Runtime.ExitError"
 
 
