@@ -175,3 +175,19 @@ def test_one_instance_hands_over_at_once_and_two_by_a_canary(world: World) -> No
         for count in (1, 2)
     ]
     assert types == ["ALL_AT_ONCE", "CANARY"]
+
+
+@pytest.mark.parametrize("failure", ["", "no capacity"])
+def test_an_event_before_the_request_is_written_down_is_made_up_for_at_once(world: World, failure: str) -> None:
+    world.take("1.0.0")
+    create = world.sagemaker.create_endpoint
+
+    def at_once(**request: object) -> None:
+        create(**request)
+        world.settle(failure)  # in service, or failed, and told before the function goes on
+
+    world.sagemaker.create_endpoint = at_once  # type: ignore[method-assign]
+    world.deploy("1.0.0")
+    told = world.states.answers["deploy-1.0.0"]
+    assert told == {"status": "deployed"} if not failure else "no capacity" in str(told)
+    assert world.record.awaited is None

@@ -16,6 +16,7 @@ from boxcar.serving.planning import describe
 from boxcar.serving.records import Awaited, Endpoint, Endpoints
 from boxcar.serving.targets import Target
 from boxcar.serving.turns import succeed
+from boxcar.serving.watching import answer
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,18 @@ class Deployer:
                 return before
             return before.model_copy(update={"awaited": before.awaited.model_copy(update={"begun": True})})
 
-        self.endpoints.change(record, begin)
+        after = self.endpoints.change(record, begin)
+        seen = describe(self.sagemaker, record.endpoint)
+        if (
+            seen
+            and after.awaited
+            and (seen["EndpointConfigName"], seen["EndpointStatus"])
+            in (
+                (after.awaited.config, "InService"),
+                (after.awaited.config, "Failed"),
+            )
+        ):  # its event may have come before this was written down, and said nothing to anybody
+            answer(self.endpoints, self.sagemaker, self.states, after, after.awaited)
         return word
 
     def _is_there(self, record: Endpoint, token: str) -> str:

@@ -53,24 +53,26 @@ class Watcher:
         elif holder and holder.token:
             record = self.turns.tell(record)
         if record.awaited and record.awaited.begun:
-            self._answer(record, record.awaited)
+            answer(self.endpoints, self.sagemaker, self.states, record, record.awaited)
         elif record.holder is None:
             self.cleaner.clean(record)
 
-    def _answer(self, record: Endpoint, awaited: Awaited) -> None:
-        seen = describe(self.sagemaker, record.endpoint)
-        status = seen["EndpointStatus"] if seen else "gone"
-        if seen and status not in AT_REST:
-            return
-        why = (seen or {}).get("FailureReason") or "no reason was given"
-        if seen and status == "InService" and seen["EndpointConfigName"] == awaited.config:
-            succeed(self.states, awaited.token, {"status": "deployed"})
-        elif status == "InService":
-            fail(self.states, awaited.token, "RolledBack", f"endpoint {record.endpoint} was rolled back: {why}")
-        else:
-            fail(self.states, awaited.token, "EndpointFailed", f"endpoint {record.endpoint} is {status}: {why}")
 
-        def answered(before: Endpoint) -> Endpoint:
-            return before.model_copy(update={"awaited": None}) if before.awaited == awaited else before
+def answer(endpoints: Endpoints, sagemaker: Any, states: Any, record: Endpoint, awaited: Awaited) -> None:
+    """Answer the Task that waits for an endpoint, if that is at rest."""
+    seen = describe(sagemaker, record.endpoint)
+    status = seen["EndpointStatus"] if seen else "gone"
+    if seen and status not in AT_REST:
+        return
+    why = (seen or {}).get("FailureReason") or "no reason was given"
+    if seen and status == "InService" and seen["EndpointConfigName"] == awaited.config:
+        succeed(states, awaited.token, {"status": "deployed"})
+    elif status == "InService":
+        fail(states, awaited.token, "RolledBack", f"endpoint {record.endpoint} was rolled back: {why}")
+    else:
+        fail(states, awaited.token, "EndpointFailed", f"endpoint {record.endpoint} is {status}: {why}")
 
-        self.endpoints.change(record, answered)
+    def answered(before: Endpoint) -> Endpoint:
+        return before.model_copy(update={"awaited": None}) if before.awaited == awaited else before
+
+    endpoints.change(record, answered)
