@@ -36,7 +36,7 @@ PAIRS = 1024
 SQUARE = 4096  # of the matrices whose product is the ceiling
 ROUNDS = 5
 RATE, GENERATOR_S = 10_000.0, 5.0
-SERVICE_MS, LOAD, RUNS, RUN_S = 2.0, 0.6, 8, 4.0
+SERVICE_MS, LOAD, RUNS, RUN_S = 5.0, 0.6, 8, 4.0
 STUDENT = 3.499  # two-sided 99 %, 7 degrees of freedom: three percentiles at once are held with 97 %
 TABLED = ("p50", "p90", "p99")
 
