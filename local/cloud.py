@@ -172,12 +172,12 @@ class EmbeddedCloud:
         self.schedules.close()
         self.streams.close()
         self._deliverer.close()
+        self._runtime.close()  # before the services, which wait for the calls that they have made
         for name, service in self.services.items():
             try:
                 service.close()
             except Exception:
                 logger.exception("service %s did not close cleanly", name)
-        self._runtime.close()
 
     # -- wiring --
 

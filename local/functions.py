@@ -174,6 +174,8 @@ class Runtime:
         request_id, trace = str(uuid.uuid4()), new_trace()
         with self._lock:
             self._working[root_of(trace)] = worker
+            if self._closed:  # while this one was forked
+                worker.kill()
         try:
             told = worker.call(event, request_id, function.arn, function.timeout, trace)
         except ProcessEndedError:

@@ -1,6 +1,7 @@
 """Start, stop, empty and look at the embedded cloud. `boxcar local …` and `python -m local …` call these functions."""
 
 import asyncio
+import faulthandler
 import fcntl
 import json
 import logging
@@ -21,7 +22,8 @@ READY = "cloud.json"  # in the state folder while the process runs: pid, port, e
 LOCK = "cloud.lock"  # locked as long as the process lives, whatever ends it
 LOG = "server.log"
 START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 20.0  # how long it may take to save and end before it is aborted
+ABORT_SECONDS = 10.0
 
 
 class ServerError(RuntimeError):
@@ -63,23 +65,25 @@ def up(port: int = PORT, state: Path = STATE, detach: bool = False) -> Running:
 def down(state: Path = STATE) -> bool:
     """Stop the cloud and keep its state; return whether one ran.
 
+    One that does not end by itself is aborted: its log says where each thread stood, and its state is what a killed
+    cloud leaves, which the next start mends.
+
     Raises:
-        ServerError: it did not end within STOP_SECONDS.
+        ServerError: it lives on all the same.
     """
     running = status(state)
     if running is None:
         return False
-    os.kill(running.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
-        if not _is_held(state):
-            _reap(running.pid)
-            (state / READY).unlink(missing_ok=True)
-            return True
-        time.sleep(0.05)
-    raise ServerError(
-        f"the cloud (pid {running.pid}) still runs {STOP_SECONDS:.0f} s after SIGTERM: kill -9 {running.pid}"
-    )
+    for asked, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGABRT, ABORT_SECONDS)):
+        os.kill(running.pid, asked)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not _is_held(state):
+                _reap(running.pid)
+                (state / READY).unlink(missing_ok=True)
+                return True
+            time.sleep(0.05)
+    raise ServerError(f"the cloud (pid {running.pid}) outlives SIGTERM and SIGABRT: kill -9 {running.pid}")
 
 
 def reset(state: Path = STATE) -> None:
@@ -202,8 +206,10 @@ def _serve(port: int, state: Path) -> Running:
             asyncio.get_running_loop().add_signal_handler(each, stop.set)
         await cloud.serve(ready, stop)
 
+    faulthandler.enable((state / LOG).open("a"))  # SIGABRT: where each thread stands
     try:
-        asyncio.run(serve())
+        # Not asyncio.run: it would wait, before it returns, for every thread that answers a call.
+        asyncio.new_event_loop().run_until_complete(serve())
     finally:
         (state / READY).unlink(missing_ok=True)
     logging.getLogger("boxcar.server").info("stopped, state kept in %s", state)

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -50,6 +52,48 @@ def test_a_killed_process_is_noticed(tmp_path: Path) -> None:
         assert server.up(port, state, detach=True).pid != running.pid
     finally:
         server.down(state)
+
+
+STUCK = """
+import asyncio, threading, time
+from pathlib import Path
+from local import server
+from local.cloud import EmbeddedCloud
+
+def stuck(*_): time.sleep(1000)
+
+{stuck}
+server.up({port}, Path({state!r}))
+"""
+A_CALL_IS_ANSWERED = """
+serve = EmbeddedCloud.serve
+async def and_a_call(self, ready, stop):
+    asyncio.get_running_loop().run_in_executor(None, stuck)
+    await serve(self, ready, stop)
+EmbeddedCloud.serve = and_a_call
+"""
+
+
+def started_stuck(stuck: str, state: Path) -> None:
+    code = STUCK.format(stuck=stuck, port=free_port(), state=str(state))
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    wait_for(lambda: process.poll() is None and server.status(state))
+
+
+def test_a_call_that_is_still_answered_does_not_keep_the_cloud(tmp_path: Path) -> None:
+    started_stuck(A_CALL_IS_ANSWERED, tmp_path)
+    assert server.down(tmp_path)
+    assert "stopped, state kept" in (tmp_path / "server.log").read_text()
+
+
+def test_a_cloud_that_does_not_end_is_aborted_and_its_log_says_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started_stuck("EmbeddedCloud.close = stuck", tmp_path)
+    monkeypatch.setattr(server, "STOP_SECONDS", 1.0)
+    assert server.down(tmp_path)
+    log = (tmp_path / "server.log").read_text()
+    assert "in stuck" in log and "stopped, state kept" not in log
 
 
 def test_a_pid_that_belongs_to_another_program_is_not_the_cloud(tmp_path: Path) -> None:

@@ -235,6 +235,8 @@ def test_what_works_when_the_cloud_ends_is_killed(runtime: Runtime) -> None:
             time.sleep(0.01)
         runtime.close()
         assert call.result().error["errorType"] == "Runtime.ExitError"
+    # a call that comes when the others have been killed
+    assert runtime.invoke(made, {"s": 60}).error["errorType"] == "Runtime.ExitError"
 
 
 def test_calls_beyond_the_cap_wait_their_turn(runtime: Runtime) -> None:
