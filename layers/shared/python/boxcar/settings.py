@@ -17,6 +17,7 @@ class Settings:
     launch_queue_url: str = ""  # FIFO, one message group: wakes the launcher
     events_queue_url: str = ""  # what the monitor hears; also carries delayed wakes to the launcher
     alarm_queue_url: str = ""
+    retraining_queue_url: str = ""  # counts of labels are looked at again by it
     archive_dead_letters_url: str = ""
     reviews_url: str = ""  # where people reach the pages on which versions are decided, without a trailing slash
     training_machine_arn: str = ""  # started when a family has drifted
@@ -66,6 +67,7 @@ def settings() -> Settings:
         launch_queue_url=env.get("BOXCAR_LAUNCH_QUEUE_URL", ""),
         events_queue_url=env.get("BOXCAR_EVENTS_QUEUE_URL", ""),
         alarm_queue_url=env.get("BOXCAR_ALARM_QUEUE_URL", ""),
+        retraining_queue_url=env.get("BOXCAR_RETRAINING_QUEUE_URL", ""),
         training_machine_arn=env.get("BOXCAR_TRAINING_MACHINE_ARN", ""),
         archive_dead_letters_url=env.get("BOXCAR_ARCHIVE_DEAD_LETTERS_URL", ""),
         reviews_url=env.get("BOXCAR_REVIEWS_URL", "").replace("{id}", env.get("BOXCAR_REVIEWS_API_ID", "")),
