@@ -3,6 +3,8 @@
 Versions here are simulated, so that each can fail as it should: tests/e2e/served.py.
 """
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -81,6 +83,39 @@ def test_a_release_that_fails_leaves_what_served_before(
     alarms = wait_for(lambda: busy.stack.mails(run.name), why="nobody was told")
     assert error in alarms[0].subject or error in alarms[0].text
     assert {mail.to.split("@")[0] for mail in alarms} <= set(audience.split(", "))
+
+
+def test_an_endpoint_that_cannot_be_made_is_deleted(empty_stack: Deployed) -> None:
+    served = served_by(empty_stack)
+    run = served.stack.wait(served.start(served.version("1.0.0", OUTCOME="InternalServerError")))
+    assert (run.status, run.error) == ("FAILED", "EndpointFailed"), run
+    wait_for(lambda: not any(served.things().values()), why="something is left")
+    alarms = wait_for(lambda: served.stack.mails(run.name), why="nobody was told")
+    assert {mail.to.split("@")[0] for mail in alarms} == {"engineering"}
+
+
+def test_an_endpoint_that_stays_creating_is_given_up_and_deleted_when_it_has_come_to_rest(
+    empty_stack: Deployed, hurried: None
+) -> None:
+    served = served_by(empty_stack)
+    run = served.stack.wait(served.start(served.version("1.0.0", PROVISION_SECONDS="8")))
+    assert (run.status, run.error) == ("FAILED", "States.Timeout"), run
+    alarms = wait_for(lambda: served.stack.mails(run.name), why="nobody was told")
+    assert {mail.to.split("@")[0] for mail in alarms} == {"engineering"}
+    wait_for(lambda: not any(served.things().values()), 60, why="something is left")
+    assert served.record().holder is None
+
+
+@pytest.fixture
+def hurried(empty_stack: Deployed) -> Iterator[None]:
+    """The release machine waits for a deployment for three seconds only."""
+    states, arn = empty_stack.session.client("stepfunctions"), empty_stack.session.outputs["ReleaseMachineArn"]
+    definition = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    changed = json.loads(definition)
+    changed["States"]["Deploy"]["TimeoutSeconds"] = 3
+    states.update_state_machine(stateMachineArn=arn, definition=json.dumps(changed))
+    yield
+    states.update_state_machine(stateMachineArn=arn, definition=definition)
 
 
 def test_of_two_releases_at_once_one_waits_and_a_throttled_update_is_asked_again(busy: Served) -> None:
