@@ -17,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from boxcar.documents.limits import ENDINGS
 from boxcar.documents.places import FAILED, INPUT, OUTPUT, failed_key, output_key, reason_key
 from boxcar.documents.record import PARTITION
+from boxcar.serving.dashboard import Pictured, forget_dashboard, put_dashboard
+from boxcar.serving.targets import VARIANT
 from cli.architectures import upload_code
 from cli.session import Session
 
@@ -63,7 +65,10 @@ def on(session: Session, **chosen: str | int | None) -> None:
     code = upload_code(MODEL, session.client("s3"), session.outputs["BucketName"])
     changed = _change(session, {**asked, "AsyncModelData": code.archive})
     vars(session).pop("outputs", None)  # read again: the stack has another one now
-    endpoint = _endpoint(session)
+    endpoint, cloudwatch = _endpoint(session), session.client("cloudwatch")
+    region = cloudwatch.meta.region_name
+    pictured = Pictured(endpoint, VARIANT, summarizer, version="", since="", region=region, asynchronous=True)
+    put_dashboard(cloudwatch, pictured)
     click.echo(f"endpoint {endpoint} is {'on' if changed else 'on already, and up to date'}")
     click.echo("send documents to it: boxcar async send FILES… --wait")
 
@@ -81,7 +86,10 @@ def off(session: Session, force: bool) -> None:
         raise click.ClickException(
             f"{waiting} documents are not answered yet; wait for them, or give them up by --force"
         )
+    name = session.outputs.get("DocumentsEndpointName")
     changed = _change(session, {"AsyncModelData": ""})
+    if name:
+        forget_dashboard(session.client("cloudwatch"), name)
     click.echo("the endpoint is off" if changed else "the endpoint is off already")
 
 

@@ -48,8 +48,8 @@ def resource_namer(
         if service == "application-autoscaling":
             described = action.startswith("Describe")
             return "*" if described else f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/*"
-        if service == "monitoring" and request.get("AlarmNames"):  # the first stands for all: who asks names alike ones
-            return f"arn:aws:cloudwatch:{region}:{account}:alarm:{request['AlarmNames'][0]}"
+        if service == "monitoring":
+            return _cloudwatch(request, region, account)
         if service == "batch":
             return _batch(action, request, f"arn:aws:batch:{region}:{account}")
         if service == "states":
@@ -84,6 +84,14 @@ def _sagemaker(action: str, request: dict[str, Any], prefix: str) -> str:
         if request.get(field):
             return f"{prefix}:{SAGEMAKER_NAMES[field]}/{str(request[field]).rpartition('/')[2].lower()}"
     return "*"
+
+
+def _cloudwatch(request: dict[str, Any], region: str, account: str) -> str | None:
+    """Of several alarms or dashboards the first stands for all: who asks names alike ones. Dashboards have no region."""
+    if request.get("AlarmNames"):
+        return f"arn:aws:cloudwatch:{region}:{account}:alarm:{request['AlarmNames'][0]}"
+    dashboards = request.get("DashboardNames") or [request.get("DashboardName")]
+    return f"arn:aws:cloudwatch::{account}:dashboard/{dashboards[0]}" if dashboards[0] else None
 
 
 def _redshift_data(request: dict[str, Any], region: str, account: str) -> str:

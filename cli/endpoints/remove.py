@@ -13,7 +13,7 @@ from cli.session import Session
 @click.option("--yes", is_flag=True, help="Without asking.")
 @click.pass_obj
 def delete(session: Session, model: Named, yes: bool) -> None:
-    """Delete a model's endpoint with all that was made for it: scaling, alarms, configuration, model."""
+    """Delete a model's endpoint with all that was made for it: scaling, alarms, dashboard, configuration, model."""
     record = find(session, model)
     if record.holder:
         raise click.ClickException(

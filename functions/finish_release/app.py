@@ -25,11 +25,14 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take `{"plan", "execution", "outcome": released or failed, "tested"}`; answer what is live."""
     dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
     endpoints, scaling = Endpoints(dynamodb, stack.models_table), client("application-autoscaling")
+    cloudwatch = client("cloudwatch")
     finisher = Finisher(
         endpoints=endpoints,
         turns=Turns(endpoints, client("stepfunctions")),
-        cleaner=Cleaner(endpoints, sagemaker, client("cloudwatch"), scaling),
+        cleaner=Cleaner(endpoints, sagemaker, cloudwatch, scaling),
         scaling=scaling,
+        cloudwatch=cloudwatch,
+        region=stack.region,
         tell=lambda message: client("sqs").send_message(
             QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message)
         ),

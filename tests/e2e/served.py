@@ -89,6 +89,8 @@ class Served:
                 for c in sagemaker.list_endpoint_configs(NameContains=prefix)["EndpointConfigs"]
             ],
             "endpoints": [e["EndpointName"] for e in sagemaker.list_endpoints(NameContains=prefix)["Endpoints"]],
+            "dashboards": [d["DashboardName"] for d in client("cloudwatch").list_dashboards(
+                DashboardNamePrefix=prefix)["DashboardEntries"]],
             "alarms": [a["AlarmName"] for a in client("cloudwatch").describe_alarms()["MetricAlarms"]
                        if prefix in a["AlarmName"]],
             "targets": [t["ResourceId"] for t in client("application-autoscaling").describe_scalable_targets(

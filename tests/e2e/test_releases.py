@@ -23,7 +23,7 @@ def test_a_version_is_released_updated_and_deleted_and_nothing_is_left(empty_sta
     assert served.answer() == "hello from 1.0.0"
     one = served.things()
     assert {kind: len(names) for kind, names in one.items()} == {
-        "models": 1, "configs": 1, "endpoints": 1, "alarms": 3, "targets": 1,
+        "models": 1, "configs": 1, "endpoints": 1, "dashboards": 1, "alarms": 3, "targets": 1,
     }  # fmt: skip
     mail = wait_for(lambda: [m for m in served.stack.cloud.mails() if served.name in m.subject], why="no mail")[0]
     assert f"{served.family}/mailer 1.0.0 serves on {served.name}" in mail.subject

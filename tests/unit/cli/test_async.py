@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,16 +42,24 @@ class CloudFormation:
 
 
 class Rest:
-    """S3 and DynamoDB, as far as they are asked."""
+    """S3, DynamoDB and CloudWatch, as far as they are asked."""
 
     def __init__(self) -> None:
-        self.unanswered, self.put = 0, []
+        self.unanswered, self.put, self.dashboards = 0, [], {}
+        self.meta = SimpleNamespace(region_name="us-east-1")
 
     def list_objects_v2(self, **_: Any) -> dict[str, Any]:
         return {"KeyCount": 0}
 
     def put_object(self, **request: Any) -> None:
         self.put.append(request["Key"])
+
+    def put_dashboard(self, *, DashboardName: str, DashboardBody: str) -> None:  # noqa: N803
+        self.dashboards[DashboardName] = DashboardBody
+
+    def delete_dashboards(self, DashboardNames: list[str]) -> None:  # noqa: N803
+        for name in DashboardNames:
+            del self.dashboards[name]
 
     def get_paginator(self, name: str) -> "Rest":
         return self
@@ -91,6 +100,7 @@ def test_on_uploads_the_summariser_and_changes_what_was_given_and_nothing_else(s
     kept = [one["ParameterKey"] for one in update["Parameters"] if one.get("UsePreviousValue")]
     assert kept == ["AsyncSummarizer", "AsyncImage", "AsyncInstanceType", "RedshiftDatabase"]
     assert any(key.endswith("/code/inference.py") for key in session.rest.put)
+    assert "lexrank" in session.rest.dashboards["boxcar-documents"]
 
 
 def test_why_the_stack_went_back_is_said(session: Session) -> None:
@@ -137,11 +147,12 @@ def test_back_to_lexrank_takes_the_image_away(session: Session) -> None:
 
 def test_documents_that_are_not_answered_are_not_given_up_unless_one_says_so(session: Session) -> None:
     session.cloudformation.parameters["AsyncModelData"] = "s3://data/code/summarizer-1.tar.gz"
-    session.rest.unanswered = 3
+    session.rest.unanswered, session.rest.dashboards = 3, {"boxcar-documents": ""}
     done = run(session, "off")
     assert done.exit_code == 1 and "3 documents are not answered yet" in done.output
-    assert session.cloudformation.updates == []
+    assert session.cloudformation.updates == [] and session.rest.dashboards
     assert run(session, "off", "--force").output == "the endpoint is off\n"
+    assert session.rest.dashboards == {}, "its dashboard goes, too"
 
 
 def test_a_stack_of_before_is_not_changed(session: Session) -> None:

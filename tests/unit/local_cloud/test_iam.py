@@ -46,6 +46,8 @@ SCALING = "arn:aws:application-autoscaling:us-east-1:000000000000:"
             "arn:aws:cloudwatch:us-east-1:000000000000:alarm:s/a",
         ),
         ("monitoring", "DescribeAlarms", {}, None),
+        ("monitoring", "PutDashboard", {"DashboardName": "d"}, "arn:aws:cloudwatch::000000000000:dashboard/d"),
+        ("monitoring", "DeleteDashboards", {"DashboardNames": ["d"]}, "arn:aws:cloudwatch::000000000000:dashboard/d"),
         ("sqs", "SendMessage", {"QueueUrl": "x"}, None),
     ],
 )

@@ -76,7 +76,10 @@ class World:
 
     @property
     def finisher(self) -> Finisher:
-        return Finisher(self.endpoints, self.turns, self.cleaner, self.scaling, self.told.append, lambda: 0.0)
+        return Finisher(
+            self.endpoints, self.turns, self.cleaner, self.scaling, self.cloudwatch, "eu-west-1", self.told.append,
+            lambda: 0.0,
+        )  # fmt: skip
 
     @property
     def record(self) -> Endpoint:

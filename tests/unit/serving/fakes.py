@@ -132,10 +132,19 @@ class FakeRuntime:
 
 
 class FakeCloudWatch:
-    """Alarms by name."""
+    """Alarms and dashboards by name."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, dict[str, Any]] = {}
+        self.dashboards: dict[str, Any] = {}
+
+    def put_dashboard(self, *, DashboardName: str, DashboardBody: str) -> None:  # noqa: N803
+        self.dashboards[DashboardName] = json.loads(DashboardBody)
+
+    def delete_dashboards(self, *, DashboardNames: list[str]) -> None:  # noqa: N803
+        for name in DashboardNames:
+            if self.dashboards.pop(name, None) is None:
+                raise refusal(f"Dashboard {name} does not exist", "ResourceNotFound", "DeleteDashboards")
 
     def put_metric_alarm(self, **request: Any) -> None:
         self.alarms[request["AlarmName"]] = request

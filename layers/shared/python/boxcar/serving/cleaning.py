@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from boxcar.serving.dashboard import forget_dashboard
 from boxcar.serving.planning import AT_REST, describe
 from boxcar.serving.records import Endpoint, Endpoints
 from boxcar.serving.scaling import forget_scaling
@@ -54,7 +55,7 @@ class Cleaner:
                 _unless_gone(self.sagemaker.delete_model, ModelName=model)
         removed = set(record.made) - {kept}
         if record.live is None:
-            self._forget_alarms(record)
+            self._forget_watching(record)
 
         def cleaned(before: Endpoint) -> Endpoint:
             left = {config: models for config, models in before.made.items() if config not in removed}
@@ -71,12 +72,13 @@ class Cleaner:
             _unless_gone(self.sagemaker.delete_endpoint_config, EndpointConfigName=config)
             for model in models:
                 _unless_gone(self.sagemaker.delete_model, ModelName=model)
-        self._forget_alarms(record)
+        self._forget_watching(record)
         self.endpoints.forget(record.endpoint)
 
-    def _forget_alarms(self, record: Endpoint) -> None:
+    def _forget_watching(self, record: Endpoint) -> None:
         if record.alarms:
             self.cloudwatch.delete_alarms(AlarmNames=record.alarms)
+        forget_dashboard(self.cloudwatch, record.endpoint)
 
 
 def _unless_gone(call: Any, **request: Any) -> None:

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from boxcar.serving.cleaning import Cleaner
+from boxcar.serving.dashboard import Pictured, put_dashboard
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoint, Endpoints, Live
 from boxcar.serving.scaling import scale
-from boxcar.serving.targets import Target
+from boxcar.serving.targets import VARIANT, Target
 from boxcar.serving.turns import Turns
 
 
@@ -18,7 +19,8 @@ class Finisher:
     """Ends releases.
 
     Attributes:
-        scaling: client of Application Auto Scaling.
+        scaling, cloudwatch: clients, of Application Auto Scaling and CloudWatch.
+        region: that dashboards show.
         tell: puts a message on the alarm queue.
         now: seconds since the epoch.
     """
@@ -27,11 +29,13 @@ class Finisher:
     turns: Turns
     cleaner: Cleaner
     scaling: Any
+    cloudwatch: Any
+    region: str
     tell: Callable[[dict[str, Any]], None]
     now: Callable[[], float]
 
     def released(self, plan: ReleasePlan, target: Target, execution: str, tested: int) -> dict[str, Any]:
-        """Write down what is live, have it scaled, clean up, tell, and hand the turn on.
+        """Write down what is live, have it scaled, clean up, draw the dashboard, tell, and hand the turn on.
 
         Args:
             plan: of the release.
@@ -54,6 +58,8 @@ class Finisher:
         scale(self.scaling, plan.endpoint, plan.serving)
         record = self.cleaner.clean(record)
         assert record.live
+        name, now = f"{plan.family}/{plan.model}", record.live
+        put_dashboard(self.cloudwatch, Pictured(plan.endpoint, VARIANT, name, now.version, now.since, self.region))
         told = {
             "kind": "released",
             "machine": "release",
