@@ -87,7 +87,7 @@ def _sagemaker(action: str, request: dict[str, Any], prefix: str) -> str:
 
 
 def _cloudwatch(request: dict[str, Any], region: str, account: str) -> str | None:
-    """Of several alarms or dashboards the first stands for all: who asks names alike ones. Dashboards have no region."""
+    """Of several alarms or dashboards the first stands for all. Dashboards have no region."""
     if request.get("AlarmNames"):
         return f"arn:aws:cloudwatch:{region}:{account}:alarm:{request['AlarmNames'][0]}"
     dashboards = request.get("DashboardNames") or [request.get("DashboardName")]

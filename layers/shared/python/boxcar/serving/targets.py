@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boxcar.registry.packages import sagemaker_name
+from boxcar.serving.captures import ROOT as CAPTURES
 from boxcar.serving.spec import Serving
 
 VARIANT = "AllTraffic"
@@ -83,7 +84,7 @@ class Target:
             request["DataCaptureConfig"] = {
                 "EnableCapture": True,
                 "InitialSamplingPercentage": self.serving.capture_percent,
-                "DestinationS3Uri": f"s3://{self.bucket}/capture",
+                "DestinationS3Uri": f"s3://{self.bucket}/{CAPTURES}/{self.config_name}",
                 "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
                 "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
             }

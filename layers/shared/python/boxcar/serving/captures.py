@@ -1,0 +1,76 @@
+"""What an endpoint was asked and what it answered, as SageMaker's data capture leaves it in S3.
+
+Lines of JSON under `capture/<configuration>/<endpoint>/<variant>/yyyy/mm/dd/hh/`, so the path tells the version that
+answered. Format: "Capture data from real-time endpoint" in SageMaker's developer guide. Only requests that were
+answered well are captured, a minute or two after they were.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+ROOT = "capture"
+MOST = 50_000  # records that are read at once
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One request and its answer.
+
+    Attributes:
+        inference_id: that the caller gave it; "" if none.
+        digest: of what was asked, by which the same request to another variant is found.
+        answer: text.
+    """
+
+    inference_id: str
+    digest: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Captures:
+    """Captured requests, the newest first, and how many lines could not be read."""
+
+    records: list[Captured]
+    unreadable: int = 0
+
+
+def read_captures(s3: Any, bucket: str, config: str, endpoint: str, variant: str, most: int = MOST) -> Captures:
+    """Read the newest requests that a variant answered under a configuration; `most` of them."""
+    prefix = f"{ROOT}/{config}/{endpoint}/{variant}/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = sorted((item["Key"] for page in pages for item in page.get("Contents", [])), reverse=True)
+    found: list[Captured] = []
+    unreadable = 0
+    for key in keys:
+        if len(found) >= most:
+            break
+        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode(errors="replace")
+        for line in reversed(text.splitlines()):
+            try:
+                found.append(_captured(json.loads(line)))
+            except (ValueError, KeyError, TypeError):
+                unreadable += 1
+    return Captures(found[:most], unreadable)
+
+
+def scores_in(answer: str) -> list[float] | None:
+    """The scores of an answer: the last field of each line. None if there is a line without one."""
+    try:
+        return [float(line.rpartition(",")[2]) for line in answer.split()]
+    except ValueError:
+        return None
+
+
+def _captured(line: dict[str, Any]) -> Captured:
+    data, metadata = line["captureData"], line["eventMetadata"]
+    asked = hashlib.sha256(_content(data["endpointInput"])).hexdigest()
+    answer = _content(data["endpointOutput"]).decode(errors="replace")
+    return Captured(str(metadata.get("inferenceId", "")), asked, answer)
+
+
+def _content(part: dict[str, str]) -> bytes:
+    return base64.b64decode(part["data"]) if part["encoding"] == "BASE64" else part["data"].encode()
