@@ -1,7 +1,8 @@
-"""`boxcar endpoints`: what serves, where, and putting an approved version there."""
+"""`boxcar endpoints`: what serves, where, putting an approved version there, and deciding whether it may go."""
 
 import click
 
+from cli.endpoints.decide import approve, reject
 from cli.endpoints.release import release
 from cli.endpoints.remove import delete
 from cli.endpoints.show import list_endpoints, show
@@ -9,8 +10,8 @@ from cli.endpoints.show import list_endpoints, show
 
 @click.group()
 def endpoints() -> None:
-    """Endpoints: list, show, release, delete."""
+    """Endpoints: list, show, release, approve, reject, delete."""
 
 
-for command in (list_endpoints, show, release, delete):
+for command in (list_endpoints, show, release, approve, reject, delete):
     endpoints.add_command(command)

@@ -1,4 +1,4 @@
-"""Decide: serve the page on which a version is decided, and take decisions from it, from Slack and from the command."""
+"""Decide: serve the page on which a version or its release is decided; take decisions, also from Slack."""
 
 import time
 from functools import partial
@@ -9,7 +9,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 
 from boxcar.api.calls import Call
 from boxcar.api.problems import Refused, internal
-from boxcar.approvals.calls import DecisionCalls
+from boxcar.approvals.calls import DECISIONS, DecisionCalls
 from boxcar.approvals.deciding import Decider
 from boxcar.approvals.pages import ReviewPages, page
 from boxcar.approvals.reviews import Reviews
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         now=time.time,
     )
     reference = getattr(context, "aws_request_id", "")
-    if event["resource"] == "/models/{family}/{model}/decisions":
+    if event["resource"] in DECISIONS:
         return DecisionCalls(decider, time.time).answer(event, reference)
     try:
         call = Call.of(event)

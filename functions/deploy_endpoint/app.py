@@ -27,6 +27,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     else:
         table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
         planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
-        became = deployer.deploy(planner.of_plan(plan), event["execution"], event["task_token"])
+        became = deployer.deploy(planner.approved(plan), event["execution"], event["task_token"])
     logger.info("deployment", endpoint=plan.endpoint, run=plan.run, version=plan.version, became=became)
     return {"endpoint": plan.endpoint, "became": became}

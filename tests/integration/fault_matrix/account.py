@@ -63,6 +63,7 @@ ENVIRONMENT = {
 }
 
 
+QUESTIONS = ("model_review", "release_review")  # kinds of messages with a link to a page
 # A job of Batch whose process was killed.
 KILLED_CONTAINER = {"status": "FAILED", "words": {"container": {"exitCode": 137, "reason": "OutOfMemoryError"}}}
 ROWS = 5  # that an inference run unloads
@@ -155,9 +156,9 @@ class Account:
         """Tables as after a deployment: moto copies all that is in them for each transaction."""
         make_tables(self.client("dynamodb"))
 
-    def apply_family(self, name: str, *models: str, approved: bool = False) -> None:
+    def apply_family(self, name: str, *models: str, approved: bool = False, asks: bool = False) -> None:
         """Store a family of its own for a run, if asked with a version of each model to predict with."""
-        chosen = {model: {**self._family["models"][model], "serving": {}} for model in models}
+        chosen = {model: {**self._family["models"][model], "serving": {"approval": asks}} for model in models}
         inference = {**self._family["inference"], "prices": {}}
         family = Family.model_validate({**self._family, "family": name, "models": chosen, "inference": inference})
         architectures = {self._architecture.spec.architecture: self._architecture}
@@ -271,7 +272,7 @@ class Account:
         """Decide as somebody does who opens the link in the mail, unless nobody does."""
         if self.lazy:
             return
-        link = next(told["link"] for told in self.messages[::-1] if told["kind"] == "model_review")
+        link = next(told["link"] for told in self.messages[::-1] if told["kind"] in QUESTIONS)
         form = {"token": link.partition("token=")[2], "decision": "approve", "name": "Ann", "why": "it is well"}
         event = {"resource": "/review", "httpMethod": "POST", "body": urlencode(form)}
         assert self.functions["decide_version"].handler(event, Context())["statusCode"] == 200

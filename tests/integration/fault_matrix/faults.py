@@ -141,6 +141,12 @@ def _without_image(account: Account, payload: Payload) -> Payload:
     return payload
 
 
+def _unknown_version(account: Account, payload: Payload) -> Payload:
+    if "plan" in payload:
+        return {**payload, "plan": {**payload["plan"], "version": "9.9.9"}}
+    return {**payload, "version": "9.9.9"}
+
+
 # What makes a function raise the error that is its own.
 SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "plan_run": lambda account, payload: {**payload, "event": {"family": "nobody"}},
@@ -152,5 +158,5 @@ SPOILT: dict[str, Callable[[Account, Payload], Payload]] = {
     "register_version": _unjudged,
     "plan_release": lambda account, payload: {**payload, "event": {"family": "nobody", "model": "x"}},
     "deploy_endpoint": _without_image,
-    "ask_review": lambda account, payload: {**payload, "version": "9.9.9"},
+    "ask_review": _unknown_version,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ class Way:
     outcome: str = "approve"  # what Compare makes of the affected model
     after: str = ""  # the Task that must have failed before
     failing: str = "own error"  # with which fault
+    asks: bool = False  # the family wants a person asked before a release
 
 
 # Every Task of every machine: declare a new one here, and its row in docs/fault-matrix.md.
@@ -69,6 +71,8 @@ WAYS: dict[str, dict[str, Way]] = {
     },
     "release": {
         "Plan": Way(),
+        "AskRelease": Way(asks=True),
+        "AlarmReleaseExpired": Way(asks=True, after="AskRelease", failing="no answer"),
         "TakeTurn": Way(),
         "Deploy": Way(),
         "SmokeTest": Way(),
@@ -90,7 +94,7 @@ BENCHMARK = {
 class Measured:
     """How a run ended, and who was alarmed."""
 
-    end: str  # succeeded, partial, run failed
+    end: str  # succeeded, partial, expired, run failed
     alarms: tuple[tuple[str, str], ...]  # audience and error
 
     def __str__(self) -> str:
@@ -121,7 +125,8 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
         asked = {"benchmark": name, **BENCHMARK}
     else:
         asked = {"family": name, **({"model": AFFECTED} if machine == "release" else {})}
-        account.apply_family(name, AFFECTED, *([SIBLING] if of_a_model else []), approved=machine != "training")
+        models = [AFFECTED, *([SIBLING] if of_a_model else [])]
+        account.apply_family(name, *models, approved=machine != "training", asks=way.asks)
     account.outcome = way.outcome
     with account.running() as engine:
         for place, told in ((way.after, way.failing), (task, fault)):
@@ -131,7 +136,12 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
         ended = engine.wait(execution)
     account.sagemaker.refuses = {}
     reports = [m.get("status", "succeeded") for m in account.messages if m["kind"] in REPORTS]
-    end = (reports or ["?"])[-1] if ended["status"] == "SUCCEEDED" else f"run {ended['status'].lower()}"
+    if ended["status"] == "SUCCEEDED":
+        end = (
+            reports[-1] if reports else str(json.loads(ended["output"])["status"])
+        )  # without a report: of the run itself
+    else:
+        end = f"run {ended['status'].lower()}"
     alarms = [(mail.audience, mail.error) for mail in account.mails if mail.kind == "alarm"]
     return Measured(end, tuple(alarms))
 

@@ -1,9 +1,9 @@
 """From a message on the alarm queue to the mail that it becomes: pure, no AWS call.
 
-What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired), what
-its functions send (model_review, released, report, benchmark_report, those of boxcar.alarms.inference), what the
-monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about an execution or an alarm of
-CloudWatch. What is none of these raises, so that it ends among the dead letters, not nowhere.
+What arrives is what a state machine sends (`kind`: run_failed, model_failed, model_rejected, review_expired,
+release_expired), what its functions send (model_review, release_review, released, report, benchmark_report, those of
+boxcar.alarms.inference), what the monitor of jobs sends (jobs_digest, job_quarantined), or what EventBridge says about
+an execution or an alarm of CloudWatch. What is none of these raises: it ends among the dead letters, not nowhere.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from boxcar.alarms.digests import digest_mail
 from boxcar.alarms.documents import document_failed_mail, documents_answered_mail
 from boxcar.alarms.inference import INFERENCE_MAILS
 from boxcar.alarms.links import Links
-from boxcar.alarms.releases import released_mail
+from boxcar.alarms.releases import release_expired_mail, release_review_mail, released_mail
 from boxcar.alarms.retraining import retraining_mail
 from boxcar.alarms.reviews import expired_mail, review_mail
 from boxcar.alarms.summaries import repeated_mail, report_mail
@@ -34,6 +34,11 @@ _MODEL_OF_FAMILY = (
     "The other models of the run went on. The approved version of {model} stays in place.",
 )
 _PARTS = {"benchmark": ("Build {model} of benchmark {family}", "The other builds of the run went on.")}
+_RELEASE_MAILS = {
+    "release_review": release_review_mail,
+    "release_expired": release_expired_mail,
+    "released": released_mail,
+}
 _TOLD = ("AllModelsFailed", "NoFigures")  # each model has had its own alarm, or the report says why of each cell
 
 
@@ -145,10 +150,10 @@ def _review_expired(message: dict[str, Any], links: Links, since: str) -> Mail:
     return expired_mail(message, where(message, links, Cause("")), since)
 
 
-def _released(message: dict[str, Any], links: Links, since: str) -> Mail:
+def _of_release(message: dict[str, Any], links: Links, since: str) -> Mail:
     for name in ("run", "model", "version", "endpoint"):
         _text(message, name)
-    return released_mail(message, links, since)
+    return _RELEASE_MAILS[message["kind"]](message, links, since)
 
 
 def _job_quarantined(message: dict[str, Any], links: Links, since: str) -> Mail:
@@ -289,7 +294,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Links, str], Mail]] = {
     "model_rejected": _model_rejected,
     "model_review": _model_review,
     "review_expired": _review_expired,
-    "released": _released,
+    **dict.fromkeys(_RELEASE_MAILS, _of_release),
     **dict.fromkeys(INFERENCE_MAILS, _of_inference),
     "report": _report,
     "benchmark_report": _benchmark_report,

@@ -26,7 +26,7 @@ def review_mail(message: dict[str, Any], where: dict[str, str], reasons: list[An
     run, model, version = message["run"], message["model"], message["version"]
     family, number = message.get("family", ""), message.get("number", 1)
     deciders = message.get("owner") or f"whoever answers for family {family or '(unknown)'}"
-    until = _moment(message.get("until"))
+    until = moment(message.get("until"))
     advice = Advice(
         SCIENCE,
         f"The family's gate cannot decide this by figures. {deciders} must: put the version into production, or not.",
@@ -36,7 +36,7 @@ def review_mail(message: dict[str, Any], where: dict[str, str], reasons: list[An
         "The link decides once. Do not pass it on: whoever has it can decide. From a terminal: "
         f"boxcar models approve {family}/{model} {version} --why REASON, or reject.",
     )
-    figures = [f"- {line}" for line in _figures(message)]
+    figures = [f"- {line}" for line in figures_of(message)]
     mail = alarm_mail(
         f"model_review:{run}/{model}" + (f":{number}" if number > 1 else ""),
         f"{family}/{model} {version} needs a decision: {reasons[0] if reasons else 'no reason given'}".lstrip("/"),
@@ -48,7 +48,7 @@ def review_mail(message: dict[str, Any], where: dict[str, str], reasons: list[An
         "The approved version stays in place until somebody decides.",
         severity="warning",
     )
-    return replace(mail, actions=_question_blocks(str(message.get("link", ""))))
+    return replace(mail, actions=question_blocks(str(message.get("link", ""))))
 
 
 def expired_mail(message: dict[str, Any], where: dict[str, str], since: str) -> Mail:
@@ -79,8 +79,8 @@ def without_tokens(text: str) -> str:
     return re.sub(r"token=[\w-]+", "token=...", text)
 
 
-def _question_blocks(link: str) -> tuple[dict[str, Any], ...]:
-    """What follows a review in Slack: why, two buttons that hold the link's token, and the page."""
+def question_blocks(link: str) -> tuple[dict[str, Any], ...]:
+    """What follows a question in Slack: why, two buttons that hold the link's token, and the page."""
     if not link:
         return ()
     why = {
@@ -103,7 +103,8 @@ def _question_blocks(link: str) -> tuple[dict[str, Any], ...]:
     return why, {"type": "actions", "elements": [*buttons, page]}
 
 
-def _figures(message: dict[str, Any]) -> list[str]:
+def figures_of(message: dict[str, Any]) -> list[str]:
+    """The figures of a verdict that a message brings, a line each."""
     forms = {"label_shift": "label shift {:.3f}", "row_change": "rows {:+.1%}"}
     known = [form.format(message[name]) for name, form in forms.items() if isinstance(message.get(name), int | float)]
     score, before = message.get("score"), message.get("score_before")
@@ -113,6 +114,7 @@ def _figures(message: dict[str, Any]) -> list[str]:
     return known
 
 
-def _moment(epoch: Any) -> str:
+def moment(epoch: Any) -> str:
+    """Until when a link is good, from seconds since the epoch."""
     known = isinstance(epoch, int | float)
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M UTC") if known else "the review expires"

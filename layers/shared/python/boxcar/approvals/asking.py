@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from boxcar.approvals.reviews import Changed, Review, Reviews, digest, new_token
+from boxcar.approvals.reviews import Changed, Placement, Review, Reviews, digest, new_token
 from boxcar.errors import Throttled
 from boxcar.jobs.answers import GONE
 from boxcar.registry.decisions import WAITING, Decision, Decisions, decisions_of
@@ -33,11 +33,12 @@ class Question:
     task_token: str
     attempt: int  # grows with every retry and redrive of the Task
     hours: float  # the link is good for so long
+    release: Placement | None = None  # None: the question is about the version itself
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Asks, and keeps what was asked.
+    """Asks about candidates, and keeps what was asked. `boxcar.approvals.releases` asks about releases.
 
     Attributes:
         tell: puts a message on the alarm queue.
@@ -60,33 +61,52 @@ class Asker:
             about: what the message says besides: machine and owner.
 
         Returns:
-            `asked`, `waits` (asked before), or `answered`: the version had been decided about.
+            `asked`, `waits` (asked before), or `answered`: nobody has to be asked.
 
         Raises:
             Throttled: others kept changing the review.
         """
         for _ in range(_TRIES):
-            review = self.reviews.of(question.family, question.model, question.version)
+            review = self.before(question)
             item = self.decisions.version(question.family, question.model, question.version)
-            if item["status"] != WAITING:
-                answer(self.states, question.task_token, str(question.version), decisions_of(item)[-1])
-                return "answered"
             try:
-                if review is None or review.state_at(self.now()) in ("cancelled", "expired"):
-                    review = self.reviews.ask(self._new(question, review), review)
+                known = self.known(question, review, item)
+                if known is not None:
+                    answer(self.states, question.task_token, known)
+                    return "answered"
+                if review is None or self.is_over(question, review):
+                    review = self.reviews.ask(self.new(question, review), review)
                 elif review.attempt <= question.attempt:
                     handed = {"task_token": question.task_token, "attempt": question.attempt}
                     review = self.reviews.save(review, **handed)
+                review = self.asked(review)
                 if not review.token:
                     return "waits"
-                self.tell(self._message(review, item["verdict"], about))
+                self.tell(self.message(review, item.get("verdict") or {}, about))
                 self.reviews.save(review, token="")
             except Changed:
                 continue
             return "asked"
         raise Throttled(f"review of {question.family}/{question.model} {question.version}: others keep changing it")
 
-    def _new(self, question: Question, before: Review | None) -> Review:
+    def before(self, question: Question) -> Review | None:
+        """What was asked before."""
+        return self.reviews.of(question.family, question.model, question.version)
+
+    def known(self, question: Question, review: Review | None, item: dict[str, Any]) -> dict[str, Any] | None:
+        """What the run is answered without asking; None: a person has to be asked."""
+        return None if item["status"] == WAITING else told_of(decisions_of(item)[-1], item["version"])
+
+    def is_over(self, question: Question, review: Review) -> bool:
+        """Whether what was asked before has to be asked anew."""
+        return review.state_at(self.now()) in ("cancelled", "expired")
+
+    def asked(self, review: Review) -> Review:
+        """What is still to be done for a question that is stored, before anybody is told of it."""
+        return review
+
+    def new(self, question: Question, before: Review | None) -> Review:
+        """The review of a question."""
         token = new_token()
         return Review(
             family=question.family,
@@ -100,9 +120,11 @@ class Asker:
             token=token,
             token_digest=digest(token),
             until=int(self.now() + question.hours * 3600),
+            release=question.release,
         )
 
-    def _message(self, review: Review, verdict: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    def message(self, review: Review, verdict: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+        """What the alarm queue is told."""
         return {
             **about,
             **{name: verdict.get(name) for name in _FIGURES},
@@ -117,9 +139,13 @@ class Asker:
         }
 
 
-def answer(states: Any, task_token: str, version: str, decision: Decision) -> None:
+def told_of(decision: Decision, version: str) -> dict[str, Any]:
+    """A decision, as a run is told of it."""
+    return {**decision.model_dump(mode="json"), "version": version}
+
+
+def answer(states: Any, task_token: str, output: dict[str, Any]) -> None:
     """Tell the run what was decided. That nobody waits any more is as good as told."""
-    output = {**decision.model_dump(mode="json"), "version": version}
     try:
         states.send_task_success(taskToken=task_token, output=json.dumps(output))
     except states.exceptions.ClientError as error:

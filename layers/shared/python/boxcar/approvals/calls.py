@@ -1,4 +1,4 @@
-"""Decisions over the API that knows its callers: `POST /models/{family}/{model}/decisions`."""
+"""Decisions over the API that knows its callers: about versions, and about releases that wait."""
 
 import logging
 from collections.abc import Callable
@@ -15,15 +15,24 @@ from boxcar.registry.decisions import WHO_LENGTH, WHY_LENGTH, Decision, plain
 from boxcar.steps import Document
 from boxcar.versions import Version
 
+OF_VERSIONS = "/models/{family}/{model}/decisions"
+OF_RELEASES = "/endpoints/{family}/{model}/decisions"
+DECISIONS = (OF_VERSIONS, OF_RELEASES)  # POST
 log = logging.getLogger("boxcar")
 
 
-class NewDecision(Document):
-    """What a caller sends."""
+class NewReleaseDecision(Document):
+    """What a caller sends about a release."""
 
-    decision: Literal["approve", "reject", "rollback"]
+    decision: Literal["approve", "reject"]
     version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # None: the one that waits
     why: str = Field(min_length=1, max_length=WHY_LENGTH)
+
+
+class NewDecision(NewReleaseDecision):
+    """What a caller sends about a version."""
+
+    decision: Literal["approve", "reject", "rollback"]  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,9 @@ class DecisionCalls:
             return Answer(problem.status, problem.problem, problem.headers, CONTENT_TYPE).event()
 
     def _decide(self, call: Call) -> Answer:
+        of_a_release = call.resource == OF_RELEASES
         try:
-            asked = NewDecision.model_validate(call.body())
+            asked = (NewReleaseDecision if of_a_release else NewDecision).model_validate(call.body())
         except ValidationError as error:
             raise invalid(error) from None
         family, model, why = call.path["family"], call.path["model"], plain(asked.why, WHY_LENGTH)
@@ -60,11 +70,11 @@ class DecisionCalls:
             raise Refused(
                 400, "The request is not valid", [("version", "a rollback names the version it goes back to")]
             )
+        if of_a_release:
+            return self._release(call, asked, why)
         decisions = self.decider.decisions
         version = Version.parse(asked.version) if asked.version else decisions.waiting(family, model)
-        who = plain(call.who or "somebody", WHO_LENGTH)
-        outcome = OUTCOMES.get(asked.decision, "approved")
-        decision = Decision(outcome=outcome, by=who, identity=call.caller, why=why, at=moment(self.now()))
+        decision = self._decision(call, asked, why)
         if asked.decision == "rollback":
             decisions.roll_back(family, model, version, decision)
         else:
@@ -80,3 +90,23 @@ class DecisionCalls:
             "decisions": item.get("decisions", []),
         }
         return Answer(200, document)
+
+    def _release(self, call: Call, asked: NewReleaseDecision, why: str) -> Answer:
+        family, model, decision = call.path["family"], call.path["model"], self._decision(call, asked, why)
+        version = Version.parse(asked.version) if asked.version else None
+        review = self.decider.by_endpoint(family, model, version, decision)
+        assert review.release and review.decision  # it is decided
+        log.info("decided", extra={"version": review.name, "outcome": asked.decision, "via": "call"})
+        document = {
+            "family": family,
+            "model": model,
+            "version": review.version,
+            "endpoint": review.release.endpoint,
+            "run": review.run,
+            "decision": review.decision.model_dump(mode="json"),
+        }
+        return Answer(200, document)
+
+    def _decision(self, call: Call, asked: NewReleaseDecision, why: str) -> Decision:
+        who, outcome = plain(call.who or "somebody", WHO_LENGTH), OUTCOMES.get(asked.decision, "approved")
+        return Decision(outcome=outcome, by=who, identity=call.caller, why=why, at=moment(self.now()))

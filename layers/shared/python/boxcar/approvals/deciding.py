@@ -1,7 +1,7 @@
 """Decide: what a person said about a version becomes true everywhere, and the run that waits goes on.
 
 1. the decision is written into the review, if it is still open: from here on it is this decision and no other;
-2. SageMaker's registry and the models table (`boxcar.registry.decisions`);
+2. SageMaker's registry and the models table (`boxcar.registry.decisions`); for a release, the review is all there is;
 3. the task token is answered;
 4. the review is closed.
 
@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boxcar.approvals.asking import answer
+from boxcar.approvals.asking import answer, told_of
 from boxcar.approvals.reviews import Changed, Review, Reviews, State
 from boxcar.errors import NotPossible
 from boxcar.registry.decisions import Decision, Decisions
+from boxcar.serving.turns import is_running
 from boxcar.versions import Version
 
 _TRIES = 8
@@ -70,8 +71,38 @@ class Decider:
             NotOpen: it has been decided, has expired, or its run was stopped.
             Overtaken: a newer version has been approved.
         """
+        return self._decide(lambda: self.review(token), decision)
+
+    def by_endpoint(self, family: str, model: str, version: Version | None, decision: Decision) -> Review:
+        """Decide about the release of a model that waits.
+
+        Args:
+            family: of the model.
+            model: its name.
+            version: that is to be released; None: whichever it is.
+            decision: what, by whom, and why.
+
+        Returns:
+            the review, closed by this decision.
+
+        Raises:
+            NotOpen: it has been decided, has expired, or was stopped.
+            NotPossible: none waits, or one of another version does.
+        """
+
+        def find() -> Review:
+            review = self.reviews.of_release(family, model)
+            if review is None:
+                raise NotPossible(f"no release of {family}/{model} has asked for a decision")
+            if version is not None and str(version) != review.version:
+                raise NotPossible(f"version: the release that asks is of {review.version}, not of {version}")
+            return review
+
+        return self._decide(find, decision)
+
+    def _decide(self, find: Callable[[], Review], decision: Decision) -> Review:
         for _ in range(_TRIES):
-            review = self.review(token)
+            review = find()
             state = review.state_at(self.now())
             if state == "open" and not self._waits(review):
                 state = "cancelled"
@@ -108,8 +139,11 @@ class Decider:
         raise NotPossible(f"{family}/{model} {version}: others keep changing it; look at it, and decide again")
 
     def _take(self, review: Review, decision: Decision) -> Review:
-        version = Version.parse(review.version)
-        self.decisions.check(self.decisions.version(review.family, review.model, version), decision.outcome)
+        item = self.decisions.version(review.family, review.model, Version.parse(review.version))
+        if review.release is None:
+            self.decisions.check(item, decision.outcome)
+        elif decision.outcome == "approved" and item["status"] != "Approved":
+            raise NotPossible(f"{review.name} cannot be released: the version is {item['status'].lower()} by now")
         changes = {"state": "deciding", "decision": decision, "task_token": review.task_token}
         return self._finish(self.reviews.save(review, **changes))
 
@@ -118,13 +152,17 @@ class Decider:
         version = Version.parse(review.version)
         for _ in range(_TRIES):
             assert review.decision  # it is being decided
-            self.decisions.decide(review.family, review.model, version, review.decision, begun=True)
+            if review.release is None:
+                self.decisions.decide(review.family, review.model, version, review.decision, begun=True)
             if review.task_token:
-                answer(self.states, review.task_token, review.version, review.decision)
+                answer(self.states, review.task_token, told_of(review.decision, review.version))
             try:
                 return self.reviews.save(review, state="decided", task_token="", token="")
             except Changed:
-                review = self.reviews.of(review.family, review.model, version) or review
+                now = self.reviews.again(review) or review
+                if now.number != review.number:  # another release asks, and has seen to this one first
+                    return review
+                review = now
                 if review.state == "decided":
                     return review
         raise Changed(review.name)
@@ -144,21 +182,18 @@ class Decider:
             raise NotOpen(state, f"{review.name} has been decided: {review.decision.sentence}", review)
         if state == "cancelled" and review.state == "open":
             review = self.reviews.save(review, state="cancelled")
-        command = f"`boxcar models approve {review.family}/{review.model} {review.version}`"
         why = {
-            "expired": "The time to decide is over. Nothing was changed; the version still waits.",
+            "expired": f"The time to decide is over. Nothing was changed; {review.kept}.",
             "cancelled": f"Run {review.run} was stopped before anybody decided. Nothing was changed.",
         }[state]
-        raise NotOpen(state, f"{why} {command}, or reject, decides about it all the same.", review)
+        name = f"{review.family}/{review.model}"
+        hint = f"`boxcar models approve {name} {review.version}`, or reject, decides about it all the same."
+        if review.release:
+            hint = f"`boxcar endpoints release {name}@{review.version}` asks anew."
+        raise NotOpen(state, f"{why} {hint}", review)
 
     def _waits(self, review: Review) -> bool:
         """Whether the run is still there to hear of a decision."""
         if not review.task_token or review.state_at(self.now()) != "open":
             return False
-        try:
-            seen = self.states.describe_execution(executionArn=review.execution)
-        except self.states.exceptions.ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ExecutionDoesNotExist":
-                return False
-            raise
-        return bool(seen["status"] == "RUNNING")
+        return is_running(self.states, review.execution)

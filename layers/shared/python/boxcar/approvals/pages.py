@@ -1,4 +1,4 @@
-"""The page on which a version is decided: GET only shows, POST decides. Whatever goes wrong is a page, too."""
+"""The page on which a version, or its release, is decided: GET shows, POST decides. What goes wrong is a page, too."""
 
 import logging
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class ReviewPages:
             return _notice(200, review.decision.outcome, review.decision.sentence, review)
         state = review.state_at(self.now())
         if state in ("expired", "cancelled"):
-            words = "Nothing was changed; the version still waits."
+            words = f"Nothing was changed; {review.kept}."
             return _notice(_STATUSES[state], _TITLES[state], words, review)
         return self._form(200, review, token, {})
 

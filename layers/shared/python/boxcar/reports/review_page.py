@@ -1,4 +1,4 @@
-"""The page on which a person decides about a version: its verdict in words, figures and pictures, and two buttons."""
+"""The page on which a person decides about a version, or its release: what is known of it, and two buttons."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,7 @@ def gather(family: str, model: str, version: Version, table: ModelsTable, s3: An
         "label": (item.get("config") or {}).get("label", ""),
         "approved": approved["version"] if approved else None,
         "overtaken": bool(approved and approved["sort_key"] > version.sort_key),
+        "withdrawn": item.get("status") != "Approved",
         "calibration": calibration.get("bins") or [],
         "history": past_versions(table.history(family, model, newest=HISTORY), verdict.get("metric", "")),
     }

@@ -5,8 +5,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from boxcar.benchmarks.instances import packaged_prices
 from boxcar.errors import TriggerError, UnknownVersion, VersionNotApproved
-from boxcar.families import Family, FamilyVersion
+from boxcar.families import Family, FamilyVersion, gate_of
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
 from boxcar.serving.records import Endpoints
@@ -36,6 +37,9 @@ class ReleasePlan(Document):
     requested_by: str
     turn_timeout_s: int = WAIT_FOR_TURN_S
     deploy_timeout_s: int
+    review_hours: int = 72  # a person may take so long to decide, if `serving` wants one asked
+    instead_of: str = ""  # version that serves when the release is planned; "": none
+    usd_per_hour: float | None = None  # of `serving.min` instances, at EC2's on-demand price; None: not known
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,9 @@ class Planner:
             source=asked.source,
             requested_by=request.requested_by,
             deploy_timeout_s=serving.timeout_s + ALLOWANCE_S,
+            review_hours=gate_of(family, request.model).review_hours,
+            instead_of=self._serves(target.endpoint),
+            usd_per_hour=_cost(serving),
         )
 
     def target(self, version: dict[str, Any], serving: Serving) -> Target:
@@ -120,6 +127,21 @@ class Planner:
             raise UnknownVersion(f"there is no version {plan.version} of {plan.family}/{plan.model} any more")
         return self.target(chosen, plan.serving)
 
+    def approved(self, plan: ReleasePlan) -> Target:
+        """The same for a plan that is to be deployed now: it may have waited for days since it was made.
+
+        Raises:
+            VersionNotApproved: its version has been rejected meanwhile.
+            UnknownVersion: it is gone.
+        """
+        found = self.table.version(plan.family, plan.model, Version.parse(plan.version))
+        if found is not None and found["status"] != "Approved":
+            name = f"{plan.family}/{plan.model} {plan.version}"
+            raise VersionNotApproved(
+                f"{name} is {found['status']} by now; it was approved when the release was planned"
+            )
+        return self.of_plan(plan)
+
     def is_live(self, target: Target) -> bool:
         """Whether an endpoint serves just this, and nothing is about to change that."""
         record = self.endpoints.get(target.endpoint)
@@ -127,6 +149,10 @@ class Planner:
             return False
         seen = describe(self.sagemaker, target.endpoint)
         return bool(seen and seen["EndpointStatus"] == "InService" and seen["EndpointConfigName"] == target.config_name)
+
+    def _serves(self, endpoint: str) -> str:
+        record = self.endpoints.get(endpoint)
+        return record.live.version if record and record.live else ""
 
     def _version(self, asked: Asked, name: str) -> dict[str, Any] | None:
         """The version that is asked for; None if the registry speaks, and none is approved."""
@@ -169,6 +195,12 @@ def serving_of(request: ReleaseRequest, source: str, version: FamilyVersion) -> 
             "write `serving: {}` or more (docs/family-file.md) and apply the family"
         )
     return spec.serving
+
+
+def _cost(serving: Serving) -> float | None:
+    """What the least instances cost an hour, in USD, at EC2's on-demand price. SageMaker asks more."""
+    price = packaged_prices().usd_per_hour.get(serving.instance.removeprefix("ml."))
+    return round(price * serving.min, 4) if price is not None else None
 
 
 def _is_automatic(family: Family, model: str) -> bool:

@@ -45,6 +45,7 @@ class Serving(Document):
     max: int | None = Field(default=None, ge=1, le=100)  # None: as many as `min`
     invocations_per_instance: float | None = Field(default=None, gt=0)  # a minute; beyond, instances are added
     automatic: bool = True  # released when a version is approved; else `boxcar endpoints release`
+    approval: bool = False  # a person is asked before each release, for `review_hours` of the gate
     canary: Canary = Canary()
     rollback: Rollback = Rollback()
     smoke: Smoke = Smoke()

@@ -83,13 +83,18 @@ class Turns:
 
     def is_over(self, turn: Turn) -> bool:
         """Whether the release of a turn has ended."""
-        try:
-            status = self.states.describe_execution(executionArn=turn.execution)["status"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-                return True
-            raise
-        return status in ENDED
+        return not is_running(self.states, turn.execution)
+
+
+def is_running(states: Any, execution: str) -> bool:
+    """Whether an execution, by its ARN, goes on. One that is older than AWS remembers does not."""
+    try:
+        status = states.describe_execution(executionArn=execution)["status"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return False
+        raise
+    return status not in ENDED
 
 
 def succeed(states: Any, token: str, output: dict[str, Any]) -> None:
