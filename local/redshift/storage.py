@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local import objects
 from local.redshift.errors import SqlError
 from local.service import Cloud
 
@@ -38,19 +40,19 @@ class Storage:
 
     def upload(self, path: Path, bucket: str, key: str) -> None:
         """Put a file, in parts where it is large."""
-        self._do("upload_file", str(path), bucket, key)
+        self._do(objects.upload, self._s3, path, bucket, key)
 
     def download(self, bucket: str, key: str, path: Path) -> None:
         """Get a file."""
-        self._do("download_file", bucket, key, str(path))
+        self._do(objects.download, self._s3, bucket, key, path)
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove an object."""
-        self._do("delete_object", Bucket=bucket, Key=key)
+        self._do(self._s3.delete_object, Bucket=bucket, Key=key)
 
     def put_json(self, bucket: str, key: str, document: Any) -> None:
         """Put a small JSON document."""
-        self._do("put_object", Bucket=bucket, Key=key, Body=json.dumps(document, indent=2).encode())
+        self._do(self._s3.put_object, Bucket=bucket, Key=key, Body=json.dumps(document, indent=2).encode())
 
     def get_json(self, bucket: str, key: str) -> Any:
         """A small JSON document.
@@ -58,18 +60,18 @@ class Storage:
         Raises:
             SqlError: there is none, or it is no JSON.
         """
-        body = self._do("get_object", Bucket=bucket, Key=key)["Body"].read()
+        body = self._do(self._s3.get_object, Bucket=bucket, Key=key)["Body"].read()
         try:
             return json.loads(body)
         except ValueError as error:
             raise SqlError(f"Invalid manifest file s3://{bucket}/{key}: {error}") from error
 
-    def _do(self, method: str, *arguments: Any, **named: Any) -> Any:
-        from boto3.exceptions import S3TransferFailedError, S3UploadFailedError
+    def _do(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        from boto3.exceptions import S3UploadFailedError
 
         try:
-            return getattr(self._s3, method)(*arguments, **named)
-        except (ClientError, BotoCoreError, S3UploadFailedError, S3TransferFailedError) as error:
+            return call(*arguments, **named)
+        except (ClientError, BotoCoreError, S3UploadFailedError) as error:
             raise SqlError(_s3_text(error)) from error
 
 
@@ -126,7 +128,6 @@ def _s3_text(error: Exception) -> str:
     given = response.get("Error", {})
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = given.get("Code", "Unknown")
-    code = {"403": "AccessDenied", "404": "NoSuchKey"}.get(code, code)
     message = "Access Denied" if code == "AccessDenied" else given.get("Message", code)
     request = response.get("ResponseMetadata", {}).get("RequestId", "")
     text = f"S3ServiceException:{message},Status {status},Error {code},Rid {request},CanRetry {int(status >= 500)}"

@@ -1,7 +1,6 @@
 """Data between S3 and a job's folders, with the job role's own credentials."""
 
 import json
-import shutil
 import tarfile
 import threading
 import time
@@ -9,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from local import objects
 from local.sagemaker.failures import JobFailure, Stopped
 from local.service import Cloud
 
 SESSION = "SageMaker"  # the role session name that AWS uses, as IAM conditions and error messages show it
 FRESH = 300.0  # seconds that a role's client is kept
-MULTIPART = 64 << 20  # bytes from which an upload goes in parts
 
 
 class Roles:
@@ -79,9 +78,7 @@ class Bucket:
             raise Stopped
         bucket, key = split(uri)
         try:
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            with target.open("wb") as file:
-                shutil.copyfileobj(body, file, 1 << 20)
+            objects.download(self._s3, bucket, key, target)
         except Exception as error:
             raise _download_failure(uri, error) from error
 
@@ -99,11 +96,8 @@ class Bucket:
         try:
             if isinstance(source, bytes):
                 self._s3.put_object(Bucket=bucket, Key=key, Body=source)
-            elif source.stat().st_size > MULTIPART:
-                self._s3.upload_file(str(source), bucket, key)
             else:
-                with source.open("rb") as file:
-                    self._s3.put_object(Bucket=bucket, Key=key, Body=file)
+                objects.upload(self._s3, source, bucket, key)
         except Exception as error:
             raise JobFailure(
                 "ClientError", f"Artifact upload failed:Unable to upload {uri} ({reason(error)})"
