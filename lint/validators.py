@@ -1,8 +1,8 @@
 """The checkers of others, on files that they read rightly.
 
-The Amazon States Language lets TimeoutSeconds be a JSONata expression, BackoffRate a whole number and any string be
-empty (https://states-language.net/spec.html); statelint 3.1.0, asl-validator 4.0.0 and cfn-lint 1.58.0 each refuse one
-of the three. They get a copy in which those places hold values they know; nothing else differs.
+The Amazon States Language lets TimeoutSeconds and Seconds be JSONata expressions, BackoffRate a whole number and any
+string be empty (https://states-language.net/spec.html); statelint 3.1.0, asl-validator 4.0.0 and cfn-lint 1.58.0 each
+refuse one of the three. They get a copy in which those places hold values they know; nothing else differs.
 """
 
 import json
@@ -24,7 +24,7 @@ def readable(value: Any, field: str = "") -> Any:
         return {key: readable(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [readable(item, field) for item in value]
-    if field in ("TimeoutSeconds", "HeartbeatSeconds") and isinstance(value, str) and value.startswith("{%"):
+    if field in ("TimeoutSeconds", "HeartbeatSeconds", "Seconds") and isinstance(value, str) and value.startswith("{%"):
         return 60
     if field == "BackoffRate" and isinstance(value, int):
         return float(value)

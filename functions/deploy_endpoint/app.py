@@ -1,5 +1,6 @@
-"""Deploy: ask SageMaker to put a version on its endpoint, or the one before back. The Task waits for the event."""
+"""Deploy: ask SageMaker to try or serve a version, or to put the one before back. The Task waits for the event."""
 
+import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -18,7 +19,10 @@ logger = Logger(service="deploy_endpoint")
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"plan", "execution", "task_token", "back"}`; with `back`, the version before is put back in its place."""
+    """Take `{"plan", "execution", "task_token", "back"?, "trial"?}`.
+
+    With `back`, the version before is put back in its place; with `trial`, the new one is put beside it.
+    """
     dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
     plan, endpoints = ReleasePlan.model_validate(event["plan"]), Endpoints(dynamodb, stack.models_table)
     deployer = Deployer(endpoints, sagemaker, client("cloudwatch"), client("stepfunctions"), stack.stack)
@@ -27,6 +31,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     else:
         table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
         planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
-        became = deployer.deploy(planner.approved(plan), event["execution"], event["task_token"])
+        target, execution, token = planner.approved(plan), event["execution"], event["task_token"]
+        if event.get("trial"):
+            became = deployer.begin_trial(target, plan.run, execution, token, time.time())
+        else:
+            became = deployer.deploy(target, execution, token)
     logger.info("deployment", endpoint=plan.endpoint, run=plan.run, version=plan.version, became=became)
     return {"endpoint": plan.endpoint, "became": became}

@@ -18,7 +18,7 @@ logger = Logger(service="smoke_test")
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"plan"}`; answer how many golden requests were answered as they should be."""
+    """Take `{"plan", "variant"?}`; answer how many golden requests were answered as they should be."""
     plan, stack = ReleasePlan.model_validate(event["plan"]), settings()
     version = ModelsTable(client("dynamodb"), stack.models_table).version(
         plan.family, plan.model, Version.parse(plan.version)
@@ -26,9 +26,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if version is None:
         raise UnknownVersion(f"there is no version {plan.version} of {plan.family}/{plan.model} any more")
     runtime = client("sagemaker-runtime")
+    of = {"TargetVariant": event["variant"]} if event.get("variant") else {}
 
     def ask(body: str, content_type: str) -> str:
-        answer = runtime.invoke_endpoint(EndpointName=plan.endpoint, Body=body.encode(), ContentType=content_type)
+        answer = runtime.invoke_endpoint(EndpointName=plan.endpoint, Body=body.encode(), ContentType=content_type, **of)
         return str(answer["Body"].read().decode())
 
     tested = smoke_test(golden(plan.serving.smoke, load_evaluation(client("s3"), version["evaluation"])), ask)

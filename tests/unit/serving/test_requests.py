@@ -57,7 +57,8 @@ def test_another_stacks_package_and_what_is_out_of_date_are_left_alone() -> None
         ({"max": 3}, "invocations_per_instance: is missing"),
         ({"canary": {"wait_s": 1800}}, "timeout_s: is 3600"),
         ({"instance": "m5.large"}, "instance"),
-        ({"shadow": {}}, "shadow"),
+        ({"shadow": {}, "split": {}}, "a version is tried in one of the two ways"),
+        ({"split": {"percent": 60}}, "less than or equal to 50"),
     ],
 )
 def test_what_cannot_be_is_refused(written: dict[str, Any], words: str) -> None:

@@ -97,6 +97,14 @@ class SmokeTestFailed(BoxcarError):  # noqa: N818 - a state
     """A version that was deployed does not answer golden requests as it should."""
 
 
+class TrialLost(BoxcarError):  # noqa: N818 - a state
+    """A version that was tried beside the one that is live did worse, or a person has ended the trial."""
+
+
+class TrialInconclusive(BoxcarError):  # noqa: N818 - a state
+    """A trial is over, and nobody can say which version is better."""
+
+
 class EvaluationError(BoxcarError):
     """The figures of a candidate are missing or not readable."""
 

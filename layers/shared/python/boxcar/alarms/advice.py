@@ -170,6 +170,20 @@ ADVICE = {
         "Compare the answers above with serving.smoke in the family file: is the code that serves the one that was "
         "evaluated? Then release again, or `boxcar models rollback`.",
     ),
+    "TrialLost": Advice(
+        SCIENCE,
+        "The new version did worse than the one that is live while it was tried beside it.",
+        "All requests go to the version before. Removed what was made for the trial.",
+        "Read the report named above. `boxcar models rollback` keeps the version from being tried again; without "
+        "serving.shadow and serving.split it would be released without a trial.",
+    ),
+    "TrialInconclusive": Advice(
+        SCIENCE,
+        "The trial of the new version is over, and nothing can be said of which is better.",
+        "All requests go to the version before. Removed what was made for the trial.",
+        "Read the report named above. Give the trial more hours, a larger share or a smaller minimum in the family "
+        "file, apply it and release again.",
+    ),
     "EvaluationError": Advice(
         SCIENCE,
         "The figures of a candidate or of the approved version cannot be read, so nothing could be judged.",

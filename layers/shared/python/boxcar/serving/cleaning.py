@@ -59,7 +59,9 @@ class Cleaner:
 
         def cleaned(before: Endpoint) -> Endpoint:
             left = {config: models for config, models in before.made.items() if config not in removed}
-            return before.model_copy(update={"made": left, "alarms": before.alarms if before.live else []})
+            trial = before.trial if before.trial and before.trial.config in left else None
+            alarms = before.alarms if before.live else []
+            return before.model_copy(update={"made": left, "alarms": alarms, "trial": trial})
 
         return self.endpoints.change(record, cleaned)
 

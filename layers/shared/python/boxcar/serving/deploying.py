@@ -13,7 +13,7 @@ from boxcar.errors import THROTTLE_CODES, EndpointBusy, NotPossible, ReleaseRefu
 from boxcar.jobs.sagemaker import already_exists
 from boxcar.serving.guards import alarms
 from boxcar.serving.planning import describe
-from boxcar.serving.records import Awaited, Endpoint, Endpoints
+from boxcar.serving.records import Awaited, Endpoint, Endpoints, Trial
 from boxcar.serving.targets import Target
 from boxcar.serving.turns import succeed
 from boxcar.serving.watching import answer
@@ -66,7 +66,50 @@ class Deployer:
             self._ask("create_endpoint", EndpointName=target.endpoint, EndpointConfigName=target.config_name,
                       Tags=target.tags[:2])  # fmt: skip
             return self._begun(record, "creating")
-        return self._update(record, seen, target.config_name, target.deployment(_instances(seen), watched))
+        # Guardrails need the same variants before and after: a trial of two production variants has been the canary.
+        guarded = len(seen.get("ProductionVariants", [])) < 2
+        deployment = target.deployment(_instances(seen), watched) if guarded else {}
+        return self._update(record, seen, target.config_name, deployment)
+
+    def begin_trial(self, target: Target, run: str, execution: str, token: str, now: float) -> str:
+        """Put a version beside the one that is live, to be compared with it.
+
+        Args:
+            target: the version that is tried.
+            run: the release.
+            execution, token: as in `deploy`.
+            now: seconds since the epoch.
+
+        Returns:
+            as `deploy`, or `none` (the Task is answered): nothing is live that it could be compared with.
+
+        Raises:
+            ReleaseRefused, EndpointBusy, NotPossible: as there.
+        """
+        record, seen = self.endpoints.get(target.endpoint), describe(self.sagemaker, target.endpoint)
+        if not (record and record.live and seen) or record.live.config == target.config_name:
+            succeed(self.states, token, {"status": "none"})
+            return "none"
+        live = self.sagemaker.describe_endpoint_config(EndpointConfigName=record.live.config)
+        trial = Trial(
+            kind="shadow" if target.serving.shadow else "split",
+            version=target.version,
+            config=target.trial_name(record.live.config),
+            run=run,
+            since=now,
+        )
+
+        def note(before: Endpoint) -> Endpoint:
+            kept = before.trial and (before.trial.run, before.trial.config) == (run, trial.config)
+            made = {**before.made, trial.config: [target.model_name]}
+            return before.model_copy(update={"made": made, "trial": before.trial if kept else trial})
+
+        record = self._await(target.endpoint, execution, token, trial.config, note)
+        if seen["EndpointConfigName"] == trial.config and seen["EndpointStatus"] == "InService":
+            return self._is_there(record, token)
+        self._ask("create_model", **target.model_request())
+        self._ask("create_endpoint_config", **target.trial_request(live, _instances(seen)))
+        return self._update(record, seen, trial.config, {})
 
     def take_back(self, endpoint: str, execution: str, token: str) -> str:
         """Put the version before back, all at once. Where there was none, nothing is to be done but to clean up.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from boxcar.approvals.reviews import Past, Review, Reviews
 from boxcar.serving.planning import describe
-from boxcar.serving.records import Endpoint, Endpoints
+from boxcar.serving.records import Endpoint, Endpoints, Trial
 from boxcar.steps import Document
 
 
@@ -33,6 +33,7 @@ class EndpointDocument(Document):
     since: str | None = Field(description="ISO 8601, UTC; when the version began to serve")
     releasing: str | None = Field(description="version and run of the release that may change it now")
     waiting: list[str] = Field(description="runs of releases that wait for their turn")
+    trial: str | None = Field(description="the version that is tried beside the one that serves, and what was seen of it")
     asks: OpenQuestion | None = Field(description="the release that waits for a person's decision")
     decisions: list[Past] = Field(description="questions about releases, and their answers, newest first")
     failure: str | None = Field(description="SageMaker's reason, if the last deployment failed")
@@ -92,7 +93,12 @@ class Overview:
             since=record.live.since if record.live else None,
             releasing=f"{record.holder.version} ({record.holder.run})" if record.holder else None,
             waiting=[turn.run for turn in record.waiting],
+            trial=_trial(record.trial),
             asks=asks,
             decisions=past[::-1],
             failure=seen.get("FailureReason"),
         )
+
+
+def _trial(trial: Trial | None) -> str | None:
+    return f"{trial.version}, a {trial.kind}: {trial.seen or 'not looked at yet'}" if trial else None

@@ -1,5 +1,6 @@
 """Plan: which version is to serve on which endpoint, and whether there is anything to do."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ class ReleasePlan(Document):
     review_hours: int = 72  # a person may take so long to decide, if `serving` wants one asked
     instead_of: str = ""  # version that serves when the release is planned; "": none
     usd_per_hour: float | None = None  # of `serving.min` instances, at EC2's on-demand price; None: not known
+    trial: str = "none"  # shadow or split: how it is tried before it takes the place of what is live
+    look_every_s: int = 3600  # at a trial
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Planner:
             review_hours=gate_of(family, request.model).review_hours,
             instead_of=self._serves(target.endpoint),
             usd_per_hour=_cost(serving),
+            **_trial(serving),
         )
 
     def target(self, version: dict[str, Any], serving: Serving) -> Target:
@@ -174,6 +178,14 @@ class Planner:
                 f"{name} {request.version}` approves it, or leave version out for the approved one"
             )
         return found
+
+
+def _trial(serving: Serving) -> dict[str, Any]:
+    trial = serving.trial
+    if trial is None:
+        return {}
+    seconds = min(trial.check_minutes * 60, trial.hours * 3600)
+    return {"trial": "shadow" if serving.shadow else "split", "look_every_s": max(1, math.ceil(seconds))}
 
 
 def serving_of(request: ReleaseRequest, source: str, version: FamilyVersion) -> Serving:

@@ -5,7 +5,7 @@ waits for, and everything that was made for the endpoint, written down before it
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from boxcar.attributes import decode_all, encode_all
 from boxcar.errors import Throttled
@@ -42,6 +42,18 @@ class Awaited(Document):
     begun: bool = False  # SageMaker has been asked for it
 
 
+class Trial(Document):
+    """A version that is tried beside the one that is live."""
+
+    kind: Literal["shadow", "split"]
+    version: str
+    config: str
+    run: str
+    since: float  # seconds since the epoch
+    seen: str = ""  # what was seen when it was last looked at
+    wish: Literal["", "promote", "back"] = ""  # what a person wants it to end with, at the next look
+
+
 class Endpoint(Document):
     """One endpoint."""
 
@@ -52,6 +64,7 @@ class Endpoint(Document):
     holder: Turn | None = None
     waiting: list[Turn] = []  # in the order in which they came
     awaited: Awaited | None = None
+    trial: Trial | None = None
     made: dict[str, list[str]] = {}  # configuration → models
     alarms: list[str] = []  # of CloudWatch
     revision: int = 0  # of the record, for conditional writes

@@ -1,6 +1,6 @@
 """What a family says of a model's endpoint: `serving:` of a model in the family file (docs/family-file.md)."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,32 @@ class GoldenRequest(Document):
     contains: str = ""  # in the answer; "": any answer is good
 
 
+class Shadow(Document):
+    """A new version answers copies of requests beside the one that is live, and nobody sees its answers."""
+
+    percent: int = Field(default=100, ge=1, le=100)  # of the requests
+    hours: float = Field(default=24, gt=0, le=720)
+    check_minutes: float = Field(default=60, gt=0, le=1440)  # how often it is looked at meanwhile
+    minimum: int = Field(default=500, ge=1)  # answers of both to the same request; from fewer nothing follows
+    max_error_percent: float = Field(default=1.0, ge=0, lt=100)  # of the copies, answered with 5xx
+    max_latency_ratio: float | None = Field(default=2.0, gt=0)  # of 90th percentiles, over the live version's
+    min_agreement: float | None = Field(default=None, ge=0, le=1)  # share of equal decisions
+    max_score_shift: float | None = Field(default=0.25, gt=0)  # population stability index of both versions' scores
+
+
+class Split(Document):
+    """A new version answers a share of the requests, until a test says which of the two is better."""
+
+    percent: int = Field(default=20, ge=1, le=50)  # of the requests
+    hours: float = Field(default=72, gt=0, le=720)  # at most
+    check_minutes: float = Field(default=60, gt=0, le=1440)
+    metric: Literal["outcome", "errors"] = "errors"  # what people report, or answers with 5xx
+    minimum: int = Field(default=1000, ge=2)  # outcomes of each version before anything is decided
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # how often a difference may be seen where there is none
+    inconclusive: Literal["keep", "promote"] = "keep"  # when the hours are over: the version before, or the new one
+    max_error_percent: float = Field(default=1.0, ge=0, lt=100)  # of the new version; beyond, it goes at once
+
+
 class Serving(Document):
     """The real-time endpoint of one model."""
 
@@ -49,6 +75,8 @@ class Serving(Document):
     canary: Canary = Canary()
     rollback: Rollback = Rollback()
     smoke: Smoke = Smoke()
+    shadow: Shadow | None = None
+    split: Split | None = None
     capture_percent: int = Field(default=0, ge=0, le=100)  # of requests and answers, kept under capture/
     timeout_s: int = Field(default=3600, ge=600, le=14400)  # for a deployment; beyond, it is rolled back
 
@@ -61,6 +89,8 @@ class Serving(Document):
                 "invocations_per_instance: is missing, so nothing adds instances beyond min; write "
                 "how many requests a minute one takes, or leave max out"
             )
+        if self.shadow and self.split:
+            raise ValueError("shadow, split: a version is tried in one of the two ways; leave one out")
         if 2 * self.canary.wait_s >= self.timeout_s:
             raise ValueError(
                 f"timeout_s: is {self.timeout_s}, and canary.wait_s is waited for twice; write more than "
@@ -72,6 +102,11 @@ class Serving(Document):
     def most(self) -> int:
         """Instances at most."""
         return self.min if self.max is None else self.max
+
+    @property
+    def trial(self) -> Shadow | Split | None:
+        """How a new version is tried beside the one that is live, before it takes its place."""
+        return self.shadow or self.split
 
     @property
     def of_the_configuration(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ release would give it needs no change.
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,19 @@ from boxcar.serving.captures import ROOT as CAPTURES
 from boxcar.serving.spec import Serving
 
 VARIANT = "AllTraffic"
+SHADOW = "Shadow"  # variants of a version that is tried beside the one that is live
+CHALLENGER = "Challenger"
 _NAME_LENGTH = 40  # of 63: version and digest follow
 
 
 def endpoint_name(stack: str, family: str, model: str) -> str:
     """`<stack>-<family>-<model>`, in the letters that SageMaker allows."""
     return sagemaker_name(f"{stack}-{family}-{model}", _NAME_LENGTH)
+
+
+def tried_variant(serving: Serving) -> str:
+    """The variant that a new version is while it is tried."""
+    return SHADOW if serving.shadow else CHALLENGER
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,48 @@ class Target:
             "Tags": self.tags,
         }
         if self.serving.capture_percent:
-            request["DataCaptureConfig"] = {
-                "EnableCapture": True,
-                "InitialSamplingPercentage": self.serving.capture_percent,
-                "DestinationS3Uri": f"s3://{self.bucket}/{CAPTURES}/{self.config_name}",
-                "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-                "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
-            }
+            request["DataCaptureConfig"] = self._capture(self.config_name, self.serving.capture_percent)
         return request
+
+    def trial_request(self, live: dict[str, Any], instances: int) -> dict[str, Any]:
+        """CreateEndpointConfig, for this version to be tried beside the one that is live.
+
+        Args:
+            live: what DescribeEndpointConfig says of the configuration that serves.
+            instances: that serve now; the version that is tried gets its share of as many.
+        """
+        trial, name = self.serving.trial, self.trial_name(live["EndpointConfigName"])
+        assert trial  # the caller has looked
+        before = live["ProductionVariants"][0]
+        tried = {
+            "VariantName": tried_variant(self.serving),
+            "ModelName": self.model_name,
+            "InstanceType": self.serving.instance,
+            "InitialInstanceCount": max(1, math.ceil(instances * trial.percent / 100)),
+        }
+        request = {"EndpointConfigName": name, "Tags": self.tags, "DataCaptureConfig": self._capture(name, 100)}
+        if self.serving.shadow:
+            # A shadow gets as many copies as its weight is of the production variant's.
+            shadow = {**tried, "InitialVariantWeight": trial.percent / 100}
+            live_variant = {**before, "InitialVariantWeight": 1.0}
+            return {**request, "ProductionVariants": [live_variant], "ShadowProductionVariants": [shadow]}
+        live_variant = {**before, "InitialVariantWeight": 1 - trial.percent / 100}
+        challenger = {**tried, "InitialVariantWeight": trial.percent / 100}
+        return {**request, "ProductionVariants": [live_variant, challenger]}
+
+    def trial_name(self, live: str) -> str:
+        """Of the configuration in which this version is tried beside the one of the configuration `live`."""
+        trial = self.serving.trial.model_dump(mode="json") if self.serving.trial else None
+        return self._named(self.container, self.role, self.bucket, self.serving.of_the_configuration, trial, live)
+
+    def _capture(self, config: str, percent: int) -> dict[str, Any]:
+        return {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": percent,
+            "DestinationS3Uri": f"s3://{self.bucket}/{CAPTURES}/{config}",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
+        }
 
     def deployment(self, instances: int, alarms: list[str]) -> dict[str, Any]:
         """DeploymentConfig of UpdateEndpoint: blue/green, a canary first, back when an alarm rings.

@@ -1,0 +1,39 @@
+"""Judge: look at a version that is tried beside the one that is live, and say what becomes of it."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from boxcar.aws import client
+from boxcar.errors import named_errors
+from boxcar.evaluations import load_evaluation
+from boxcar.registry.table import ModelsTable
+from boxcar.reports.files import write_report
+from boxcar.serving.planning import ReleasePlan
+from boxcar.serving.records import Endpoints
+from boxcar.serving.trial_judge import TrialJudge
+from boxcar.serving.trials import Looker
+from boxcar.settings import settings
+from boxcar.versions import Version
+
+logger = Logger(service="judge_trial")
+
+
+@named_errors
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Take `{"plan", "execution"}`; answer status continue, promote or back, and why, and where the report lies."""
+    dynamodb, s3, stack = client("dynamodb"), client("s3"), settings()
+    plan = ReleasePlan.model_validate(event["plan"])
+    version = ModelsTable(dynamodb, stack.models_table).version(plan.family, plan.model, Version.parse(plan.version))
+    evaluation = load_evaluation(s3, version["evaluation"]) if version else None
+    judge = TrialJudge(
+        endpoints=Endpoints(dynamodb, stack.models_table),
+        look=Looker(s3, client("cloudwatch"), stack.bucket).look,
+        write=lambda report, page: write_report(s3, stack.bucket, report, page),
+        now=time.time,
+    )
+    threshold = evaluation.threshold if evaluation and evaluation.threshold is not None else 0.5
+    judged = judge.judge(plan, event["execution"], threshold)
+    logger.info("trial", endpoint=plan.endpoint, run=plan.run, version=plan.version, judged=judged)
+    return judged

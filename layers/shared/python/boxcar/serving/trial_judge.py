@@ -1,0 +1,74 @@
+"""Judge a trial: look at what it has left, decide, write the report, and remember what was seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from boxcar.errors import NotPossible
+from boxcar.serving.judging import Judgement, Seen, judge_shadow, judge_split
+from boxcar.serving.planning import ReleasePlan
+from boxcar.serving.records import Endpoint, Endpoints, Trial
+from boxcar.serving.spec import Serving
+from boxcar.serving.trial_report import render, tell
+
+
+@dataclass(frozen=True)
+class TrialJudge:
+    """Judges trials.
+
+    Attributes:
+        look: reads what a trial has left: endpoint, serving, configuration, since, now, threshold.
+        write: writes a report and its page; returns the address of the page.
+        now: seconds since the epoch.
+    """
+
+    endpoints: Endpoints
+    look: Callable[[str, Serving, str, float, float, float], Seen]
+    write: Callable[[dict[str, Any], str], str]
+    now: Callable[[], float]
+
+    def judge(self, plan: ReleasePlan, execution: str, threshold: float) -> dict[str, Any]:
+        """Look once.
+
+        Args:
+            plan: of the release.
+            execution: ARN of the release, whose turn it is.
+            threshold: the score from which an answer is a yes.
+
+        Returns:
+            `status` (continue, promote, back), `error` and `cause` of a trial that ends badly, `report` (address).
+
+        Raises:
+            NotPossible: there is no such trial, or it is another release's turn.
+        """
+        record = self.endpoints.get(plan.endpoint)
+        trial = record.trial if record else None
+        if not (record and trial and record.live and record.holder and record.holder.execution == execution):
+            raise NotPossible(f"endpoint {plan.endpoint}: {plan.run} tries no version on it")
+        now = self.now()
+        seen = self.look(plan.endpoint, plan.serving, trial.config, trial.since, now, threshold)
+        judged = self._judged(plan, trial, seen, now)
+        report = tell(plan, trial, record.live, seen, judged, now)
+        address = self.write(report, render(report))
+
+        def remember(before: Endpoint) -> Endpoint:
+            same = before.trial and before.trial.config == trial.config
+            told = before.trial.model_copy(update={"seen": report["sentence"]}) if same and before.trial else None
+            return before.model_copy(update={"trial": told}) if told else before
+
+        self.endpoints.change(record, remember)
+        cause = f"{'; '.join(judged.why)}. Report: {address}" if judged.error else ""
+        return {"status": judged.status, "error": judged.error, "cause": cause, "report": address}
+
+    def _judged(self, plan: ReleasePlan, trial: Trial, seen: Seen, now: float) -> Judgement:
+        if trial.wish:
+            why = f"a person has ended the trial, for the new version to {'serve' if trial.wish == 'promote' else 'go'}"
+            return Judgement(trial.wish, [why], "" if trial.wish == "promote" else "TrialLost")
+        shadow, split = plan.serving.shadow, plan.serving.split
+        rules = shadow or split
+        assert rules  # the plan has a trial
+        over = now >= trial.since + rules.hours * 3600
+        if shadow:
+            return judge_shadow(shadow, seen, over)
+        assert split
+        return judge_split(split, seen, over)
