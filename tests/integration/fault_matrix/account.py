@@ -21,6 +21,7 @@ import pytest
 from moto import mock_aws
 
 import boxcar.aws
+import boxcar.serving.trial_judge
 from boxcar.attributes import encode_all
 from boxcar.benchmarks.planning import CODE_KEY, RESULTS
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
@@ -29,6 +30,8 @@ from boxcar.jobs.answers import send_answer
 from boxcar.jobs.items import to_item
 from boxcar.jobs.record import COMPLETED, Job
 from boxcar.jobs.table import JobsTable
+from boxcar.serving.records import Endpoint, Endpoints, Live
+from boxcar.serving.targets import VARIANT, endpoint_name
 from boxcar.settings import settings
 from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml
@@ -40,7 +43,7 @@ from tests.unit.kinds.worlds import KindWorld
 from tests.unit.serving.fakes import ROLE, FakeCloudWatch, FakeRuntime, FakeSageMaker, FakeScaling, event
 from tests.unit.tables import make_tables
 
-BUCKET, JOBS, MODELS = "data", "jobs", "models"
+STACK, BUCKET, JOBS, MODELS = "boxcar", "data", "jobs", "models"
 ALARMS = f"{QUEUE}AlarmQueue"
 FIGURES: dict[str, dict[str, Any]] = {"approve": {}, "reject": {"score": 0.3}, "review": {"rows": 100}}
 GATE = {"metric": "roc_auc", "min_score": 0.5, "min_rows": 100, "on_breach": {"rows": "review"}}
@@ -48,7 +51,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "x",
     "AWS_SECRET_ACCESS_KEY": "x",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "BOXCAR_STACK": "boxcar",
+    "BOXCAR_STACK": STACK,
     "BOXCAR_BUCKET": BUCKET,
     "BOXCAR_JOBS_TABLE": JOBS,
     "BOXCAR_MODELS_TABLE": MODELS,
@@ -141,6 +144,7 @@ class Account:
         }
         for name in ("report_run", "report_inference", "report_benchmark"):  # a page takes a tenth of a second
             monkeypatch.setattr(self.functions[name], "render", lambda report: "")
+        monkeypatch.setattr(boxcar.serving.trial_judge, "render", lambda report: "")
         self.client("s3").create_bucket(Bucket=BUCKET)
         code = Code(digest="d", archive=f"s3://{BUCKET}/c.tar.gz", prefix=f"s3://{BUCKET}/c/")
         self._put(f"s3://{BUCKET}/{CODE_KEY}", code.model_dump_json())
@@ -156,9 +160,11 @@ class Account:
         """Tables as after a deployment: moto copies all that is in them for each transaction."""
         make_tables(self.client("dynamodb"))
 
-    def apply_family(self, name: str, *models: str, approved: bool = False, asks: bool = False) -> None:
+    def apply_family(
+        self, name: str, *models: str, approved: bool = False, serving: dict[str, Any] | None = None
+    ) -> None:
         """Store a family of its own for a run, if asked with a version of each model to predict with."""
-        chosen = {model: {**self._family["models"][model], "serving": {"approval": asks}} for model in models}
+        chosen = {model: {**self._family["models"][model], "serving": serving or {}} for model in models}
         inference = {**self._family["inference"], "prices": {}}
         family = Family.model_validate({**self._family, "family": name, "models": chosen, "inference": inference})
         architectures = {self._architecture.spec.architecture: self._architecture}
@@ -166,6 +172,18 @@ class Account:
         FamilyStore(self.client("dynamodb"), MODELS).append(version)
         for model in models if approved else ():
             self._store_version(name, model)
+
+    def serve(self, family: str, model: str) -> None:
+        """Have a version before the one that is stored serve on the model's endpoint."""
+        name, config = endpoint_name(STACK, family, model), f"before-{family}"
+        variant = {"VariantName": VARIANT, "ModelName": config, "InstanceType": "ml.m5.large"}
+        self.sagemaker.create_model(ModelName=config)
+        self.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=[variant])
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        self.sagemaker.settle(name)
+        live = Live(version="0.9.0", config=config, run="before", since="2026-11-26T10:00:00+00:00", number=1)
+        made = Endpoint(endpoint=name, family=family, model=model, live=live, made={config: [config]})
+        Endpoints(self.client("dynamodb"), MODELS).change(made, lambda before: before)
 
     def _store_version(self, family: str, model: str) -> None:
         """Store a version as Register leaves it, in the fields that predicting reads."""

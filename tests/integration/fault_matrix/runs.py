@@ -25,8 +25,16 @@ class Way:
     after: str = ""  # the Task that must have failed before
     failing: str = "own error"  # with which fault
     asks: bool = False  # the family wants a person asked before a release
+    tries: bool = False  # and a new version tried beside the one that is live
+
+    @property
+    def serving(self) -> dict[str, Any]:
+        """What the family says of endpoints."""
+        return {"approval": self.asks, **({"split": TRIAL} if self.tries else {})}
 
 
+# Nobody asks the endpoint, so the first look at the trial ends it.
+TRIAL = {"hours": 1e-6, "inconclusive": "promote"}
 # Every Task of every machine: declare a new one here, and its row in docs/fault-matrix.md.
 WAYS: dict[str, dict[str, Way]] = {
     "training": {
@@ -74,6 +82,9 @@ WAYS: dict[str, dict[str, Way]] = {
         "AskRelease": Way(asks=True),
         "AlarmReleaseExpired": Way(asks=True, after="AskRelease", failing="no answer"),
         "TakeTurn": Way(),
+        "BeginTrial": Way(tries=True),
+        "SmokeTrial": Way(tries=True),
+        "JudgeTrial": Way(tries=True),
         "Deploy": Way(),
         "SmokeTest": Way(),
         "RollBack": Way(after="SmokeTest"),
@@ -126,7 +137,9 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
     else:
         asked = {"family": name, **({"model": AFFECTED} if machine == "release" else {})}
         models = [AFFECTED, *([SIBLING] if of_a_model else [])]
-        account.apply_family(name, *models, approved=machine != "training", asks=way.asks)
+        account.apply_family(name, *models, approved=machine != "training", serving=way.serving)
+        if way.tries:
+            account.serve(name, AFFECTED)
     account.outcome = way.outcome
     with account.running() as engine:
         for place, told in ((way.after, way.failing), (task, fault)):

@@ -45,9 +45,12 @@ class FakeSageMaker:
 
     def create_endpoint_config(self, **request: Any) -> None:
         self._called("create_endpoint_config")
-        for variant in request["ProductionVariants"]:
+        for variant in [*request["ProductionVariants"], *request.get("ShadowProductionVariants", [])]:
             self._found(self.models, variant["ModelName"])
         self._add(self.configs, request["EndpointConfigName"], request)
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:  # noqa: N803
+        return dict(self._found(self.configs, EndpointConfigName))
 
     def create_endpoint(self, **request: Any) -> None:
         self._called("create_endpoint")
@@ -132,11 +135,20 @@ class FakeRuntime:
 
 
 class FakeCloudWatch:
-    """Alarms and dashboards by name."""
+    """Alarms and dashboards by name; `measured` is what a metric of a variant has come to, nothing if it is not told."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, dict[str, Any]] = {}
         self.dashboards: dict[str, Any] = {}
+        self.measured: dict[tuple[str, str], float] = {}  # variant, metric
+
+    def get_metric_data(self, *, MetricDataQueries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
+        results = []
+        for query in MetricDataQueries:
+            metric = query["MetricStat"]["Metric"]
+            key = (metric["Dimensions"][1]["Value"], metric["MetricName"])
+            results.append({"Id": query["Id"], "Values": [self.measured[key]] if key in self.measured else []})
+        return {"MetricDataResults": results}
 
     def put_dashboard(self, *, DashboardName: str, DashboardBody: str) -> None:  # noqa: N803
         self.dashboards[DashboardName] = json.loads(DashboardBody)

@@ -33,7 +33,9 @@ class EndpointDocument(Document):
     since: str | None = Field(description="ISO 8601, UTC; when the version began to serve")
     releasing: str | None = Field(description="version and run of the release that may change it now")
     waiting: list[str] = Field(description="runs of releases that wait for their turn")
-    trial: str | None = Field(description="the version that is tried beside the one that serves, and what was seen of it")
+    trial: str | None = Field(
+        description="the version that is tried beside the one that serves, and what was seen of it"
+    )
     asks: OpenQuestion | None = Field(description="the release that waits for a person's decision")
     decisions: list[Past] = Field(description="questions about releases, and their answers, newest first")
     failure: str | None = Field(description="SageMaker's reason, if the last deployment failed")
