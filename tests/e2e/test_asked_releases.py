@@ -1,11 +1,18 @@
 """A release that asks a person first: by the link, Slack and the command; and what becomes of those that wait."""
 
+import json
 import re
+from collections.abc import Iterator
 
+import pytest
+
+from cli.api import ApiProblem
 from local.client import wait_for
 from tests.e2e.deployed import Deployed
 from tests.e2e.served import Served, served_by
+from tests.e2e.test_jobs_api import caller
 from tests.e2e.test_reviews import command, fetch
+from tests.unit.slack.conftest import SlackServer, slack_server  # noqa: F401 - a fixture
 
 LINK = re.compile(r"https?://\S+/review\?token=\S+")
 
@@ -14,6 +21,60 @@ def questions(served: Served) -> list[str]:
     """Links of the mails that ask about releases of a model, oldest first."""
     mails = [mail for mail in served.stack.cloud.mails() if f"{served.family}/mailer" in mail.subject]
     return [link for mail in mails if "needs a decision" in mail.subject for link in LINK.findall(mail.text)]
+
+
+@pytest.fixture
+def slack(empty_stack: Deployed, slack_server: SlackServer) -> Iterator[SlackServer]:  # noqa: F811 - the fixture
+    """A webhook that the stack posts to, as SlackSecretArn would have it."""
+    client, name = empty_stack.session.client, f"{empty_stack.session.stack}-send-alarms"
+    text = json.dumps({"webhook_url": slack_server.url, "signing_secret": "s3cret"})
+    arn = client("secretsmanager").create_secret(Name="slack", SecretString=text)["ARN"]
+    known = client("lambda").get_function_configuration(FunctionName=name)
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arn}],
+    }
+    role = {"RoleName": known["Role"].rpartition("/")[2], "PolicyName": "slack"}
+    client("iam").put_role_policy(**role, PolicyDocument=json.dumps(document))
+    before = known["Environment"]["Variables"]
+    wanted = {"Variables": {**before, "BOXCAR_SLACK_SECRET_ARN": arn}}
+    client("lambda").update_function_configuration(FunctionName=name, Environment=wanted)
+    queue = client("sqs").get_queue_url(QueueName=f"{empty_stack.session.stack}-alarms")["QueueUrl"]
+    usual = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "3"})  # a message comes again
+    yield slack_server
+    client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=usual)
+    client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": before})
+    client("iam").delete_role_policy(**role)
+
+
+def pressed(slack: SlackServer, token: str) -> list[list[str]]:
+    """The buttons that decide with a token, of each message that reached the webhook."""
+    messages = [message for message in slack.messages if token in json.dumps(message)]
+    return [
+        [
+            part["action_id"]
+            for block in message["blocks"]
+            for part in block.get("elements", [])
+            if part.get("value") == token
+        ]
+        for message in messages
+    ]
+
+
+def test_slack_down_during_a_release_the_mails_go_out_and_the_message_comes_again_for_slack_alone(
+    empty_stack: Deployed, slack: SlackServer
+) -> None:
+    slack.answers = [(500, "down")]
+    served = served_by(empty_stack, approval=True)
+    run = served.start(served.version("1.0.0"))
+    (link,) = wait_for(lambda: questions(served), 120, why="nobody was asked")
+    token = link.partition("token=")[2]
+    asked = wait_for(lambda: (found := pressed(slack, token)) and len(found) > 1 and found, 120, why="it came once")
+    assert asked == [["approve", "reject"]] * 2, "the second time with both buttons, too"
+    assert len(questions(served)) == 1, "the mail came once"
+    command(empty_stack, "endpoints", "approve", f"{served.family}/mailer", "--why", "go")
+    assert served.stack.wait(run).output["status"] == "released"
 
 
 def test_a_release_asks_a_person_first_and_ends_well_without_anything_made_when_that_says_no(
@@ -46,3 +107,22 @@ def test_a_release_asks_a_person_first_and_ends_well_without_anything_made_when_
     assert served.answer() == "hello from 1.0.1"
     shown = command(served.stack, "endpoints", "show", f"{served.family}/mailer")
     assert "rejected by Ann (by link): not on a Friday" in shown and ": go" in shown
+
+
+def test_a_release_is_started_and_looked_at_over_the_api_once_a_name(empty_stack: Deployed) -> None:
+    iam = empty_stack.session.client("iam")
+    iam.create_user(UserName="ben")
+    iam.attach_user_policy(UserName="ben", PolicyArn=empty_stack.session.outputs["JobsApiCallersArn"])
+    ben, served = caller(empty_stack, "ben"), served_by(empty_stack)
+    body = {"release": "week-48", "family": served.family, "model": "mailer"}
+    with pytest.raises(ApiProblem) as refused:
+        ben.call("POST", "/releases", body=body)
+    assert [error["field"] for error in refused.value.problem["errors"]] == ["version"], "none is approved yet"
+    served.version("1.0.0")
+    status, started = ben.call("POST", "/releases", body=body)
+    assert status == 201
+    assert served.stack.wait(started["run"]).output["status"] == "released"
+    assert ben.call("POST", "/releases", body=body) == (200, {**started, "created": False})
+    _, shown = ben.call("GET", f"/endpoints/{served.family}/mailer")
+    assert (shown["version"], shown["status"], shown["endpoint"]) == ("1.0.0", "InService", started["endpoint"])
+    assert shown in ben.call("GET", "/endpoints")[1]["endpoints"]

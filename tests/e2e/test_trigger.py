@@ -40,6 +40,19 @@ def test_what_is_wrong_starts_nothing_and_says_what_to_write(stack: Deployed, tm
     assert stack.executions() == before
 
 
+def test_a_throttled_start_is_asked_again_and_starts_one_run(empty_stack: Deployed, tmp_path: Path) -> None:
+    fault = {"service": "states", "action": "StartExecution", "error": "ThrottlingException"}
+    empty_stack.cloud.add_fault(**fault, caller="*TriggerMachine*", count=2)
+    family = empty_stack.small_family("mailer", models__mailer__serving={})
+    done = triggered(empty_stack, tmp_path, "release", {"family": family, "model": "mailer"}, "--token", "pipeline-2")
+    assert done.exit_code == 0, done.output
+    assert len(empty_stack.cloud.faults()["fired"]) == 2
+    ended = empty_stack.wait(done.output.strip())
+    assert ended.error == "VersionNotApproved", "the machine was asked, and has nothing to release"
+    alarms = wait_for(lambda: empty_stack.mails(ended.name), why="nobody was told")
+    assert len(alarms) == 1, "there was one run"
+
+
 def test_a_familys_policy_trains_what_it_wants_and_says_why(stack: Deployed) -> None:
     """What the schedule puts on the queue, twice, since it may."""
     policy = {"max_age_days": 30, "min_new_labels": 10, "drift": True}

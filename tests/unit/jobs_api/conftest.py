@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from moto import mock_aws
 
 from boxcar.api import openapi
+from boxcar.api.releases import ReleaseCalls
 from boxcar.api.routes import ROUTES, JobsApi
 from boxcar.jobs.history import History
 from boxcar.jobs.references import ApprovedVersions
@@ -65,6 +66,7 @@ class Api:
     now: float = NOON
     wakes: list[dict[str, Any]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
+    releases: ReleaseCalls | None = None
 
     def __post_init__(self) -> None:
         self.table = JobsTable(self.dynamodb, "jobs", pause=lambda _: None)
@@ -83,7 +85,12 @@ class Api:
             wake=self.wakes.append,
             tell_monitor=self.told.append,
             now=lambda: self.now,
+            releases=self._releases,
         )  # fmt: skip
+
+    def _releases(self) -> ReleaseCalls:
+        assert self.releases, "tests/unit/jobs_api/test_releases.py has one"
+        return self.releases
 
     def call(
         self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None, caller: str = ANN,

@@ -142,7 +142,7 @@ def test_the_document_is_openapi(api: Api) -> None:
     validate(document)
     assert document["servers"] == [{"url": "/v1"}]
     assert {operation["operationId"] for path in document["paths"].values() for operation in path.values()} == {
-        "submit", "list", "show", "stop", "retry", "describe",
+        "submit", "list", "show", "stop", "retry", "describe", "release", "list_endpoints", "show_endpoint",
     }  # fmt: skip
 
 

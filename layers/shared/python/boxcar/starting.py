@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -83,9 +83,7 @@ def start(states: Any, machines: dict[str, str], asked: Start, family: FamilyOf,
     trigger = read_trigger(asked.input, _no_object, REQUESTS[asked.machine])
     trigger = Trigger(trigger.request, SOURCE, None)
     _check_family(trigger, family)
-    subject = trigger.request.subject
-    mark = digest(asked.machine, asked.token)[:16] if asked.token else f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-    run, text = f"{subject}-{mark}", json.dumps(asked.input, sort_keys=True)
+    run, text = _run(asked, trigger.request.subject, now), json.dumps(asked.input, sort_keys=True)
     execution = _execution(machine, run)
     try:
         states.start_execution(stateMachineArn=machine, name=run, input=text)
@@ -98,6 +96,18 @@ def start(states: Any, machines: dict[str, str], asked: Start, family: FamilyOf,
             ) from None
         return {"run": run, "execution": execution, "started": False}
     return {"run": run, "execution": execution, "started": True}
+
+
+def is_started(states: Any, machines: dict[str, str], asked: Start, subject: str) -> bool:
+    """Whether a token has started a run about this subject before."""
+    run = _run(asked, subject, datetime.now(UTC))
+    try:
+        states.describe_execution(executionArn=_execution(_machine(machines, asked.machine), run))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+        return False
+    return True
 
 
 def look(states: Any, s3: Any, bucket: str, machines: dict[str, str], asked: Question) -> dict[str, Any]:
@@ -151,6 +161,11 @@ def _machine(machines: dict[str, str], name: str) -> str:
     if name not in known:
         raise TriggerError(f"machine: there is no {name!r}; write one of {', '.join(known)}")
     return machines[name]
+
+
+def _run(asked: Start, subject: str, now: datetime) -> str:
+    mark = digest(asked.machine, asked.token)[:16] if asked.token else f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    return f"{subject}-{mark}"
 
 
 def _execution(machine: str, run: str) -> str:

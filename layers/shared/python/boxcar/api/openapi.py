@@ -14,10 +14,15 @@ _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _PROBLEMS = {
     400: "A field or parameter is not valid; `errors` names each.",
-    404: "There is no such job.",
-    409: "The name is taken by a job with other contents, or the job's status does not allow it.",
+    404: "There is no such job, or no such endpoint.",
+    409: "The name is taken by something with other contents, or its status does not allow it.",
     500: "Something went wrong inside.",
     503: "Too much at once; `Retry-After` says in how many seconds to try again.",
+}
+_PATH = {
+    "id": "Boxcar's id of a job, or the name under which the caller submitted it",
+    "family": "name of a family",
+    "model": "name of a model of the family",
 }
 # What API Gateway answers by itself, before the function is asked.
 _GATEWAY = {
@@ -40,6 +45,7 @@ class Route:
         query: the type of the parameters behind `?`.
         body: types of which the body is one.
         problems: statuses of problem documents, beside 400, 500 and 503.
+        tag: by which readers of the document group operations.
     """
 
     method: str
@@ -52,6 +58,7 @@ class Route:
     body: tuple[type[BaseModel], ...] = ()
     problems: tuple[int, ...] = ()
     examples: dict[str, Any] = field(default_factory=dict)
+    tag: str = "jobs"
 
 
 def document(routes: Iterable[Route], stage: str) -> dict[str, Any]:
@@ -81,7 +88,8 @@ def document(routes: Iterable[Route], stage: str) -> dict[str, Any]:
             "title": "Boxcar jobs",
             "version": VERSION,
             "description": (
-                "Submit jobs, list them, see why they wait or failed, stop them, try them again. Calls are signed with "
+                "Submit jobs, list them, see why they wait or failed, stop them, try them again; release approved "
+                "versions of models, and see what serves. Calls are signed with "
                 "AWS Signature Version 4 for the service `execute-api`; times are ISO 8601 in UTC."
             ),
         },
@@ -105,10 +113,10 @@ def document(routes: Iterable[Route], stage: str) -> dict[str, Any]:
 def _operation(route: Route, schemas: Any) -> dict[str, Any]:
     parameters = [
         {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
-         "description": "Boxcar's id of a job, or the name under which the caller submitted it"}
+         "description": _PATH[part[1:-1]]}
         for part in route.resource.split("/") if part.startswith("{")
     ]  # fmt: skip
-    operation: dict[str, Any] = {"operationId": route.name, "summary": route.summary, "tags": ["jobs"]}
+    operation: dict[str, Any] = {"operationId": route.name, "summary": route.summary, "tags": [route.tag]}
     if route.description:
         operation["description"] = route.description
     if route.query:

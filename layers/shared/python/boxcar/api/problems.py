@@ -88,7 +88,7 @@ def refused(error: Exception) -> Refused | None:
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
     if code in THROTTLE_CODES or code == "TransactionConflictException":
-        return busy("the table of jobs is read or written too fast at the moment")
+        return busy("AWS refuses more calls of Boxcar at the moment")
     return None
 
 

@@ -1,4 +1,4 @@
-"""The routes of the jobs API."""
+"""The routes of the jobs API; those of releases are in `boxcar.api.releases`."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from boxcar.api import openapi
+from boxcar.api import openapi, releases
 from boxcar.api.calls import Answer, Call
 from boxcar.api.conflicts import refuse_conflicts
 from boxcar.api.openapi import Route
@@ -56,6 +56,7 @@ class JobsApi:
     wake: Callable[[dict[str, Any]], None]
     tell_monitor: Callable[[dict[str, Any]], None]
     now: Callable[[], float]
+    releases: Callable[[], releases.ReleaseCalls]
 
     def answer(self, event: dict[str, Any], reference: str = "") -> dict[str, Any]:
         """Answer one event of API Gateway. Nothing is raised: what goes wrong is a problem document.
@@ -69,6 +70,9 @@ class JobsApi:
             route = _BY_PLACE.get((call.method, call.resource))
             if route is None:
                 raise Refused(404, "There is no such path", detail=f"{call.method} {call.resource} is not known")
+            if route.name in releases.ANSWERS:
+                _query(call, NoQuery)
+                return releases.ANSWERS[route.name](self.releases(), call).event()
             return _ANSWERS[route.name](self, call).event()
         except Exception as error:
             problem = refused(error)
@@ -210,10 +214,13 @@ ROUTES = (
         "POST", "/jobs/{id}/retry", "retry", "Start afresh a job that Failed or was Stopped",
         {202: ("It is New again; its attempts go on counting.", JobDocument)}, problems=(404, 409),
     ),
+    *releases.ROUTES,
     Route("GET", "/openapi.json", "describe", "This document", {200: ("An OpenAPI document.", None)}),
 )  # fmt: skip
 _BY_PLACE = {(route.method, route.resource): route for route in ROUTES}
-_ANSWERS: dict[str, Callable[[JobsApi, Call], Answer]] = {route.name: getattr(JobsApi, route.name) for route in ROUTES}
+_ANSWERS: dict[str, Callable[[JobsApi, Call], Answer]] = {
+    route.name: getattr(JobsApi, route.name) for route in ROUTES if route.name not in releases.ANSWERS
+}
 
 
 def _parsed(model: type[Model], body: Any) -> Model:

@@ -85,7 +85,7 @@ class Planner:
         if asked.of_the_registry and not _is_automatic(family, request.model):
             return f"{name} is not released by itself: {version.file} has no serving.automatic for it"
         serving = serving_of(request, asked.source, version)
-        chosen = self._version(asked, name)
+        chosen = self._version(asked)
         if chosen is None:
             return f"no version of {name} is approved"
         target = self.target(chosen, serving)
@@ -158,26 +158,37 @@ class Planner:
         record = self.endpoints.get(endpoint)
         return record.live.version if record and record.live else ""
 
-    def _version(self, asked: Asked, name: str) -> dict[str, Any] | None:
+    def _version(self, asked: Asked) -> dict[str, Any] | None:
         """The version that is asked for; None if the registry speaks, and none is approved."""
-        request = asked.request
-        if request.version is None:
-            found = self.table.approved_version(request.family, request.model)
-            if found is None and not asked.of_the_registry:
-                raise VersionNotApproved(f"{asked.source}: no version of {name} is approved; approve one first")
-            return found
-        found = self.table.version(request.family, request.model, Version.parse(request.version))
+        if asked.of_the_registry:
+            return self.table.approved_version(asked.request.family, asked.request.model)
+        return wanted_version(self.table, asked.request, asked.source)
+
+
+def wanted_version(table: ModelsTable, request: ReleaseRequest, source: str) -> dict[str, Any]:
+    """The version that somebody wants released, as the models table has it.
+
+    Raises:
+        UnknownVersion: there is none of this number.
+        VersionNotApproved: it is not approved, or none is.
+    """
+    name = f"{request.family}/{request.model}"
+    if request.version is None:
+        found = table.approved_version(request.family, request.model)
         if found is None:
-            raise UnknownVersion(
-                f"{asked.source}: version: there is no version {request.version} of {name}; `boxcar models list` "
-                "shows them"
-            )
-        if found["status"] != "Approved":
-            raise VersionNotApproved(
-                f"{asked.source}: version: {name} {request.version} is {found['status']}; `boxcar models approve "
-                f"{name} {request.version}` approves it, or leave version out for the approved one"
-            )
+            raise VersionNotApproved(f"{source}: no version of {name} is approved; approve one first")
         return found
+    found = table.version(request.family, request.model, Version.parse(request.version))
+    if found is None:
+        raise UnknownVersion(
+            f"{source}: version: there is no version {request.version} of {name}; `boxcar models list` shows them"
+        )
+    if found["status"] != "Approved":
+        raise VersionNotApproved(
+            f"{source}: version: {name} {request.version} is {found['status']}; `boxcar models approve "
+            f"{name} {request.version}` approves it, or leave version out for the approved one"
+        )
+    return found
 
 
 def _trial(serving: Serving) -> dict[str, Any]:
