@@ -109,6 +109,33 @@ def test_a_release_asks_a_person_first_and_ends_well_without_anything_made_when_
     assert "rejected by Ann (by link): not on a Friday" in shown and ": go" in shown
 
 
+@pytest.fixture
+def impatient(empty_stack: Deployed) -> Iterator[None]:
+    """A release machine that waits seconds where it should wait hours."""
+    states, arn = empty_stack.session.client("stepfunctions"), empty_stack.session.outputs["ReleaseMachineArn"]
+    usual = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    short = usual.replace("$plan.review_hours * 3600 + 300", "$plan.review_hours / 18")  # four of 72
+    assert short != usual
+    states.update_state_machine(stateMachineArn=arn, definition=short)
+    yield
+    states.update_state_machine(stateMachineArn=arn, definition=usual)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_release_about_which_nobody_decides_ends_well_with_one_mail_and_nothing_made(empty_stack: Deployed) -> None:
+    served = served_by(empty_stack, approval=True)
+    run = served.stack.wait(served.start(served.version("1.0.0")))
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "expired"), run
+    assert run.output["why"] == "nobody decided within 72 hours"
+    (mail,) = wait_for(lambda: [m for m in served.stack.mails(run.name) if "nobody decided" in m.subject], 60)
+    assert mail.to == "science@boxcar.local" and f"boxcar endpoints release {served.family}/mailer@1.0.0" in mail.text
+    assert not any(served.things().values()), "something was made"
+    (link,) = wait_for(lambda: questions(served), 60, why="nobody was asked")
+    form = {"token": link.partition("token=")[2], "decision": "approve", "name": "Ann", "why": "late"}
+    status, page = fetch(link.partition("?")[0], form)
+    assert status == 409 and "anew" in page, "a click that comes late changes nothing"
+
+
 def test_a_release_is_started_and_looked_at_over_the_api_once_a_name(empty_stack: Deployed) -> None:
     iam = empty_stack.session.client("iam")
     iam.create_user(UserName="ben")
