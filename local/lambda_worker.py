@@ -148,7 +148,10 @@ def become_base(told: dict[str, Any], descriptors: list[int]) -> Next:
     sys.path[:0] = told["path"]
     for name in told["modules"]:
         with contextlib.suppress(Exception):  # a handler that needs it will say what is wrong
-            importlib.import_module(name)
+            package = importlib.import_module(name)
+            for public in getattr(package, "__all__", ()):  # some import what they offer only when it is asked for
+                with contextlib.suppress(Exception):
+                    getattr(package, public)
     del sys.path[: len(told["path"])]
     control.sendall(json.dumps({"ready": True}).encode() + b"\n")
     gc.collect()

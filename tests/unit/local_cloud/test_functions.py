@@ -133,6 +133,17 @@ def test_installed_packages_of_layers_are_imported_once_for_all_functions(runtim
     assert result(runtime.invoke(function(own, layer), {}))[0] != installed[0]
 
 
+def test_what_a_package_imports_only_when_asked_for_is_imported_once_too(runtime: Runtime) -> None:
+    lazy = (
+        "import importlib\n__all__ = ['missing', 'slow']\n"
+        "def __getattr__(name):\n    return importlib.import_module(f'shared.{name}')\n"
+    )
+    layer = archive(**{"python/shared/__init__": lazy, "python/shared/slow": ""})
+    layer = with_file(layer, "python/shared-1.0.dist-info/METADATA")
+    handler = "import sys\nALREADY = 'shared.slow' in sys.modules\ndef handler(event, context): return ALREADY"
+    assert result(runtime.invoke(function(archive(app=handler), layer), {})) is True
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "words"),
     [
