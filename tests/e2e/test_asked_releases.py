@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.api import ApiProblem
+from cli.endpoints.release import serves
 from local.client import wait_for
 from tests.e2e.deployed import Deployed
 from tests.e2e.served import Served, served_by
@@ -107,6 +108,7 @@ def test_a_release_asks_a_person_first_and_ends_well_without_anything_made_when_
     assert served.answer() == "hello from 1.0.1"
     shown = command(served.stack, "endpoints", "show", f"{served.family}/mailer")
     assert "rejected by Ann (by link): not on a Friday" in shown and ": go" in shown
+    assert [serves(served.stack.session, run) for run in (first, older, newer)] == [False, False, True]
 
 
 @pytest.fixture

@@ -128,7 +128,9 @@ def test_a_newer_release_takes_the_place_of_one_that_waits_and_its_link_is_void(
         releases.world.decider.by_link(releases.token(0), releases.world.decision())
     releases.world.decider.by_link(releases.token(1), releases.world.decision())
     assert releases.answer("r2")["outcome"] == "approved"
-    assert [(past.version, past.run, past.state) for past in releases.review.earlier] == [("1.0.0", "r1", "open")]
+    assert [(past.version, past.run, past.state) for past in releases.review.earlier] == [("1.0.0", "r1", "replaced")]
+    assert releases.ask("r1", "1.0.0", token="task-late", attempt=1) == "answered", "it does not take its place back"
+    assert releases.world.states.answers["task-late"]["outcome"] == "replaced" and len(releases.told) == 2
 
 
 def test_an_event_that_came_twice_makes_one_mail(releases: Releases) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boxcar.approvals.asking import Asker, Question, answer, told_of
-from boxcar.approvals.reviews import PAST, Owed, Past, Placement, Review
+from boxcar.approvals.reviews import PAST, Owed, Placement, Review
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.turns import is_running
 from boxcar.versions import Version
@@ -46,22 +46,16 @@ class ReleaseAsker(Asker):
         return self.reviews.of_release(question.family, question.model)
 
     def known(self, question: Question, review: Review | None, item: dict[str, Any]) -> dict[str, Any] | None:
-        """What was decided about this very release, or that another one asks the same.
-
-        Raises:
-            Changed: somebody else has finished a decision meanwhile.
-        """
+        """What was decided about this very release, or that another one asks the same, or in its place."""
         if review is None:
             return None
         if review.execution == question.execution:
             decided = review.decision if review.state in ("deciding", "decided") else None
             return told_of(decided, review.version) if decided else None
         if self._asks(review) and _same(review, question):
-            return {
-                "outcome": "asked",
-                "version": review.version,
-                "why": f"run {review.run} asks about the same already",
-            }
+            return _made_room("asked", review.version, f"run {review.run} asks about the same already")
+        if any(past.run == question.run and past.state == "replaced" for past in review.earlier):  # it died meanwhile
+            return _replaced(str(question.version), review.run, review.version)
         return None
 
     def is_over(self, question: Question, review: Review) -> bool:
@@ -73,8 +67,9 @@ class ReleaseAsker(Asker):
         review = super().new(question, before)
         if before is None:
             return review
-        state = "decided" if before.decision else before.state_at(self.now())
-        past = Past(version=before.version, run=before.run, state=state, decision=before.decision)
+        past = before.past(self.now())
+        if past.state == "open" and before.execution != question.execution:
+            past = past.model_copy(update={"state": "replaced"})
         earlier = [*before.earlier, past][-PAST:]
         return review.model_copy(update={"earlier": earlier, "owed": self._owed(question, before)})
 
@@ -94,14 +89,22 @@ class ReleaseAsker(Asker):
     def _owed(self, question: Question, before: Review) -> Owed | None:
         if before.execution == question.execution or not before.task_token:
             return before.owed
-        why = f"run {question.run} asks about {question.version}, in its place"
-        output: dict[str, Any] = {"outcome": "replaced", "version": before.version, "why": why}
+        output = _replaced(before.version, question.run, str(question.version))
         if before.decision:  # somebody died over it
             output = told_of(before.decision, before.version)
         return Owed(task_token=before.task_token, output=output)
 
     def _asks(self, review: Review) -> bool:
         return review.state_at(self.now()) == "open" and is_running(self.states, review.execution)
+
+
+def _replaced(version: str, run: str, newer: str) -> dict[str, Any]:
+    return _made_room("replaced", version, f"run {run} asks about {newer}, in its place")
+
+
+def _made_room(outcome: str, version: str, why: str) -> dict[str, Any]:
+    """What a release is answered that asks nobody."""
+    return {"outcome": outcome, "version": version, "why": why}
 
 
 def _same(review: Review, question: Question) -> bool:

@@ -44,11 +44,11 @@ class Placement(Document):
 
 
 class Past(Document):
-    """A question about a release that another one has followed."""
+    """A question about a release that is over."""
 
     version: str
     run: str
-    state: State
+    state: State | Literal["replaced"]  # replaced: another release asks in its place
     decision: Decision | None = None
 
 
@@ -85,6 +85,11 @@ class Review(Document):
     def state_at(self, now: float) -> State:
         """The state, with a question that nobody answered in time as `expired`."""
         return "expired" if self.state == "open" and now >= self.until else self.state
+
+    def past(self, now: float) -> Past:
+        """What is remembered of it when it is over."""
+        state = "decided" if self.decision else self.state_at(now)
+        return Past(version=self.version, run=self.run, state=state, decision=self.decision)
 
     @property
     def name(self) -> str:

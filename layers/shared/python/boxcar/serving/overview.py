@@ -80,11 +80,11 @@ class Overview:
         seen = describe(self.sagemaker, record.endpoint) or {}
         variants = seen.get("ProductionVariants", [])
         past, asks = list(review.earlier) if review else [], None
-        if review and (state := review.state_at(self.now())) == "open":
+        if review and review.state_at(self.now()) == "open":
             until = datetime.fromtimestamp(review.until, UTC).isoformat(timespec="seconds")
             asks = OpenQuestion(version=review.version, run=review.run, until=until)
         elif review:
-            past.append(Past(version=review.version, run=review.run, state=state, decision=review.decision))
+            past.append(review.past(self.now()))
         return EndpointDocument(
             family=record.family,
             model=record.model,
