@@ -3,7 +3,7 @@ imports it; it knows the standard library only.
 
 Processes come from each other by fork, so that nothing is imported twice:
 
-    root      has boto3 imported, as AWS's runtime has it at hand   --fork-->
+    root      has boto3 imported, and models of services read       --fork-->
     base      has the packages of some layers imported              --fork-->
     template  has one function's handler imported                   --fork-->
     worker    answers events, one at a time, until its input ends
@@ -31,6 +31,8 @@ from collections.abc import Callable
 from typing import Any
 
 Handler = Callable[[Any, Any], Any]
+SERVICES = ("dynamodb", "s3", "sqs", "stepfunctions")  # reading their models takes a first call 0.1 s
+LOADERS: list[Any] = []  # the one that has read them, in what is forked from a root with boto3
 Next = tuple[Callable[..., Any], tuple[Any, ...]]  # what a new process is to do, and with what
 
 
@@ -159,6 +161,24 @@ def become_base(told: dict[str, Any], descriptors: list[int]) -> Next:
     return obey(control, None)
 
 
+def read_models() -> Any:
+    """Read what the AWS SDK knows of the services that most functions call; return what keeps it."""
+    loader = importlib.import_module("botocore.loaders").Loader()
+    for service in SERVICES:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind)
+    for name in ("partitions", "endpoints", "sdk-default-configuration"):
+        loader.load_data(name)
+    return loader
+
+
+def share(loader: Any) -> None:
+    """Let clients that are made by `boto3.client` find models that are read already."""
+    core = importlib.import_module("botocore.session").Session()
+    core.register_component("data_loader", loader)
+    importlib.import_module("boto3").setup_default_session(botocore_session=core)
+
+
 def become_template(told: dict[str, Any], descriptors: list[int]) -> Next:
     """Import one function's handler in its environment, say how that went, and fork workers."""
     control = socket.socket(fileno=descriptors[0])
@@ -167,6 +187,8 @@ def become_template(told: dict[str, Any], descriptors: list[int]) -> Next:
     os.environ.update(told["environment"])
     time.tzset()
     os.chdir(told["folder"])
+    if LOADERS and "AWS_DATA_PATH" not in os.environ:
+        share(LOADERS[0])
     sys.path[:0] = told["path"]
     function, error = load(told["handler"])
     end_log()
@@ -196,6 +218,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the cloud's to handle
     if "--preload" in sys.argv:
         importlib.import_module("boto3")
+        LOADERS.append(read_models())
     work, arguments = obey(socket.socket(fileno=int(sys.argv[1])), None)
     while True:
         told = work(*arguments)

@@ -133,6 +133,23 @@ def test_installed_packages_of_layers_are_imported_once_for_all_functions(runtim
     assert result(runtime.invoke(function(own, layer), {}))[0] != installed[0]
 
 
+def test_the_models_of_services_are_read_before_a_function_starts_and_clients_are_of_its_environment(
+    runtime: Runtime,
+) -> None:
+    handler = """
+import boto3, gc
+
+def handler(event, context):
+    client = boto3.client("dynamodb")
+    model = boto3.DEFAULT_SESSION._session.get_component("data_loader").load_service_model("dynamodb", "service-2")
+    is_new = any(each is model for each in gc.get_objects())  # what was there before the fork is frozen, so not listed
+    return [is_new, client.meta.region_name, "AWS_Lambda_python3.13" in client.meta.config.user_agent]
+"""
+    assert result(runtime.invoke(function(archive(app=handler)), {})) == [False, "us-east-1", True]
+    elsewhere = function(archive(app=handler), AWS_DATA_PATH="/nowhere")
+    assert result(runtime.invoke(elsewhere, {})) == [True, "us-east-1", True]
+
+
 def test_what_a_package_imports_only_when_asked_for_is_imported_once_too(runtime: Runtime) -> None:
     lazy = (
         "import importlib\n__all__ = ['missing', 'slow']\n"
