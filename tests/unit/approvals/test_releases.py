@@ -20,8 +20,10 @@ from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.spec import Serving
 from boxcar.versions import Version
 from tests.unit.approvals.conftest import NOW, URL, FakeStates, World
+from tests.unit.approvals.test_web import click
 from tests.unit.judging.conftest import FAMILY, MODEL, Stack
 from tests.unit.judging.mortal import KilledError, mortal
+from tests.unit.slack.conftest import SlackServer, slack_server  # noqa: F401 - a fixture
 
 HOURS = 4
 
@@ -199,6 +201,17 @@ def test_a_decision_over_which_somebody_died_is_finished_by_the_next_release(sta
         if alive and countdown[0] > 0:
             return
     pytest.fail("Decide made more calls than were tried")
+
+
+def test_a_click_in_slack_decides_about_a_release(releases: Releases, slack_server: SlackServer) -> None:  # noqa: F811
+    releases.ask("r1", "1.0.1")
+    releases.world.told.extend(releases.told)
+    click(releases.world, slack_server, "reject", "not on a Friday")
+    assert releases.answer("r1")["outcome"] == "rejected"
+    (said,) = slack_server.messages
+    assert said["text"] == (
+        f"{FAMILY}/{MODEL} 1.0.1 on boxcar-packaging-mailer: rejected by ann (Slack U1): not on a Friday"
+    )
 
 
 def test_the_command_decides_about_the_release_that_waits(releases: Releases) -> None:
