@@ -12,6 +12,7 @@ QUEUES = (
     "alarms", "alarm-dead-letters", "monitor", "monitor-dead-letters", "launch.fifo", "launch-dead-letters.fifo",
     "start-dead-letters", "archive-dead-letters", "documents", "documents-dead-letters", "answers",
     "answers-dead-letters", "retraining", "retraining-dead-letters",
+    "scores", "scores-dead-letters",
 )  # fmt: skip
 PATHS = {
     "alarm": ("alarm-dead-letters", "alarms"),
@@ -20,6 +21,7 @@ PATHS = {
     "documents": ("documents-dead-letters", "documents"),
     "answers": ("answers-dead-letters", "answers"),
     "retraining": ("retraining-dead-letters", "retraining"),
+    "scores": ("scores-dead-letters", "scores"),
     "start": ("start-dead-letters", ""),  # each says itself where it was going
 }
 OPTIONAL = {"documents", "documents-dead-letters", "answers", "answers-dead-letters"}  # not without `boxcar async on`
@@ -31,6 +33,7 @@ DEAD = {
     "documents-dead-letters": "see the log of send-documents, then `boxcar alarms redeliver documents`",
     "answers-dead-letters": "see the log of collect-answers, then `boxcar alarms redeliver answers`",
     "retraining-dead-letters": "see the log of check-retraining, then `boxcar alarms redeliver retraining`",
+    "scores-dead-letters": "see the log of measure-scores, then `boxcar alarms redeliver scores`",
     "archive-dead-letters": "docs/job-history.md says what to do",
 }
 HELD_S = 60  # a letter that is looked at stays hidden from others so long

@@ -32,6 +32,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         cleaner=Cleaner(endpoints, sagemaker, cloudwatch, scaling),
         scaling=scaling,
         cloudwatch=cloudwatch,
+        stack=stack.stack,
         region=stack.region,
         tell=lambda message: client("sqs").send_message(
             QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message)

@@ -1,5 +1,6 @@
 """A model with an endpoint, whose versions are simulated: they answer at once with what their environment says."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from cli.models.names import Named
 from tests.e2e.deployed import Deployed, Run
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/boxcar-simulated:1"
+TENTHS = [tenth / 10 for tenth in range(1, 10)]  # between bins of scores
 HELLO = {"requests": [{"body": "1,2", "contains": "hello"}]}  # golden
 
 
@@ -26,11 +28,19 @@ class Served:
     numbers: int = 0  # of versions that were made
 
     def version(
-        self, number: str, *, approved: bool = True, current: bool = True, image: str = IMAGE, **environment: str
+        self,
+        number: str,
+        *,
+        approved: bool = True,
+        current: bool = True,
+        image: str = IMAGE,
+        scores: list[int] | None = None,
+        **environment: str,
     ) -> str:
         """Register a simulated version as Register does: in SageMaker's registry, then in the models table.
 
-        It is the one that predicts, unless it is not to be `current`.
+        It is the one that predicts, unless it is not to be `current`. `scores` are rows by tenths of the score, as the
+        version was judged.
         """
         self.numbers += 1
         stack, version = self.stack, Version.parse(number)
@@ -44,8 +54,9 @@ class Served:
             "ModelApprovalStatus": status, "CustomerMetadataProperties": told,
             "InferenceSpecification": {"Containers": [container], **types},
         }, search_first=False)  # fmt: skip
+        judged = {"schema": 2, **({"score_bins": {"edges": TENTHS, "counts": scores}} if scores else {})}
         evaluation = f"models/{self.family}/{self.model}/{number}/evaluation.json"
-        stack.session.client("s3").put_object(Bucket=stack.bucket, Key=evaluation, Body=b'{"schema": 2}')
+        stack.session.client("s3").put_object(Bucket=stack.bucket, Key=evaluation, Body=json.dumps(judged).encode())
         document = {
             **told, "pk": f"model#{self.family}/{self.model}", "sort_key": version.sort_key, "status": status, "run": "r",
             "package_arn": arn, "evaluation": f"s3://{stack.bucket}/{evaluation}", "outputs": {},

@@ -140,6 +140,31 @@ def test_a_version_that_errs_is_taken_back_at_once(empty_stack: Deployed, asking
     wait_for(lambda: served.things() == before, why="something is left")
 
 
+def test_scores_that_are_not_those_that_were_judged_give_the_requests_back(
+    empty_stack: Deployed, asking: Asking
+) -> None:
+    """Every request is answered well, and quickly."""
+    watched = {"max_error_percent": None, "max_score_drift": 0.25, "min_scores": 20}
+    served = served_by(empty_stack, smoke={}, capture_percent=100, canary={"wait_s": 60}, rollback=watched)
+    judged = [900, 100, 0, 0, 0, 0, 0, 0, 0, 0]
+    served.version("1.0.0", MESSAGE="0.05", scores=judged)
+    served.release()
+    before = served.things()
+    run = served.start(served.version("1.0.1", MESSAGE="0.95", scores=judged))
+    states, arn = served.stack.session.client("stepfunctions"), served.stack.execution_arn(run)
+
+    def over() -> bool:
+        asking(served, range(10))
+        served.stack.cloud.tick()
+        return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
+
+    wait_for(over, 120, every=0.5, why="the release does not end")
+    ended = served.stack.wait(run)
+    assert ended.error == "RolledBack" and "score-drift" in ended.cause, ended
+    assert served.answer() == "0.05"
+    wait_for(lambda: served.things() == before, why="something is left")
+
+
 def test_a_person_ends_a_trial_and_a_stopped_release_leaves_nothing(empty_stack: Deployed) -> None:
     served = served_by(empty_stack, smoke={}, shadow=LONG)
     served.version("1.0.0")

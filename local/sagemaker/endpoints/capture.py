@@ -34,8 +34,9 @@ class Capture:
         self._lock = threading.Lock()
 
     def take(self, endpoint: Endpoint, variant: Variant, call: Call, answer: Answer, inference_id: str | None) -> None:
-        """Capture one invocation, if the endpoint's configuration says so and it is one of the sample."""
-        config = endpoint.blue.config.get("DataCaptureConfig")
+        """Capture one invocation, if the configuration that answered says so and it is one of the sample."""
+        fleet = next((each for each in endpoint.fleets if variant in each.all), endpoint.blue)
+        config = fleet.config.get("DataCaptureConfig")
         if not config or not config.get("EnableCapture", True):
             return
         if endpoint.random.random() * 100 >= config["InitialSamplingPercentage"]:

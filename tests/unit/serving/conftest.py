@@ -77,7 +77,7 @@ class World:
     @property
     def finisher(self) -> Finisher:
         return Finisher(
-            self.endpoints, self.turns, self.cleaner, self.scaling, self.cloudwatch, "eu-west-1", self.told.append,
+            self.endpoints, self.turns, self.cleaner, self.scaling, self.cloudwatch, "boxcar", "eu-west-1", self.told.append,
             lambda: 0.0,
         )  # fmt: skip
 

@@ -27,6 +27,8 @@ METRICS = {
     "RowsRejected": ("Count", ("family",)),
     "FeatureDrift": ("None", ("family", "model")),  # population stability index of the feature that moved furthest
     "ScoreDrift": ("None", ("family", "model")),
+    # measure_scores
+    "ServedScoreDrift": ("None", ("endpoint_config",)),  # likewise; a configuration for each version that is released
     # send_alarms
     "AlarmsSent": ("Count", ()),
     "AlarmsCounted": ("Count", ()),  # not mailed, since their cause had been

@@ -119,6 +119,22 @@ def test_what_goes_in_and_out_is_captured(virtual, s3, folder):
     assert first["eventMetadata"]["inferenceId"] == "id-0"
     assert virtual.describe("live")["DataCaptureConfig"]["CaptureStatus"] == "Started"
 
+    virtual.config(virtual.model("n", message="0.6"), DataCaptureConfig={**capture, "DestinationS3Uri": f"{folder}/n"})
+    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    waiting = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 600}
+    virtual.api.UpdateEndpoint(
+        EndpointName="live", EndpointConfigName="n", DeploymentConfig={"BlueGreenUpdatePolicy": waiting}
+    )
+    virtual.cloud.until(lambda: virtual.ask("live", "1,x") == "0.6")
+    assert virtual.describe("live")["EndpointStatus"] == "Updating"
+    virtual.cloud.let_pass(6)
+    prefix = f"{folder}/n/live/AllTraffic/".removeprefix(f"{DATA}/")
+    [file] = s3.list_objects_v2(Bucket="boxcar-data", Prefix=prefix)["Contents"]
+    line, *_ = s3.get_object(Bucket="boxcar-data", Key=file["Key"])["Body"].read().splitlines()
+    assert json.loads(line)["captureData"]["endpointOutput"]["data"] == "0.6", (
+        "it is captured as its own configuration says"
+    )
+
 
 def test_instances_count_against_a_quota_until_they_are_given_back(virtual):
     virtual.service.set_limit("ml.m5.large for endpoint usage", 3)

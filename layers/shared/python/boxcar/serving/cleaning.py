@@ -31,7 +31,7 @@ class Cleaner:
 
     def has_work(self, record: Endpoint) -> bool:
         """Whether there is more than what is live."""
-        return set(record.made) != ({record.live.config} if record.live else set())
+        return set(record.made) != ({record.live.config} if record.live else set()) or bool(_stale(record))
 
     def clean(self, record: Endpoint) -> Endpoint:
         """Remove what is not live. What SageMaker is still busy with is left for the next time."""
@@ -53,14 +53,16 @@ class Cleaner:
             _unless_gone(self.sagemaker.delete_endpoint_config, EndpointConfigName=config)
             for model in set(models) - used:
                 _unless_gone(self.sagemaker.delete_model, ModelName=model)
-        removed = set(record.made) - {kept}
+        removed, stale = set(record.made) - {kept}, _stale(record)
+        if stale:
+            self.cloudwatch.delete_alarms(AlarmNames=stale)
         if record.live is None:
-            self._forget_watching(record)
+            forget_dashboard(self.cloudwatch, record.endpoint)
 
         def cleaned(before: Endpoint) -> Endpoint:
             left = {config: models for config, models in before.made.items() if config not in removed}
             trial = before.trial if before.trial and before.trial.config in left else None
-            alarms = before.alarms if before.live else []
+            alarms = [name for name in before.alarms if name not in stale]
             return before.model_copy(update={"made": left, "alarms": alarms, "trial": trial})
 
         return self.endpoints.change(record, cleaned)
@@ -74,13 +76,18 @@ class Cleaner:
             _unless_gone(self.sagemaker.delete_endpoint_config, EndpointConfigName=config)
             for model in models:
                 _unless_gone(self.sagemaker.delete_model, ModelName=model)
-        self._forget_watching(record)
-        self.endpoints.forget(record.endpoint)
-
-    def _forget_watching(self, record: Endpoint) -> None:
         if record.alarms:
             self.cloudwatch.delete_alarms(AlarmNames=record.alarms)
         forget_dashboard(self.cloudwatch, record.endpoint)
+        self.endpoints.forget(record.endpoint)
+
+
+def _stale(record: Endpoint) -> list[str]:
+    """Alarms that watch nothing that is live: of a version that is gone, or of a limit that the family sets no more."""
+    if record.live and record.live.alarms is None:
+        return []
+    watching = record.live.alarms if record.live and record.live.alarms else []
+    return [name for name in record.alarms if name not in watching]
 
 
 def _unless_gone(call: Any, **request: Any) -> None:

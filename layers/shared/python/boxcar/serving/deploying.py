@@ -50,7 +50,9 @@ class Deployer:
             EndpointBusy: the endpoint changes for another reason.
             NotPossible: it is another release's turn.
         """
-        watched = [request["AlarmName"] for request in alarms(self.stack, target.endpoint, target.serving)]
+        watched = [
+            request["AlarmName"] for request in alarms(self.stack, target.endpoint, target.config_name, target.serving)
+        ]
 
         def note(before: Endpoint) -> Endpoint:
             models = {**before.made, target.config_name: [target.model_name]}
@@ -145,7 +147,7 @@ class Deployer:
     def _make(self, target: Target) -> None:
         self._ask("create_model", **target.model_request())
         self._ask("create_endpoint_config", **target.config_request())
-        for request in alarms(self.stack, target.endpoint, target.serving):
+        for request in alarms(self.stack, target.endpoint, target.config_name, target.serving):
             self.cloudwatch.put_metric_alarm(**request)
 
     def _update(self, record: Endpoint, seen: dict[str, Any], config: str, deployment: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from boxcar.serving.cleaning import Cleaner
 from boxcar.serving.dashboard import Pictured, put_dashboard
+from boxcar.serving.guards import alarms
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoint, Endpoints, Live
 from boxcar.serving.scaling import scale
@@ -20,6 +21,7 @@ class Finisher:
 
     Attributes:
         scaling, cloudwatch: clients, of Application Auto Scaling and CloudWatch.
+        stack: its name.
         region: that dashboards show.
         tell: puts a message on the alarm queue.
         now: seconds since the epoch.
@@ -30,6 +32,7 @@ class Finisher:
     cleaner: Cleaner
     scaling: Any
     cloudwatch: Any
+    stack: str
     region: str
     tell: Callable[[dict[str, Any]], None]
     now: Callable[[], float]
@@ -49,7 +52,15 @@ class Finisher:
                 return before
             since = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds")
             number = before.live.number + 1 if before.live else 1
-            now = Live(version=plan.version, config=target.config_name, run=plan.run, since=since, number=number)
+            watching = [one["AlarmName"] for one in alarms(self.stack, plan.endpoint, target.config_name, plan.serving)]
+            now = Live(
+                version=plan.version,
+                config=target.config_name,
+                run=plan.run,
+                since=since,
+                number=number,
+                alarms=watching,
+            )
             return before.model_copy(update={"live": now})
 
         before = self.endpoints.get(plan.endpoint)

@@ -6,12 +6,13 @@ alarms, so that EventBridge brings them to the alarm queue.
 
 from typing import Any
 
+from boxcar.measures import NAMESPACE
 from boxcar.serving.spec import Serving
 from boxcar.serving.targets import VARIANT
 
 
-def alarms(stack: str, endpoint: str, serving: Serving) -> list[dict[str, Any]]:
-    """PutMetricAlarm requests, one for each limit that the family sets."""
+def alarms(stack: str, endpoint: str, config: str, serving: Serving) -> list[dict[str, Any]]:
+    """PutMetricAlarm requests, one for each limit that the family sets; that of scores is about `config` alone."""
     limits, requests = serving.rollback, []
     measured = {"Namespace": "AWS/SageMaker", "Dimensions": [
         {"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": VARIANT},
@@ -31,6 +32,16 @@ def alarms(stack: str, endpoint: str, serving: Serving) -> list[dict[str, Any]]:
                                 f"{limits.max_latency_ms:g} ms. Give serving.max more instances, or a larger one.",
             **measured, "MetricName": "ModelLatency", "ExtendedStatistic": "p99",
             "Threshold": limits.max_latency_ms * 1000,
+        })  # fmt: skip
+    if limits.max_score_drift is not None:
+        requests.append({
+            "AlarmName": f"{stack}/{endpoint}/score-drift-{config.removeprefix(f'{endpoint}-')}",
+            "AlarmDescription": f"The scores of {endpoint} are further from those that the version was judged by than "
+                                f"{limits.max_score_drift:g} (population stability index). Look at capture/{config}/: "
+                                "have the requests changed, or does the version answer otherwise than it was judged?",
+            "Namespace": NAMESPACE, "MetricName": "ServedScoreDrift", "Statistic": "Maximum",
+            "Dimensions": [{"Name": "service", "Value": stack}, {"Name": "endpoint_config", "Value": config}],
+            "Threshold": limits.max_score_drift,
         })  # fmt: skip
     common = {
         "Period": 60,

@@ -23,6 +23,7 @@ class Live(Document):
     run: str
     since: str  # ISO 8601, UTC
     number: int  # counts the changes of what is live
+    alarms: list[str] | None = None  # that watch it; None: all that the endpoint has
 
 
 class Turn(Document):

@@ -19,6 +19,8 @@ class Rollback(Document):
 
     max_error_percent: float | None = Field(default=1.0, ge=0, lt=100)  # of the requests of a minute, answered with 5xx
     max_latency_ms: float | None = Field(default=None, gt=0)  # 99th percentile of a minute, of the model alone
+    max_score_drift: float | None = Field(default=None, gt=0)  # population stability index, against the evaluation
+    min_scores: int = Field(default=200, ge=20, le=2000)  # from fewer no drift follows
 
 
 class Smoke(Document):
@@ -88,6 +90,11 @@ class Serving(Document):
             raise ValueError(
                 "invocations_per_instance: is missing, so nothing adds instances beyond min; write "
                 "how many requests a minute one takes, or leave max out"
+            )
+        if self.rollback.max_score_drift is not None and not self.capture_percent:
+            raise ValueError(
+                "capture_percent: is 0, and rollback.max_score_drift is measured on captured answers; write how many "
+                "percent of the requests are captured"
             )
         if self.shadow and self.split:
             raise ValueError("shadow, split: a version is tried in one of the two ways; leave one out")
