@@ -35,11 +35,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         bucket=stack.bucket,
         measure=lambda drift, config: measure({"ServedScoreDrift": drift}, endpoint_config=config),
     )
-    messages = {record["messageId"]: json.loads(record["body"]) for record in event["Records"]}
-    try:
-        measured = watch.heard(message["detail"]["object"]["key"] for message in messages.values())
-    except Exception:
-        logger.exception("captured answers not measured", messages=list(messages))
-        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in messages]}
-    logger.info("measured", drift=measured)
-    return {"batchItemFailures": []}
+    keys = {record["messageId"]: json.loads(record["body"])["detail"]["object"]["key"] for record in event["Records"]}
+    heard = watch.heard(keys.values())
+    for key, error in heard.failed.items():
+        logger.error("captured answers not measured", key=key, exc_info=error)
+    logger.info("measured", drifts=heard.drifts)
+    return {"batchItemFailures": [{"itemIdentifier": message} for message, key in keys.items() if key in heard.failed]}

@@ -1,12 +1,15 @@
 """The drift of scores on an endpoint: of the version that is deployed or live, from enough captured answers."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from boxcar.errors import EvaluationError
 from boxcar.evaluations import Evaluation
-from boxcar.serving.score_drift import ForeignCapture, ScoreWatch, place_of
+from boxcar.serving.records import Endpoint
+from boxcar.serving.score_drift import ForeignCapture, Heard, ScoreWatch, place_of
 from boxcar.serving.spec import Serving
 from tests.unit.serving.test_captures import line, s3  # noqa: F401 - a fixture
 
@@ -45,10 +48,10 @@ def measuring(world: Any, s3: Any) -> Measuring:  # noqa: F811
 def test_what_answers_as_it_was_judged_does_not_drift_and_what_does_not_does(measuring: Measuring) -> None:
     config = measuring.world.record.live.config
     alike = [0.1] * 35 + [0.3] * 10 + [0.6] * 4 + [0.9]
-    [drift] = measuring.watch.heard([measuring.captured(config, alike)]).values()
+    [drift] = measuring.watch.heard([measuring.captured(config, alike)]).drifts.values()
     assert drift < 0.01
     key = measuring.captured(config, [0.9] * 50)
-    [drift] = measuring.watch.heard([key, key]).values()
+    [drift] = measuring.watch.heard([key, key]).drifts.values()
     assert drift > 1 and measuring.measured[-1] == (config, drift) and len(measuring.measured) == 2
 
 
@@ -56,7 +59,7 @@ def test_too_few_answers_other_variants_and_other_configurations_say_nothing(mea
     config = measuring.world.record.live.config
     keys = [measuring.captured(config, [0.9] * 39), measuring.captured(config, [0.9] * 90, "Challenger")]
     keys.append(measuring.captured("another", [0.9] * 90))
-    assert measuring.watch.heard(keys) == {}
+    assert measuring.watch.heard(keys) == Heard({}, {})
 
 
 def test_the_version_that_is_being_deployed_is_measured_by_its_own_configuration(measuring: Measuring) -> None:
@@ -64,12 +67,56 @@ def test_the_version_that_is_being_deployed_is_measured_by_its_own_configuration
     world.take("1.3.0")
     world.deploy("1.3.0")
     config = world.target("1.3.0").config_name
-    assert set(measuring.watch.heard([measuring.captured(config, [0.9] * 50)])) == {config}
+    assert set(measuring.watch.heard([measuring.captured(config, [0.9] * 50)]).drifts) == {config}
     [alarm] = [one for one in world.cloudwatch.alarms.values() if one["MetricName"] == "ServedScoreDrift"][-1:]
     assert {"Name": "endpoint_config", "Value": config} in alarm["Dimensions"]
     watched = world.sagemaker.endpoints[world.record.endpoint]["_request"]["DeploymentConfig"]
     names = [one["AlarmName"] for one in watched["AutoRollbackConfiguration"]["Alarms"]]
     assert alarm["AlarmName"] in names
+
+
+def test_a_version_that_was_tried_first_is_measured_while_it_is_deployed_and_not_while_it_is_tried(
+    measuring: Measuring,
+) -> None:
+    world = measuring.world
+    world.serving = Serving.model_validate({**WATCHED, "shadow": {}})
+    world.take("1.3.0")
+    target = world.target("1.3.0")
+    world.deployer.begin_trial(target, "run-1.3.0", "arn-1.3.0", "try-1.3.0", now=0.0)
+    assert world.record.trial
+    tried = measuring.captured(world.record.trial.config, [0.9] * 50)
+    assert measuring.watch.heard([tried]) == Heard({}, {})
+    world.settle()
+    world.deploy("1.3.0")
+    deployed = measuring.captured(target.config_name, [0.9] * 50)
+    assert set(measuring.watch.heard([tried, deployed]).drifts) == {target.config_name}
+
+
+def test_what_cannot_be_read_of_one_endpoint_keeps_no_other_from_being_measured(measuring: Measuring) -> None:
+    live = measuring.world.record.live
+    other = Endpoint(endpoint="a", family="packaging", model="bag", live=live.model_copy(update={"config": "a-1"}))
+    measuring.world.endpoints.change(other, lambda before: before)
+    watch = replace(measuring.watch, family=lambda name: SimpleNamespace(family=SimpleNamespace(models={
+        "box": SimpleNamespace(serving=Serving.model_validate(WATCHED)),
+        "bag": SimpleNamespace(serving=Serving.model_validate(WATCHED)),
+    })), evaluation=_only_of_box)  # fmt: skip
+    good, broken, foreign = (
+        measuring.captured(live.config, [0.9] * 50),
+        "capture/a-1/a/AllTraffic/x",
+        "capture/note.txt",
+    )
+    heard = watch.heard([foreign, broken, good])
+    assert set(heard.drifts) == {live.config}
+    assert {key: type(error) for key, error in heard.failed.items()} == {
+        foreign: ForeignCapture,
+        broken: EvaluationError,
+    }
+
+
+def _only_of_box(family: str, model: str, version: str) -> Evaluation:
+    if model != "box":
+        raise EvaluationError("evaluation.json: does not exist")
+    return EVALUATION
 
 
 def test_the_alarm_of_a_version_goes_with_it_and_that_of_a_limit_with_the_limit(measuring: Measuring) -> None:

@@ -36,12 +36,25 @@ def place_of(key: str) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What came of captured files.
+
+    Attributes:
+        drifts: that were measured, by configuration.
+        failed: why files could not be looked at, by key.
+    """
+
+    drifts: dict[str, float]
+    failed: dict[str, Exception]
+
+
+@dataclass(frozen=True)
 class ScoreWatch:
     """Measures the drift of scores.
 
     Attributes:
         family: the newest version of a family; None if there is none.
-        evaluation: of a version of a model; None if it has none that can be read.
+        evaluation: of a version of a model; None if there is no such version.
         measure: writes the drift of a configuration down.
     """
 
@@ -52,16 +65,28 @@ class ScoreWatch:
     bucket: str
     measure: Callable[[float, str], None]
 
-    def heard(self, keys: Iterable[str]) -> dict[str, float]:
-        """Measure each configuration that has new captured files; by name, what was measured."""
-        places = {(config, endpoint) for config, endpoint, variant in map(place_of, keys) if variant == VARIANT}
-        found = {}
-        for config, endpoint in sorted(places):
-            drift = self._drift(config, endpoint)
-            if drift is not None:
-                self.measure(drift, config)
-                found[config] = drift
-        return found
+    def heard(self, keys: Iterable[str]) -> Heard:
+        """Measure each configuration that has new captured files; one that fails keeps no other from it."""
+        drifts: dict[str, float] = {}
+        failed: dict[str, Exception] = {}
+        places: dict[tuple[str, str], list[str]] = {}
+        for key in keys:
+            try:
+                config, endpoint, variant = place_of(key)
+            except ForeignCapture as error:
+                failed[key] = error
+                continue
+            if variant == VARIANT:
+                places.setdefault((config, endpoint), []).append(key)
+        for (config, endpoint), of_place in sorted(places.items()):
+            try:
+                drift = self._drift(config, endpoint)
+                if drift is not None:
+                    self.measure(drift, config)
+                    drifts[config] = drift
+            except Exception as error:  # a family or an evaluation that cannot be read, a throttle
+                failed.update(dict.fromkeys(of_place, error))
+        return Heard(drifts, failed)
 
     def _drift(self, config: str, endpoint: str) -> float | None:
         record = self.endpoints.get(endpoint)
@@ -90,6 +115,7 @@ def _version_of(record: Endpoint, config: str) -> str:
     """The version that a configuration serves, or is being deployed with."""
     if record.live and record.live.config == config:
         return record.live.version
-    if record.awaited and record.awaited.config == config and record.holder and not record.trial:
+    tried = record.trial.config if record.trial else ""  # remains written down while its version is deployed
+    if record.holder and record.awaited and record.awaited.config == config != tried:
         return record.holder.version
     return ""
