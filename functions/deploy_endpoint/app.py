@@ -1,6 +1,5 @@
 """Deploy: ask SageMaker to try or serve a version, or to put the one before back. The Task waits for the event."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -33,7 +32,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
         target, execution, token = planner.approved(plan), event["execution"], event["task_token"]
         if event.get("trial"):
-            became = deployer.begin_trial(target, plan.run, execution, token, time.time())
+            became = deployer.begin_trial(target, plan.run, execution, token)
         else:
             became = deployer.deploy(target, execution, token)
     logger.info("deployment", endpoint=plan.endpoint, run=plan.run, version=plan.version, became=became)

@@ -14,7 +14,7 @@ from tests.e2e.deployed import Deployed, Run
 from tests.e2e.served import Served, served_by
 from tests.e2e.test_reviews import command
 
-LONG = {"hours": 1, "check_minutes": 0.02}  # looked at each 1.2 s
+LONG = {"hours": 1, "check_minutes": 0.03}  # looked at each 1.8 s
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_scores_that_are_not_those_that_were_judged_give_the_requests_back(
     empty_stack: Deployed, asking: Asking
 ) -> None:
     """Every request is answered well, and quickly."""
-    watched = {"max_error_percent": None, "max_score_drift": 0.25, "min_scores": 20}
+    watched = {"max_error_percent": None, "max_score_drift": 0.25, "min_scores": 100}
     served = served_by(empty_stack, smoke={}, capture_percent=100, canary={"wait_s": 300}, rollback=watched)
     judged = [900, 100, 0, 0, 0, 0, 0, 0, 0, 0]
     served.version("1.0.0", MESSAGE="0.05", scores=judged)
@@ -179,7 +179,7 @@ def test_scores_that_are_not_those_that_were_judged_give_the_requests_back(
     states, arn = served.stack.session.client("stepfunctions"), served.stack.execution_arn(run)
 
     def over() -> bool:
-        asking(served, range(10))
+        asking(served, range(30))
         served.stack.cloud.tick()
         return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
 

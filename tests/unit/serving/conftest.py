@@ -68,7 +68,7 @@ class World:
 
     @property
     def deployer(self) -> Deployer:
-        return Deployer(self.endpoints, self.sagemaker, self.cloudwatch, self.states, "boxcar")
+        return Deployer(self.endpoints, self.sagemaker, self.cloudwatch, self.states, "boxcar", lambda: 0.0)
 
     @property
     def watcher(self) -> Watcher:

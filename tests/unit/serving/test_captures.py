@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -51,6 +52,14 @@ def test_the_newest_come_first_and_only_those_of_the_variant(s3: Any) -> None:
     assert len(read_captures(s3, "data", "box-1", "boxcar-f-box", "AllTraffic", most=2).records) == 2
 
 
+def test_what_the_same_configuration_answered_before_does_not_count(s3: Any) -> None:
+    s3.put_object(Bucket="data", Key=f"{PLACE}/10/a.jsonl", Body=line("1", "0.1").encode())
+    [written] = s3.list_objects_v2(Bucket="data")["Contents"]
+    hour = datetime(2026, 11, 26, 10, tzinfo=UTC).timestamp()
+    for since, found in ((hour, 1), (hour + 3600, 0), (written["LastModified"].timestamp() + 1, 0)):
+        assert len(read_captures(s3, "data", "box-1", "boxcar-f-box", "AllTraffic", since).records) == found
+
+
 def test_half_a_line_and_foreign_lines_are_counted(s3: Any) -> None:
     body = "\n".join([line("1", "0.1"), line("1", "0.1")[:60], '{"captureData": {}}', "[]"])
     s3.put_object(Bucket="data", Key=f"{PLACE}/10/a.jsonl", Body=body.encode())
@@ -60,4 +69,4 @@ def test_half_a_line_and_foreign_lines_are_counted(s3: Any) -> None:
 
 def test_scores_are_the_last_fields() -> None:
     assert scores_in("1,0.25\n0,0.5\n") == [0.25, 0.5]
-    assert scores_in("hello") is None
+    assert scores_in("hello") is None and scores_in("nan") is None

@@ -16,7 +16,7 @@ from tests.unit.serving.test_captures import line, s3  # noqa: F401 - a fixture
 EVALUATION = Evaluation.model_validate(
     {"schema": 2, "score_bins": {"edges": [0.25, 0.5, 0.75], "counts": [700, 200, 80, 20]}}
 )
-WATCHED = {"capture_percent": 100, "rollback": {"max_score_drift": 0.25, "min_scores": 40}}
+WATCHED = {"capture_percent": 100, "rollback": {"max_score_drift": 0.25, "min_scores": 100}}
 
 
 class Measuring:
@@ -47,18 +47,18 @@ def measuring(world: Any, s3: Any) -> Measuring:  # noqa: F811
 
 def test_what_answers_as_it_was_judged_does_not_drift_and_what_does_not_does(measuring: Measuring) -> None:
     config = measuring.world.record.live.config
-    alike = [0.1] * 35 + [0.3] * 10 + [0.6] * 4 + [0.9]
+    alike = [0.1] * 105 + [0.3] * 30 + [0.6] * 12 + [0.9] * 3
     [drift] = measuring.watch.heard([measuring.captured(config, alike)]).drifts.values()
     assert drift < 0.01
-    key = measuring.captured(config, [0.9] * 50)
+    key = measuring.captured(config, [0.9] * 150)
     [drift] = measuring.watch.heard([key, key]).drifts.values()
     assert drift > 1 and measuring.measured[-1] == (config, drift) and len(measuring.measured) == 2
 
 
 def test_too_few_answers_other_variants_and_other_configurations_say_nothing(measuring: Measuring) -> None:
     config = measuring.world.record.live.config
-    keys = [measuring.captured(config, [0.9] * 39), measuring.captured(config, [0.9] * 90, "Challenger")]
-    keys.append(measuring.captured("another", [0.9] * 90))
+    keys = [measuring.captured(config, [0.9] * 99), measuring.captured(config, [0.9] * 190, "Challenger")]
+    keys.append(measuring.captured("another", [0.9] * 190))
     assert measuring.watch.heard(keys) == Heard({}, {})
 
 
@@ -67,7 +67,7 @@ def test_the_version_that_is_being_deployed_is_measured_by_its_own_configuration
     world.take("1.3.0")
     world.deploy("1.3.0")
     config = world.target("1.3.0").config_name
-    assert set(measuring.watch.heard([measuring.captured(config, [0.9] * 50)]).drifts) == {config}
+    assert set(measuring.watch.heard([measuring.captured(config, [0.9] * 150)]).drifts) == {config}
     [alarm] = [one for one in world.cloudwatch.alarms.values() if one["MetricName"] == "ServedScoreDrift"][-1:]
     assert {"Name": "endpoint_config", "Value": config} in alarm["Dimensions"]
     watched = world.sagemaker.endpoints[world.record.endpoint]["_request"]["DeploymentConfig"]
@@ -82,13 +82,13 @@ def test_a_version_that_was_tried_first_is_measured_while_it_is_deployed_and_not
     world.serving = Serving.model_validate({**WATCHED, "shadow": {}})
     world.take("1.3.0")
     target = world.target("1.3.0")
-    world.deployer.begin_trial(target, "run-1.3.0", "arn-1.3.0", "try-1.3.0", now=0.0)
+    world.deployer.begin_trial(target, "run-1.3.0", "arn-1.3.0", "try-1.3.0")
     assert world.record.trial
-    tried = measuring.captured(world.record.trial.config, [0.9] * 50)
+    tried = measuring.captured(world.record.trial.config, [0.9] * 150)
     assert measuring.watch.heard([tried]) == Heard({}, {})
     world.settle()
     world.deploy("1.3.0")
-    deployed = measuring.captured(target.config_name, [0.9] * 50)
+    deployed = measuring.captured(target.config_name, [0.9] * 150)
     assert set(measuring.watch.heard([tried, deployed]).drifts) == {target.config_name}
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_of_one_endpoint_keeps_no_other_from_being_measured(
         "bag": SimpleNamespace(serving=Serving.model_validate(WATCHED)),
     })), evaluation=_only_of_box)  # fmt: skip
     good, broken, foreign = (
-        measuring.captured(live.config, [0.9] * 50),
+        measuring.captured(live.config, [0.9] * 150),
         "capture/a-1/a/AllTraffic/x",
         "capture/note.txt",
     )

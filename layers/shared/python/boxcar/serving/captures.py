@@ -8,7 +8,9 @@ answered well are captured, a minute or two after they were.
 import base64
 import hashlib
 import json
+import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 ROOT = "capture"
@@ -38,11 +40,23 @@ class Captures:
     unreadable: int = 0
 
 
-def read_captures(s3: Any, bucket: str, config: str, endpoint: str, variant: str, most: int = MOST) -> Captures:
-    """Read the newest requests that a variant answered under a configuration; `most` of them."""
+def read_captures(
+    s3: Any, bucket: str, config: str, endpoint: str, variant: str, since: float = 0.0, most: int = MOST
+) -> Captures:
+    """Read the newest requests that a variant answered under a configuration.
+
+    Args:
+        since: seconds since the epoch. The same configuration may have served before, and does not count again.
+        most: records at most.
+    """
     prefix = f"{ROOT}/{config}/{endpoint}/{variant}/"
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = sorted((item["Key"] for page in pages for item in page.get("Contents", [])), reverse=True)
+    begin = datetime.fromtimestamp(since, UTC)
+    # Keys follow each other in the order of their hours.
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{begin:%Y/%m/%d/%H}"
+    )
+    written = (item for page in pages for item in page.get("Contents", []) if item["LastModified"] >= begin)
+    keys = sorted((item["Key"] for item in written), reverse=True)
     found: list[Captured] = []
     unreadable = 0
     for key in keys:
@@ -60,9 +74,10 @@ def read_captures(s3: Any, bucket: str, config: str, endpoint: str, variant: str
 def scores_in(answer: str) -> list[float] | None:
     """The scores of an answer: the last field of each line. None if there is a line without one."""
     try:
-        return [float(line.rpartition(",")[2]) for line in answer.split()]
+        scores = [float(line.rpartition(",")[2]) for line in answer.split()]
     except ValueError:
         return None
+    return scores if all(map(math.isfinite, scores)) else None
 
 
 def _captured(line: dict[str, Any]) -> Captured:

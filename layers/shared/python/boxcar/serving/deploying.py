@@ -4,6 +4,8 @@ What is to be made is written into the endpoint's record first, then it is made,
 a repeat goes on where the one before died, and whoever cleans up knows of everything.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,7 @@ class Deployer:
     Attributes:
         sagemaker, cloudwatch, states: clients.
         stack: name of the stack.
+        now: seconds since the epoch.
     """
 
     endpoints: Endpoints
@@ -33,6 +36,7 @@ class Deployer:
     cloudwatch: Any
     states: Any
     stack: str
+    now: Callable[[], float] = time.time
 
     def deploy(self, target: Target, execution: str, token: str) -> str:
         """Make model, configuration and alarms, and create or update the endpoint.
@@ -73,14 +77,13 @@ class Deployer:
         deployment = target.deployment(_instances(seen), watched) if guarded else {}
         return self._update(record, seen, target.config_name, deployment)
 
-    def begin_trial(self, target: Target, run: str, execution: str, token: str, now: float) -> str:
+    def begin_trial(self, target: Target, run: str, execution: str, token: str) -> str:
         """Put a version beside the one that is live, to be compared with it.
 
         Args:
             target: the version that is tried.
             run: the release.
             execution, token: as in `deploy`.
-            now: seconds since the epoch.
 
         Returns:
             as `deploy`, or `none` (the Task is answered): nothing is live that it could be compared with.
@@ -98,7 +101,7 @@ class Deployer:
             version=target.version,
             config=target.trial_name(record.live.config),
             run=run,
-            since=now,
+            since=self.now(),
         )
 
         def note(before: Endpoint) -> Endpoint:
@@ -140,7 +143,9 @@ class Deployer:
 
         def wait(before: Endpoint) -> Endpoint:
             begun = bool(before.awaited and before.awaited.begun and before.awaited.config == config)
-            return note(before).model_copy(update={"awaited": Awaited(token=token, config=config, begun=begun)})
+            return note(before).model_copy(
+                update={"awaited": Awaited(token=token, config=config, begun=begun, since=self.now())}
+            )
 
         return self.endpoints.change(known, wait)
 

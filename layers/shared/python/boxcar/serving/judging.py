@@ -6,6 +6,9 @@ from boxcar.serving.sequential import Difference, Outcomes, compare, share_inter
 from boxcar.serving.spec import Shadow, Split
 from boxcar.shifts import population_stability_index
 
+# Of a few requests one may fail by chance, whatever share of them that is, and a trial is looked at often.
+FEWEST_FAILURES = 5
+
 
 @dataclass(frozen=True)
 class Traffic:
@@ -123,7 +126,7 @@ def _undecided(rules: Split, why: str, found: Difference | None = None) -> Judge
 
 def _errs(limit_percent: float, tried: Traffic) -> bool:
     low, _ = share_interval(tried.failed, tried.requests)
-    return 100 * low > limit_percent
+    return tried.failed >= FEWEST_FAILURES and 100 * low > limit_percent
 
 
 def _errors(limit_percent: float, tried: Traffic) -> str:

@@ -41,6 +41,7 @@ class Awaited(Document):
     token: str
     config: str  # that is to be in service
     begun: bool = False  # SageMaker has been asked for it
+    since: float = 0.0  # seconds since the epoch
 
 
 class Trial(Document):

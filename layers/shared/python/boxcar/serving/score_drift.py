@@ -6,6 +6,7 @@ Captured answers are read anew at each look, so that an event that comes twice, 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from boxcar.errors import BoxcarError
@@ -90,7 +91,7 @@ class ScoreWatch:
 
     def _drift(self, config: str, endpoint: str) -> float | None:
         record = self.endpoints.get(endpoint)
-        version = _version_of(record, config) if record else ""
+        version, since = _version_of(record, config) if record else ("", 0.0)
         if not (record and version):
             return None  # a trial, which compares scores itself, or a version that serves no longer
         family = self.family(record.family)
@@ -103,7 +104,7 @@ class ScoreWatch:
         if before is None or before.edges is None:
             return None
         counts = [0] * len(before.counts)
-        for captured in read_captures(self.s3, self.bucket, config, endpoint, VARIANT, MOST).records:
+        for captured in read_captures(self.s3, self.bucket, config, endpoint, VARIANT, since, MOST).records:
             for score in scores_in(captured.answer) or ():
                 counts[bisect_right(before.edges, score)] += 1
         if sum(counts) < limits.min_scores:
@@ -111,11 +112,11 @@ class ScoreWatch:
         return population_stability_index(before.by_bin(), before.model_copy(update={"counts": counts}).by_bin())
 
 
-def _version_of(record: Endpoint, config: str) -> str:
-    """The version that a configuration serves, or is being deployed with."""
+def _version_of(record: Endpoint, config: str) -> tuple[str, float]:
+    """The version that a configuration serves, or is being deployed with, and since when; "" if there is none."""
     if record.live and record.live.config == config:
-        return record.live.version
+        return record.live.version, datetime.fromisoformat(record.live.since).timestamp()
     tried = record.trial.config if record.trial else ""  # remains written down while its version is deployed
     if record.holder and record.awaited and record.awaited.config == config != tried:
-        return record.holder.version
-    return ""
+        return record.holder.version, record.awaited.since
+    return "", 0.0

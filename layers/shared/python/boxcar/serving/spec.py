@@ -20,7 +20,7 @@ class Rollback(Document):
     max_error_percent: float | None = Field(default=1.0, ge=0, lt=100)  # of the requests of a minute, answered with 5xx
     max_latency_ms: float | None = Field(default=None, gt=0)  # 99th percentile of a minute, of the model alone
     max_score_drift: float | None = Field(default=None, gt=0)  # population stability index, against the evaluation
-    min_scores: int = Field(default=200, ge=20, le=2000)  # from fewer no drift follows
+    min_scores: int = Field(default=200, ge=100, le=2000)  # fewer drift by chance
 
 
 class Smoke(Document):
@@ -65,6 +65,9 @@ class Split(Document):
     max_error_percent: float = Field(default=1.0, ge=0, lt=100)  # of the new version; beyond, it goes at once
 
 
+_MOST_LOOKS = 2000  # an execution of Step Functions has 25,000 events at most, and a look is nine
+
+
 class Serving(Document):
     """The real-time endpoint of one model."""
 
@@ -98,6 +101,11 @@ class Serving(Document):
             )
         if self.shadow and self.split:
             raise ValueError("shadow, split: a version is tried in one of the two ways; leave one out")
+        if self.trial and (looks := self.trial.hours * 60 / self.trial.check_minutes) > _MOST_LOOKS:
+            raise ValueError(
+                f"check_minutes: is {self.trial.check_minutes:g}, which is {looks:,.0f} looks in {self.trial.hours:g} "
+                f"hours; write at least {self.trial.hours * 60 / _MOST_LOOKS:.2g}"
+            )
         if 2 * self.canary.wait_s >= self.timeout_s:
             raise ValueError(
                 f"timeout_s: is {self.timeout_s}, and canary.wait_s is waited for twice; write more than "

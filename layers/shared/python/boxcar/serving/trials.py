@@ -74,12 +74,12 @@ class Looker:
         variants = (VARIANT, tried_variant(serving))
         live, tried = (self._traffic(endpoint, name, since, now) for name in variants)
         if serving.shadow:
-            captures = [read_captures(self.s3, self.bucket, config, endpoint, name) for name in variants]
+            captures = [read_captures(self.s3, self.bucket, config, endpoint, name, since) for name in variants]
             answers = compare_answers(captures[0].records, captures[1].records, threshold)
             unreadable = sum(each.unreadable for each in captures)
             return Seen(live, tried, replace(answers, unreadable=unreadable))
         if serving.split and serving.split.metric == "outcome":
-            return Seen(live, tried, outcomes=self._outcomes(endpoint, variants, config))
+            return Seen(live, tried, outcomes=self._outcomes(endpoint, variants, config, since))
         shares = [Outcomes.of_shares(each.requests - each.failed, each.requests) for each in (live, tried)]
         return Seen(live, tried, outcomes=(shares[0], shares[1]))
 
@@ -109,20 +109,24 @@ class Looker:
             int(sum(values["requests"])), int(sum(values["failed"])), None if latency is None else latency / 1000
         )
 
-    def _outcomes(self, endpoint: str, variants: tuple[str, str], config: str) -> tuple[Outcomes, Outcomes]:
+    def _outcomes(
+        self, endpoint: str, variants: tuple[str, str], config: str, since: float
+    ) -> tuple[Outcomes, Outcomes]:
         variant_of = {
             record.inference_id: place
             for place, name in enumerate(variants)
-            for record in read_captures(self.s3, self.bucket, config, endpoint, name, 4 * MOST).records
+            for record in read_captures(self.s3, self.bucket, config, endpoint, name, since, 4 * MOST).records
             if record.inference_id
         }
         reported: dict[str, float] = {}
         for line in self._reported(endpoint):
             try:
                 document = json.loads(line)
-                reported[str(document["inference_id"])] = float(document["outcome"])
+                identifier, outcome = str(document["inference_id"]), float(document["outcome"])
             except (ValueError, KeyError, TypeError):
                 continue  # half a line is whole at the next look
+            if math.isfinite(outcome):
+                reported[identifier] = outcome
         found = Outcomes(), Outcomes()
         for identifier, outcome in reported.items():
             if identifier in variant_of:
