@@ -25,15 +25,20 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take `{"plan", "execution"}`; answer status continue, promote or back, and why, and where the report lies."""
     dynamodb, s3, stack = client("dynamodb"), client("s3"), settings()
     plan = ReleasePlan.model_validate(event["plan"])
-    version = ModelsTable(dynamodb, stack.models_table).version(plan.family, plan.model, Version.parse(plan.version))
-    evaluation = load_evaluation(s3, version["evaluation"]) if version else None
+    table = ModelsTable(dynamodb, stack.models_table)
+
+    def threshold(number: str) -> float:
+        version = table.version(plan.family, plan.model, Version.parse(number))
+        known = load_evaluation(s3, version["evaluation"]).threshold if version else None
+        return 0.5 if known is None else known
+
     judge = TrialJudge(
         endpoints=Endpoints(dynamodb, stack.models_table),
         look=Looker(s3, client("cloudwatch"), stack.bucket).look,
+        threshold=threshold,
         write=lambda report, page: write_report(s3, stack.bucket, report, page),
         now=time.time,
     )
-    threshold = evaluation.threshold if evaluation and evaluation.threshold is not None else 0.5
-    judged = judge.judge(plan, event["execution"], threshold)
+    judged = judge.judge(plan, event["execution"])
     logger.info("trial", endpoint=plan.endpoint, run=plan.run, version=plan.version, judged=judged)
     return judged

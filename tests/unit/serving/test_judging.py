@@ -45,6 +45,9 @@ def test_a_shadow_beyond_a_limit_goes(rules: Shadow, seen: Seen, error: str, why
 def test_what_chance_may_do_is_no_breach() -> None:
     few = replace(SEEN, tried=Traffic(20, 1, 12.0))  # 5 %, of which nothing follows
     assert judge_shadow(Shadow(), few, over=False).status == "continue"
+    early = replace(SEEN, tried=Traffic(10, 4, 12.0))
+    assert judge_shadow(Shadow(), early, over=False).status == "continue"
+    assert judge_shadow(Shadow(), early, over=True).error == "TrialLost", "in the end it counts"
     assert judge_shadow(Shadow(min_agreement=0.992), SEEN, over=True).status == "promote"
 
 
@@ -83,7 +86,11 @@ def test_answers_to_the_same_request_are_compared() -> None:
         Captured("", "3", "hello"),  # no scores
         Captured("b", "9", "0.1"),  # nobody else was asked that
     ]
-    answers = compare_answers(live, tried, threshold=0.5)
+    answers = compare_answers(live, tried, (0.5, 0.5))
     assert (answers.pairs, answers.equal) == (4, 3)
     assert answers.difference == pytest.approx((0.1 + 0.3 + 0) / 3)
+    other = compare_answers(live, tried, (0.5, 0.35))
+    assert (other.pairs, other.equal) == (4, 3), "each by its own threshold: 0.7 and 0.4 agree, 0.4 and 0.4 do not"
+    odd = compare_answers([Captured("", "1", "nan")], [Captured("", "1", "0.5")], (0.5, 0.5))
+    assert (odd.pairs, odd.equal, odd.tried) == (1, 0, {})
     assert answers.live == {"4": 1, "14": 1, "8": 1} and answers.tried == {"6": 1, "8": 2}

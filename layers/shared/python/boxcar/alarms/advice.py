@@ -172,7 +172,7 @@ ADVICE = {
     ),
     "TrialLost": Advice(
         SCIENCE,
-        "The new version did worse than the one that is live while it was tried beside it.",
+        "The new version did worse than the one that is live while both were tried, or a person ended the trial.",
         "All requests go to the version before. Removed what was made for the trial.",
         "Read the report named above. `boxcar models rollback` keeps the version from being tried again; without "
         "serving.shadow and serving.split it would be released without a trial.",

@@ -6,7 +6,8 @@ from boxcar.serving.sequential import Difference, Outcomes, compare, share_inter
 from boxcar.serving.spec import Shadow, Split
 from boxcar.shifts import population_stability_index
 
-# Of a few requests one may fail by chance, whatever share of them that is, and a trial is looked at often.
+# Of a few requests one may fail by chance, whatever share of them that is, and a trial is looked at often. In the end
+# all that failed counts.
 FEWEST_FAILURES = 5
 
 
@@ -71,7 +72,7 @@ class Judgement:
 def judge_shadow(rules: Shadow, seen: Seen, over: bool) -> Judgement:
     """Hold a shadow against its limits: errors beyond chance end it at once, the others when it is over."""
     tried, answers = seen.tried, seen.answers
-    if _errs(rules.max_error_percent, tried):
+    if _errs(rules.max_error_percent, tried, over):
         return Judgement("back", [_errors(rules.max_error_percent, tried)], "TrialLost")
     if not over:
         return Judgement("continue", [f"{tried.requests:,} copies, {answers.pairs:,} answers compared"])
@@ -95,7 +96,7 @@ def judge_shadow(rules: Shadow, seen: Seen, over: bool) -> Judgement:
 
 def judge_split(rules: Split, seen: Seen, over: bool) -> Judgement:
     """Decide between two variants as soon as one is better by more than chance, or when the hours are over."""
-    if _errs(rules.max_error_percent, seen.tried):
+    if _errs(rules.max_error_percent, seen.tried, over):
         return Judgement("back", [_errors(rules.max_error_percent, seen.tried)], "TrialLost")
     first, second = seen.outcomes
     what = "outcome" if rules.metric == "outcome" else "share of requests without an error"
@@ -124,9 +125,9 @@ def _undecided(rules: Split, why: str, found: Difference | None = None) -> Judge
     return Judgement("back", [why], "TrialInconclusive", found)
 
 
-def _errs(limit_percent: float, tried: Traffic) -> bool:
+def _errs(limit_percent: float, tried: Traffic, over: bool) -> bool:
     low, _ = share_interval(tried.failed, tried.requests)
-    return tried.failed >= FEWEST_FAILURES and 100 * low > limit_percent
+    return (over or tried.failed >= FEWEST_FAILURES) and 100 * low > limit_percent
 
 
 def _errors(limit_percent: float, tried: Traffic) -> str:

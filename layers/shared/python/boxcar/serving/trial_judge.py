@@ -17,23 +17,24 @@ class TrialJudge:
     """Judges trials.
 
     Attributes:
-        look: reads what a trial has left: endpoint, serving, configuration, since, now, threshold.
+        look: reads what a trial has left: endpoint, serving, configuration, since, now, thresholds of both versions.
+        threshold: the score from which an answer of a version is a yes.
         write: writes a report and its page; returns the address of the page.
         now: seconds since the epoch.
     """
 
     endpoints: Endpoints
-    look: Callable[[str, Serving, str, float, float, float], Seen]
+    look: Callable[[str, Serving, str, float, float, tuple[float, float]], Seen]
+    threshold: Callable[[str], float]
     write: Callable[[dict[str, Any], str], str]
     now: Callable[[], float]
 
-    def judge(self, plan: ReleasePlan, execution: str, threshold: float) -> dict[str, Any]:
+    def judge(self, plan: ReleasePlan, execution: str) -> dict[str, Any]:
         """Look once.
 
         Args:
             plan: of the release.
             execution: ARN of the release, whose turn it is.
-            threshold: the score from which an answer is a yes.
 
         Returns:
             `status` (continue, promote, back), `error` and `cause` of a trial that ends badly, `report` (address).
@@ -46,7 +47,8 @@ class TrialJudge:
         if not (record and trial and record.live and record.holder and record.holder.execution == execution):
             raise NotPossible(f"endpoint {plan.endpoint}: {plan.run} tries no version on it")
         now = self.now()
-        seen = self.look(plan.endpoint, plan.serving, trial.config, trial.since, now, threshold)
+        thresholds = self.threshold(record.live.version), self.threshold(trial.version)
+        seen = self.look(plan.endpoint, plan.serving, trial.config, trial.since, now, thresholds)
         judged = self._judged(plan, trial, seen, now)
         report = tell(plan, trial, record.live, seen, judged, now)
         address = self.write(report, render(report))

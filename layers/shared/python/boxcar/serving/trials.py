@@ -21,8 +21,13 @@ OUTCOMES = "outcomes"  # where people report what came of answers
 BINS = 20  # of scores from 0 to 1
 
 
-def compare_answers(live: Iterable[Captured], tried: Iterable[Captured], threshold: float) -> Answers:
-    """Compare what both answered to the same request: of the same inference id, or else of the same text."""
+def compare_answers(live: Iterable[Captured], tried: Iterable[Captured], thresholds: tuple[float, float]) -> Answers:
+    """Compare what both answered to the same request: of the same inference id, or else of the same text.
+
+    Args:
+        live, tried: what each was asked and answered.
+        thresholds: of both versions; a decision is a yes from there on.
+    """
     known: dict[str, str] = {}
     for record in live:
         known.setdefault(record.digest, record.answer)
@@ -37,16 +42,25 @@ def compare_answers(live: Iterable[Captured], tried: Iterable[Captured], thresho
         if before is None:
             continue
         scores = scores_in(before), scores_in(record.answer)
-        if scores[0] is None or scores[1] is None or len(scores[0]) != len(scores[1]):
+        if (
+            scores[0] is None
+            or scores[1] is None
+            or len(scores[0]) != len(scores[1])
+            or not _finite(*scores[0], *scores[1])
+        ):
             pairs, equal = pairs + 1, equal + (before == record.answer)
             continue
         for one, other in zip(scores[0], scores[1], strict=True):
-            pairs, equal = pairs + 1, equal + ((one >= threshold) == (other >= threshold))
+            pairs, equal = pairs + 1, equal + ((one >= thresholds[0]) == (other >= thresholds[1]))
             scored, apart = scored + 1, apart + abs(one - other)
             for counts, score in zip(bins, (one, other), strict=True):
                 place = str(min(BINS - 1, max(0, math.floor(score * BINS))))
                 counts[place] = counts.get(place, 0) + 1
     return Answers(pairs, equal, *bins, difference=apart / scored if scored else None)
+
+
+def _finite(*scores: float) -> bool:
+    return all(map(math.isfinite, scores))
 
 
 @dataclass(frozen=True)
@@ -62,20 +76,22 @@ class Looker:
     cloudwatch: Any
     bucket: str
 
-    def look(self, endpoint: str, serving: Serving, config: str, since: float, now: float, threshold: float) -> Seen:
+    def look(
+        self, endpoint: str, serving: Serving, config: str, since: float, now: float, thresholds: tuple[float, float]
+    ) -> Seen:
         """Look at a trial.
 
         Args:
             endpoint, serving: what is tried where.
             config: in which it is tried.
             since, now: seconds since the epoch.
-            threshold: the score from which an answer is a yes.
+            thresholds: the scores from which an answer is a yes, of the live version and of the one that is tried.
         """
         variants = (VARIANT, tried_variant(serving))
         live, tried = (self._traffic(endpoint, name, since, now) for name in variants)
         if serving.shadow:
             captures = [read_captures(self.s3, self.bucket, config, endpoint, name, since) for name in variants]
-            answers = compare_answers(captures[0].records, captures[1].records, threshold)
+            answers = compare_answers(captures[0].records, captures[1].records, thresholds)
             unreadable = sum(each.unreadable for each in captures)
             return Seen(live, tried, replace(answers, unreadable=unreadable))
         if serving.split and serving.split.metric == "outcome":
