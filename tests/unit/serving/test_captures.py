@@ -32,6 +32,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket="data")
+        for item in client.list_objects_v2(Bucket="data").get("Contents", []):  # a worker may hold one moto for files
+            client.delete_object(Bucket="data", Key=item["Key"])
         yield client
 
 
