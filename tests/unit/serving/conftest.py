@@ -57,6 +57,7 @@ class World:
     states: FakeStates = field(default_factory=FakeStates)
     told: list[dict[str, Any]] = field(default_factory=list)
     serving: Serving = field(default_factory=Serving)
+    clock: float = 0.0  # seconds since the epoch
 
     @property
     def turns(self) -> Turns:
@@ -68,7 +69,7 @@ class World:
 
     @property
     def deployer(self) -> Deployer:
-        return Deployer(self.endpoints, self.sagemaker, self.cloudwatch, self.states, "boxcar", lambda: 0.0)
+        return Deployer(self.endpoints, self.sagemaker, self.cloudwatch, self.states, "boxcar", lambda: self.clock)
 
     @property
     def watcher(self) -> Watcher:
@@ -78,7 +79,7 @@ class World:
     def finisher(self) -> Finisher:
         return Finisher(
             self.endpoints, self.turns, self.cleaner, self.scaling, self.cloudwatch, "boxcar", "eu-west-1", self.told.append,
-            lambda: 0.0,
+            lambda: self.clock,
         )  # fmt: skip
 
     @property

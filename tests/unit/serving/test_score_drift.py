@@ -1,6 +1,7 @@
 """The drift of scores on an endpoint: of the version that is deployed or live, from enough captured answers."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,6 +91,23 @@ def test_a_version_that_was_tried_first_is_measured_while_it_is_deployed_and_not
     world.deploy("1.3.0")
     deployed = measuring.captured(target.config_name, [0.9] * 150)
     assert set(measuring.watch.heard([tried, deployed]).drifts) == {target.config_name}
+
+
+def test_answers_of_an_earlier_deployment_of_the_same_configuration_do_not_count(measuring: Measuring) -> None:
+    world = measuring.world
+    config = world.record.live.config
+    before = measuring.captured(config, [0.9] * 150)
+    assert set(measuring.watch.heard([before]).drifts) == {config}
+    world.release("1.3.0")
+    world.clock = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+    world.take("1.2.0")
+    world.deploy("1.2.0")
+    assert world.record.awaited and world.record.awaited.config == config
+    assert measuring.watch.heard([before]) == Heard({}, {}), "while it is deployed"
+    world.settle()
+    world.finisher.released(world.plan("1.2.0"), world.target("1.2.0"), "arn-1.2.0", 1)
+    assert world.record.live.config == config
+    assert measuring.watch.heard([before]) == Heard({}, {}), "when it is live"
 
 
 def test_what_cannot_be_read_of_one_endpoint_keeps_no_other_from_being_measured(measuring: Measuring) -> None:
