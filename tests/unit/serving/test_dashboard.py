@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from boxcar.serving.dashboard import Pictured, document, forget_dashboard
+from boxcar.serving.spec import Serving
 from local.cloudwatch.dashboards import body_faults
 from local.sagemaker.endpoints.measures import EndpointMeasures
 from local.sagemaker.model_server import Answer
@@ -110,6 +111,13 @@ def test_it_follows_the_version_and_goes_with_the_endpoint(world: Any) -> None:
         world.release(version)
         [heading, *_] = world.cloudwatch.dashboards[world.record.endpoint]["widgets"]
         assert f"packaging/box {version}," in heading["properties"]["markdown"]
+        assert "ServedScoreDrift" not in json.dumps(world.cloudwatch.dashboards)
+    world.serving = Serving.model_validate({"capture_percent": 10, "rollback": {"max_score_drift": 0.25}})
+    world.release("1.4.0")
+    [body] = world.cloudwatch.dashboards.values()
+    [drift] = [each for each in body["widgets"] if each["properties"].get("title", "").startswith("Drift of scores")]
+    assert drift["properties"]["metrics"][0][-1] == world.record.live.config
+    assert body_faults(json.dumps(body)) == []
     world.cleaner.remove(world.record)
     assert world.cloudwatch.dashboards == {}
     forget_dashboard(world.cloudwatch, NAME)  # without one nothing happens

@@ -10,7 +10,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-_NAMESPACE = "AWS/SageMaker"
+from boxcar.measures import NAMESPACE
+
+_OF_SAGEMAKER = "AWS/SageMaker"
 _OF_INSTANCES = "/aws/sagemaker/Endpoints"
 _COLUMNS = 24  # of a dashboard
 _WIDTH, _HEIGHT, _HEADING = 8, 6, 2  # three graphs side by side, below a heading
@@ -28,6 +30,7 @@ class Pictured:
         version: that is live; "" where the subject has none.
         since: when it became live, ISO 8601; "" if nobody knows.
         asynchronous: it takes requests from a queue.
+        watched: stack and configuration whose scores are watched for drift; None: they are not.
     """
 
     endpoint: str
@@ -37,6 +40,7 @@ class Pictured:
     since: str
     region: str
     asynchronous: bool = False
+    watched: tuple[str, str] | None = None
 
 
 def document(pictured: Pictured) -> dict[str, Any]:
@@ -46,6 +50,10 @@ def document(pictured: Pictured) -> dict[str, Any]:
     request, asynchronous ones divide their backlog by it. Without requests, or without a backlog, it has no value.
     """
     graphs = _asynchronous(pictured) if pictured.asynchronous else _real_time(pictured)
+    if pictured.watched:
+        stack, config = pictured.watched
+        drift: Metric = [NAMESPACE, "ServedScoreDrift", "service", stack, "endpoint_config", config]
+        graphs.append(("Drift of scores: population stability index", "Maximum", [drift]))
     utilization = [_of_variant(pictured, name, _OF_INSTANCES) for name in ("CPUUtilization", "MemoryUtilization")]
     graphs.append(("CPU, in percent of one core, and memory, in percent", "Average", utilization))
     return {"widgets": [_heading(pictured), *(_widget(pictured, place, graph) for place, graph in enumerate(graphs))]}
@@ -109,12 +117,12 @@ def _instances(title: str, stat: str, whole: Metric, share: Metric) -> Graph:
     return title, stat, [quotient, *hidden]
 
 
-def _of_variant(pictured: Pictured, name: str, namespace: str = _NAMESPACE) -> Metric:
+def _of_variant(pictured: Pictured, name: str, namespace: str = _OF_SAGEMAKER) -> Metric:
     return [namespace, name, "EndpointName", pictured.endpoint, "VariantName", pictured.variant]
 
 
 def _of_queue(pictured: Pictured, name: str) -> Metric:
-    return [_NAMESPACE, name, "EndpointName", pictured.endpoint]
+    return [_OF_SAGEMAKER, name, "EndpointName", pictured.endpoint]
 
 
 def _heading(pictured: Pictured) -> dict[str, Any]:

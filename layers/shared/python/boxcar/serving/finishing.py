@@ -70,7 +70,9 @@ class Finisher:
         record = self.cleaner.clean(record)
         assert record.live
         name, now = f"{plan.family}/{plan.model}", record.live
-        put_dashboard(self.cloudwatch, Pictured(plan.endpoint, VARIANT, name, now.version, now.since, self.region))
+        watched = (self.stack, now.config) if plan.serving.rollback.max_score_drift is not None else None
+        pictured = Pictured(plan.endpoint, VARIANT, name, now.version, now.since, self.region, watched=watched)
+        put_dashboard(self.cloudwatch, pictured)
         told = {
             "kind": "released",
             "machine": "release",
