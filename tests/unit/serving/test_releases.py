@@ -3,7 +3,7 @@
 import pytest
 
 from boxcar.errors import EndpointBusy, NotPossible, ReleaseRefused
-from boxcar.serving.spec import Serving
+from boxcar.serving.spec import Serving, Shadow
 from tests.unit.serving.conftest import NAME, World
 from tests.unit.serving.fakes import refusal
 
@@ -34,6 +34,16 @@ def test_what_is_live_is_not_deployed_again(world: World) -> None:
     world.states.answers.clear()
     assert world.deploy("1.0.0") == "live"
     assert world.states.answers == {"deploy-1.0.0": {"status": "live"}} and not world.sagemaker.calls
+
+
+@pytest.mark.parametrize(("version", "became"), [("1.0.0", "none"), ("1.0.2", "updating")])
+def test_an_earlier_version_takes_the_live_one_back_without_a_trial(world: World, version: str, became: str) -> None:
+    world.release("1.0.1")
+    world.serving = Serving(shadow=Shadow())
+    world.take(version)
+    arguments = world.target(version), f"run-{version}", f"arn-{version}", f"try-{version}"
+    assert world.deployer.begin_trial(*arguments) == became
+    assert bool(world.record.trial) == (became == "updating")
 
 
 def test_the_second_of_two_releases_waits_for_its_turn(world: World) -> None:

@@ -15,10 +15,11 @@ from boxcar.errors import THROTTLE_CODES, EndpointBusy, NotPossible, ReleaseRefu
 from boxcar.jobs.sagemaker import already_exists
 from boxcar.serving.guards import alarms
 from boxcar.serving.planning import describe
-from boxcar.serving.records import Awaited, Endpoint, Endpoints, Trial
+from boxcar.serving.records import Awaited, Endpoint, Endpoints, Live, Trial
 from boxcar.serving.targets import Target
 from boxcar.serving.turns import succeed
 from boxcar.serving.watching import answer
+from boxcar.versions import Version
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,15 @@ class Deployer:
             execution, token: as in `deploy`.
 
         Returns:
-            as `deploy`, or `none` (the Task is answered): nothing is live that it could be compared with.
+            as `deploy`, or `none` (the Task is answered): nothing is live that it could be compared with, it is live
+            itself, or it is an earlier version than that.
 
         Raises:
             ReleaseRefused, EndpointBusy, NotPossible: as there.
         """
         record, seen = self.endpoints.get(target.endpoint), describe(self.sagemaker, target.endpoint)
-        if not (record and record.live and seen) or record.live.config == target.config_name:
+        # An earlier version takes back what is live: it must not go on serving until a trial is over.
+        if not (record and record.live and seen) or _is_not_new(record.live, target):
             succeed(self.states, token, {"status": "none"})
             return "none"
         live = self.sagemaker.describe_endpoint_config(EndpointConfigName=record.live.config)
@@ -213,6 +216,10 @@ class Deployer:
             if code in ("ValidationException", "ResourceLimitExceeded") and code not in THROTTLE_CODES:
                 raise ReleaseRefused(f"{call}: {code}: {message}") from error
             raise
+
+
+def _is_not_new(live: Live, target: Target) -> bool:
+    return live.config == target.config_name or Version.parse(target.version) < Version.parse(live.version)
 
 
 def _instances(seen: dict[str, Any]) -> int:
