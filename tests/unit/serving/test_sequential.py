@@ -1,5 +1,6 @@
 """The test of two variants: it cries wolf no more often than it says, however often one looks, and it sees a difference."""
 
+import math
 import random
 
 import pytest
@@ -27,6 +28,32 @@ def test_equal_variants_are_seldom_told_apart_though_one_looks_forty_times() -> 
     rng = random.Random(7)
     wrong = sum(bool(decided(rng, 0.1, 0.1)) for _ in range(300))
     assert wrong / 300 <= ALPHA
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_rare_outcomes_of_a_small_variant_are_seldom_told_apart(share: float) -> None:
+    """One in five requests is the second's: it may have had none of them for a while."""
+    rng, wrong = random.Random(7), 0
+    for _ in range(400):
+        ones, counts = [0, 0], [0, 0]
+        for _ in range(40):
+            for place, each in enumerate((2000, 500)):
+                ones[place] += _ones(rng, each, share)
+                counts[place] += each
+            found = compare(*(Outcomes.of_shares(*side) for side in zip(ones, counts, strict=True)), ALPHA)
+            if found and min(counts) >= 1000 and found.p <= ALPHA:
+                wrong += 1
+                break
+    assert wrong / 400 <= ALPHA
+
+
+def _ones(rng: random.Random, count: int, share: float) -> int:
+    """Ones of so many outcomes: few, or all but few, so that a Poisson distribution will do."""
+    rare, product, none = 0, rng.random(), math.exp(-count * min(share, 1 - share))  # Knuth's method
+    while product > none:
+        product *= rng.random()
+        rare += 1
+    return rare if share < 0.5 else count - rare
 
 
 @pytest.mark.parametrize(("first", "second", "better"), [(0.10, 0.15, "second"), (0.15, 0.10, "first")])

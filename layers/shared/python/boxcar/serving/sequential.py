@@ -65,8 +65,9 @@ def compare(first: Outcomes, second: Outcomes, alpha: float) -> Difference | Non
     pooled = (first.squares + second.squares) / (first.count + second.count - 2)
     if pooled <= 0:
         return None
-    # Variances of their own, but none of nothing: a variant whose outcomes are all the same has been lucky.
-    variance = sum(max(each.squares / (each.count - 1), pooled / each.count) / each.count for each in (first, second))
+    # Of rare outcomes the smaller variant may have had none yet, and its own variance, next to nothing, would find that
+    # remarkable. So each has at least the variance of both together.
+    variance = sum(max(each.squares / (each.count - 1), pooled) / each.count for each in (first, second))
     difference, mixture = second.mean - first.mean, EFFECT**2 * pooled
     both = variance + mixture
     exponent = mixture * difference**2 / (2 * variance * both)
