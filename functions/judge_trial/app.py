@@ -7,15 +7,14 @@ from aws_lambda_powertools import Logger
 
 from boxcar.aws import client
 from boxcar.errors import named_errors
-from boxcar.evaluations import load_evaluation
 from boxcar.registry.table import ModelsTable
 from boxcar.reports.files import write_report
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoints
 from boxcar.serving.trial_judge import TrialJudge
 from boxcar.serving.trials import Looker
+from boxcar.serving.versions import evaluation_of
 from boxcar.settings import settings
-from boxcar.versions import Version
 
 logger = Logger(service="judge_trial")
 
@@ -28,9 +27,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     table = ModelsTable(dynamodb, stack.models_table)
 
     def threshold(number: str) -> float:
-        version = table.version(plan.family, plan.model, Version.parse(number))
-        known = load_evaluation(s3, version["evaluation"]).threshold if version else None
-        return 0.5 if known is None else known
+        evaluation = evaluation_of(table, s3, plan.family, plan.model, number)
+        return 0.5 if evaluation is None or evaluation.threshold is None else evaluation.threshold
 
     judge = TrialJudge(
         endpoints=Endpoints(dynamodb, stack.models_table),

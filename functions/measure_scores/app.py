@@ -1,19 +1,19 @@
 """Measure scores: hold what a version answers on its endpoint against what it was judged by, as it is captured."""
 
 import json
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from boxcar.aws import client
-from boxcar.evaluations import Evaluation, load_evaluation
 from boxcar.family_store import FamilyStore
 from boxcar.measures import measure
 from boxcar.registry.table import ModelsTable
 from boxcar.serving.records import Endpoints
 from boxcar.serving.score_drift import ScoreWatch
+from boxcar.serving.versions import evaluation_of
 from boxcar.settings import settings
-from boxcar.versions import Version
 
 logger = Logger(service="measure_scores")
 
@@ -21,16 +21,10 @@ logger = Logger(service="measure_scores")
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take in a batch of events about captured files; those that fail come again, and at last are dead letters."""
     dynamodb, s3, stack = client("dynamodb"), client("s3"), settings()
-    table = ModelsTable(dynamodb, stack.models_table)
-
-    def evaluation(family: str, model: str, number: str) -> Evaluation | None:
-        version = table.version(family, model, Version.parse(number))
-        return load_evaluation(s3, version["evaluation"]) if version else None
-
     watch = ScoreWatch(
         endpoints=Endpoints(dynamodb, stack.models_table),
         family=FamilyStore(dynamodb, stack.models_table).latest,
-        evaluation=evaluation,
+        evaluation=partial(evaluation_of, ModelsTable(dynamodb, stack.models_table), s3),
         s3=s3,
         bucket=stack.bucket,
         measure=lambda drift, config: measure({"ServedScoreDrift": drift}, endpoint_config=config),

@@ -5,13 +5,13 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from boxcar.aws import client
-from boxcar.errors import UnknownVersion, named_errors
+from boxcar.errors import named_errors
 from boxcar.evaluations import load_evaluation
 from boxcar.registry.table import ModelsTable
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.smoke import golden, smoke_test
+from boxcar.serving.versions import version_of
 from boxcar.settings import settings
-from boxcar.versions import Version
 
 logger = Logger(service="smoke_test")
 
@@ -20,11 +20,8 @@ logger = Logger(service="smoke_test")
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take `{"plan", "variant"?}`; answer how many golden requests were answered as they should be."""
     plan, stack = ReleasePlan.model_validate(event["plan"]), settings()
-    version = ModelsTable(client("dynamodb"), stack.models_table).version(
-        plan.family, plan.model, Version.parse(plan.version)
-    )
-    if version is None:
-        raise UnknownVersion(f"there is no version {plan.version} of {plan.family}/{plan.model} any more")
+    table = ModelsTable(client("dynamodb"), stack.models_table)
+    version = version_of(table, plan.family, plan.model, plan.version)
     runtime = client("sagemaker-runtime")
     of = {"TargetVariant": event["variant"]} if event.get("variant") else {}
 

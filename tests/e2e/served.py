@@ -1,6 +1,7 @@
 """A model with an endpoint, whose versions are simulated: they answer at once with what their environment says."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from boxcar.serving.targets import endpoint_name
 from boxcar.versions import Version
 from cli.endpoints.release import start
 from cli.models.names import Named
+from local.client import wait_for
 from tests.e2e.deployed import Deployed, Run
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/boxcar-simulated:1"
@@ -76,6 +78,17 @@ class Served:
         run = self.stack.wait(self.start(version))
         assert run.status == "SUCCEEDED", run
         return run
+
+    def until_ended(self, run: str, meanwhile: Callable[[], object], timeout_s: float = 120) -> Run:
+        """Do something again and again until a release has ended."""
+        states, arn = self.stack.session.client("stepfunctions"), self.stack.execution_arn(run)
+
+        def ended() -> bool:
+            meanwhile()
+            return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
+
+        wait_for(ended, timeout_s, every=0.5, why=f"release {run} does not end")
+        return self.stack.wait(run)
 
     @property
     def name(self) -> str:

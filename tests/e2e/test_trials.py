@@ -76,14 +76,7 @@ def _an_hour_ago(trial: Trial | None) -> Trial | None:
 
 def ended(served: Served, run: str) -> Run:
     """Let minutes end, so that what CloudWatch measured is there, until the release has ended."""
-    states, arn = served.stack.session.client("stepfunctions"), served.stack.execution_arn(run)
-
-    def over() -> bool:
-        served.stack.cloud.tick()
-        return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
-
-    wait_for(over, 240, every=0.5, why="the trial does not end")
-    return served.stack.wait(run)
+    return served.until_ended(run, served.stack.cloud.tick, 240)
 
 
 def report_of(served: Served, run: str) -> dict[str, Any]:
@@ -176,15 +169,12 @@ def test_scores_that_are_not_those_that_were_judged_give_the_requests_back(
     served.release()
     before = served.things()
     run = served.start(served.version("1.0.1", MESSAGE="0.95", scores=judged))
-    states, arn = served.stack.session.client("stepfunctions"), served.stack.execution_arn(run)
 
-    def over() -> bool:
+    def ask_for_a_minute() -> None:
         asking(served, range(30))
         served.stack.cloud.tick()
-        return bool(states.describe_execution(executionArn=arn)["status"] != "RUNNING")
 
-    wait_for(over, 120, every=0.5, why="the release does not end")
-    ended = served.stack.wait(run)
+    ended = served.until_ended(run, ask_for_a_minute)
     assert ended.error == "RolledBack" and "score-drift" in ended.cause, ended
     assert served.answer() == "0.05"
     wait_for(lambda: served.things() == before, why="something is left")

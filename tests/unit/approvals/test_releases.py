@@ -1,7 +1,10 @@
 """Releases that wait for a person: one question an endpoint, one answer a release, whatever dies or comes twice."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -155,52 +158,58 @@ def test_a_version_that_was_rejected_meanwhile_is_not_released(releases: Release
     assert releases.answer("r1")["outcome"] == "rejected"
 
 
+class Attempt:
+    """Two releases, of which the first has asked, and somebody who dies at one call to AWS."""
+
+    def __init__(self, stack: Stack, call: int, after: bool) -> None:
+        self.releases = Releases(World(stack, FakeStates()))
+        self.first, self.second, self.said = f"a{call}", f"b{call}", f"call {call}"
+        self.unharmed = False
+        self._mortal = partial(mortal, stack, call, after)
+        self.releases.ask(self.first, "1.0.0")
+
+    def die(self, act: Callable[[World], object]) -> None:
+        """Act; perhaps not to the end."""
+        dying, countdown = self._mortal()
+        with suppress(KilledError):
+            act(self.releases.world.seen_through(dying))
+            self.unharmed = countdown[0] > 0
+
+
+def attempts(stack: Stack, after: bool) -> Iterator[Attempt]:
+    """One for each call at which somebody can die, until nobody does."""
+    for run in ("run-1", "run-2"):
+        stack.judged(run)
+    for call in range(1, 40):
+        attempt = Attempt(stack, call, after)
+        yield attempt
+        if attempt.unharmed:
+            return
+    pytest.fail("more calls were made than were tried")
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_any_call_one_of_two_releases_is_asked_about_and_the_other_ends(stack: Stack, after: bool) -> None:
-    stack.judged("run-1")
-    stack.judged("run-2")
-    for call in range(1, 40):
-        releases = Releases(World(stack, FakeStates()))
-        first, second = f"a{call}", f"b{call}"
-        releases.ask(first, "1.0.0")
-        dying, countdown = mortal(stack, call, after)
-        try:
-            replace(releases, world=releases.world.seen_through(dying)).ask(second, "1.0.1")
-            alive = True
-        except KilledError:
-            alive = False
+    for attempt in attempts(stack, after):
+        releases, second = attempt.releases, attempt.second
+        attempt.die(lambda world, releases=releases, second=second: replace(releases, world=world).ask(second, "1.0.1"))
         releases.ask(second, "1.0.1", token=f"retry-{second}", attempt=1)
-        assert releases.answer(first)["outcome"] == "replaced", f"call {call}: it would wait for nobody"
-        assert len({told["link"] for told in releases.told}) == 2, f"call {call}: one link for each question"
+        assert releases.answer(attempt.first)["outcome"] == "replaced", f"{attempt.said}: it would wait for nobody"
+        assert len({told["link"] for told in releases.told}) == 2, f"{attempt.said}: one link for each question"
         releases.world.decider.by_link(releases.token(), releases.world.decision())
         assert releases.world.states.answers[f"retry-{second}"]["outcome"] == "approved"
-        if alive and countdown[0] > 0:
-            return
-    pytest.fail("Ask made more calls than were tried")
 
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_decision_over_which_somebody_died_is_finished_by_the_next_release(stack: Stack, after: bool) -> None:
-    stack.judged("run-1")
-    stack.judged("run-2")
-    for call in range(1, 40):
-        releases = Releases(World(stack, FakeStates()))
-        first, second = f"a{call}", f"b{call}"
-        releases.ask(first, "1.0.0")
-        token = releases.token()
-        dying, countdown = mortal(stack, call, after)
-        try:
-            releases.world.seen_through(dying).decider.by_link(token, releases.world.decision())
-            alive = True
-        except KilledError:
-            alive = False
+    for attempt in attempts(stack, after):
+        releases = attempt.releases
+        token, decision = releases.token(), releases.world.decision()
+        attempt.die(lambda world, token=token, decision=decision: world.decider.by_link(token, decision))
         written = releases.review.decision is not None
-        releases.ask(second, "1.0.1")
-        assert releases.answer(first)["outcome"] == ("approved" if written else "replaced"), f"call {call}"
-        assert releases.review.earlier[-1].decision == (releases.world.decision() if written else None)
-        if alive and countdown[0] > 0:
-            return
-    pytest.fail("Decide made more calls than were tried")
+        releases.ask(attempt.second, "1.0.1")
+        assert releases.answer(attempt.first)["outcome"] == ("approved" if written else "replaced"), attempt.said
+        assert releases.review.earlier[-1].decision == (decision if written else None)
 
 
 def test_a_click_in_slack_decides_about_a_release(releases: Releases, slack_server: SlackServer) -> None:  # noqa: F811

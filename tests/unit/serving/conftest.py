@@ -120,10 +120,26 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account of moto."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     with mock_aws():
-        dynamodb = boto3.client("dynamodb", region_name="us-east-1")
-        make_table(dynamodb, "ModelsTable", "models")
-        yield World(Endpoints(dynamodb, "models"))
+        yield
+
+
+@pytest.fixture
+def world(account: None) -> World:
+    dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+    make_table(dynamodb, "ModelsTable", "models")
+    return World(Endpoints(dynamodb, "models"))
+
+
+@pytest.fixture
+def s3(account: None) -> Any:
+    """An empty bucket, `data`."""
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="data")
+    for item in client.list_objects_v2(Bucket="data").get("Contents", []):  # a worker may hold one moto for files
+        client.delete_object(Bucket="data", Key=item["Key"])
+    return client

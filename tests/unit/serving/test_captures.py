@@ -2,13 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-
-import boto3
-import pytest
-from moto import mock_aws
 
 from boxcar.serving.captures import read_captures, scores_in
 
@@ -23,18 +18,6 @@ def line(asked: str, answer: str, encoding: str = "CSV", **metadata: str) -> str
     data = {"endpointInput": part(asked), "endpointOutput": part(answer)}
     told = {"eventId": "e", "inferenceTime": "2026-11-26T10:00:00Z", **metadata}
     return json.dumps({"captureData": data, "eventMetadata": told, "eventVersion": "0"})
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="data")
-        for item in client.list_objects_v2(Bucket="data").get("Contents", []):  # a worker may hold one moto for files
-            client.delete_object(Bucket="data", Key=item["Key"])
-        yield client
 
 
 def test_the_newest_come_first_and_only_those_of_the_variant(s3: Any) -> None:

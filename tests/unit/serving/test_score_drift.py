@@ -12,7 +12,7 @@ from boxcar.evaluations import Evaluation
 from boxcar.serving.records import Endpoint
 from boxcar.serving.score_drift import ForeignCapture, Heard, ScoreWatch, place_of
 from boxcar.serving.spec import Serving
-from tests.unit.serving.test_captures import line, s3  # noqa: F401 - a fixture
+from tests.unit.serving.test_captures import line
 
 EVALUATION = Evaluation.model_validate(
     {"schema": 2, "score_bins": {"edges": [0.25, 0.5, 0.75], "counts": [700, 200, 80, 20]}}
@@ -23,7 +23,7 @@ WATCHED = {"capture_percent": 100, "rollback": {"max_score_drift": 0.25, "min_sc
 class Measuring:
     """A watch over the world's endpoints, and what it has measured."""
 
-    def __init__(self, world: Any, s3: Any) -> None:  # noqa: F811
+    def __init__(self, world: Any, s3: Any) -> None:
         self.world, self.s3, self.measured = world, s3, []
         family = SimpleNamespace(models={"box": SimpleNamespace(serving=Serving.model_validate(WATCHED))})
         self.watch = ScoreWatch(
@@ -40,7 +40,7 @@ class Measuring:
 
 
 @pytest.fixture
-def measuring(world: Any, s3: Any) -> Measuring:  # noqa: F811
+def measuring(world: Any, s3: Any) -> Measuring:
     world.serving = Serving.model_validate(WATCHED)
     world.release("1.2.0")
     return Measuring(world, s3)

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from boxcar.errors import THROTTLE_CODES, EndpointBusy, NotPossible, ReleaseRefused
 from boxcar.jobs.sagemaker import already_exists
-from boxcar.serving.guards import alarms
+from boxcar.serving.guards import alarm_names, alarms
 from boxcar.serving.planning import describe
 from boxcar.serving.records import Awaited, Endpoint, Endpoints, Live, Trial
 from boxcar.serving.targets import Target
@@ -55,9 +55,7 @@ class Deployer:
             EndpointBusy: the endpoint changes for another reason.
             NotPossible: it is another release's turn.
         """
-        watched = [
-            request["AlarmName"] for request in alarms(self.stack, target.endpoint, target.config_name, target.serving)
-        ]
+        watched = alarm_names(self.stack, target)
 
         def note(before: Endpoint) -> Endpoint:
             models = {**before.made, target.config_name: [target.model_name]}
@@ -100,7 +98,7 @@ class Deployer:
             return "none"
         live = self.sagemaker.describe_endpoint_config(EndpointConfigName=record.live.config)
         trial = Trial(
-            kind="shadow" if target.serving.shadow else "split",
+            kind=target.serving.trial_kind,
             version=target.version,
             config=target.trial_name(record.live.config),
             run=run,
@@ -155,7 +153,7 @@ class Deployer:
     def _make(self, target: Target) -> None:
         self._ask("create_model", **target.model_request())
         self._ask("create_endpoint_config", **target.config_request())
-        for request in alarms(self.stack, target.endpoint, target.config_name, target.serving):
+        for request in alarms(self.stack, target):
             self.cloudwatch.put_metric_alarm(**request)
 
     def _update(self, record: Endpoint, seen: dict[str, Any], config: str, deployment: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from boxcar.serving.cleaning import Cleaner
 from boxcar.serving.dashboard import Pictured, put_dashboard
-from boxcar.serving.guards import alarms
+from boxcar.serving.guards import alarm_names
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoint, Endpoints, Live
 from boxcar.serving.scaling import scale
@@ -52,14 +52,13 @@ class Finisher:
                 return before
             since = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds")
             number = before.live.number + 1 if before.live else 1
-            watching = [one["AlarmName"] for one in alarms(self.stack, plan.endpoint, target.config_name, plan.serving)]
             now = Live(
                 version=plan.version,
                 config=target.config_name,
                 run=plan.run,
                 since=since,
                 number=number,
-                alarms=watching,
+                alarms=alarm_names(self.stack, target),
             )
             return before.model_copy(update={"live": now})
 

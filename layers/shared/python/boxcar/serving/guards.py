@@ -7,13 +7,18 @@ alarms, so that EventBridge brings them to the alarm queue.
 from typing import Any
 
 from boxcar.measures import NAMESPACE
-from boxcar.serving.spec import Serving
-from boxcar.serving.targets import VARIANT
+from boxcar.serving.targets import VARIANT, Target
 
 
-def alarms(stack: str, endpoint: str, config: str, serving: Serving) -> list[dict[str, Any]]:
-    """PutMetricAlarm requests, one for each limit that the family sets; that of scores is about `config` alone."""
-    limits, requests = serving.rollback, []
+def alarm_names(stack: str, target: Target) -> list[str]:
+    """What the alarms of a version on its endpoint are called."""
+    return [request["AlarmName"] for request in alarms(stack, target)]
+
+
+def alarms(stack: str, target: Target) -> list[dict[str, Any]]:
+    """PutMetricAlarm requests, one for each limit that the family sets; that of scores is about the version alone."""
+    limits, requests = target.serving.rollback, []
+    endpoint, config = target.endpoint, target.config_name
     measured = {"Namespace": "AWS/SageMaker", "Dimensions": [
         {"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": VARIANT},
     ]}  # fmt: skip

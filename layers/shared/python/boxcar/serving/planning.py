@@ -1,6 +1,5 @@
 """Plan: which version is to serve on which endpoint, and whether there is anything to do."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +10,11 @@ from boxcar.errors import TriggerError, UnknownVersion, VersionNotApproved
 from boxcar.families import Family, FamilyVersion, gate_of
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
-from boxcar.serving.records import Endpoints
+from boxcar.serving.records import Endpoint, Endpoints
 from boxcar.serving.requests import Asked, ReleaseRequest
-from boxcar.serving.spec import Serving
+from boxcar.serving.spec import Serving, TrialKind
 from boxcar.serving.targets import Target, endpoint_name
+from boxcar.serving.versions import version_of
 from boxcar.steps import Document
 from boxcar.versions import Version
 
@@ -41,7 +41,7 @@ class ReleasePlan(Document):
     review_hours: int = 72  # a person may take so long to decide, if `serving` wants one asked
     instead_of: str = ""  # version that serves when the release is planned; "": none
     usd_per_hour: float | None = None  # of `serving.min` instances, at EC2's on-demand price; None: not known
-    trial: str = "none"  # shadow or split: how it is tried before it takes the place of what is live
+    trial: TrialKind = "none"  # how it is tried before it takes the place of what is live
     look_every_s: int = 3600  # at a trial
 
 
@@ -89,7 +89,8 @@ class Planner:
         if chosen is None:
             return f"no version of {name} is approved"
         target = self.target(chosen, serving)
-        if self.is_live(target):
+        record = self.endpoints.get(target.endpoint)
+        if self._is_live(record, target):
             return f"{name} {target.version} is live on {target.endpoint} already"
         return ReleasePlan(
             run=run,
@@ -103,9 +104,10 @@ class Planner:
             requested_by=request.requested_by,
             deploy_timeout_s=serving.timeout_s + ALLOWANCE_S,
             review_hours=gate_of(family, request.model).review_hours,
-            instead_of=self._serves(target.endpoint),
+            instead_of=record.live.version if record and record.live else "",
             usd_per_hour=_cost(serving),
-            **_trial(serving),
+            trial=serving.trial_kind,
+            look_every_s=serving.look_every_s,
         )
 
     def target(self, version: dict[str, Any], serving: Serving) -> Target:
@@ -125,11 +127,12 @@ class Planner:
         )
 
     def of_plan(self, plan: ReleasePlan) -> Target:
-        """The same for a plan that was made before."""
-        chosen = self.table.version(plan.family, plan.model, Version.parse(plan.version))
-        if chosen is None:
-            raise UnknownVersion(f"there is no version {plan.version} of {plan.family}/{plan.model} any more")
-        return self.target(chosen, plan.serving)
+        """The same for a plan that was made before.
+
+        Raises:
+            UnknownVersion: its version is gone.
+        """
+        return self.target(version_of(self.table, plan.family, plan.model, plan.version), plan.serving)
 
     def approved(self, plan: ReleasePlan) -> Target:
         """The same for a plan that is to be deployed now: it may have waited for days since it was made.
@@ -138,25 +141,20 @@ class Planner:
             VersionNotApproved: its version has been rejected meanwhile.
             UnknownVersion: it is gone.
         """
-        found = self.table.version(plan.family, plan.model, Version.parse(plan.version))
-        if found is not None and found["status"] != "Approved":
+        found = version_of(self.table, plan.family, plan.model, plan.version)
+        if found["status"] != "Approved":
             name = f"{plan.family}/{plan.model} {plan.version}"
             raise VersionNotApproved(
                 f"{name} is {found['status']} by now; it was approved when the release was planned"
             )
-        return self.of_plan(plan)
+        return self.target(found, plan.serving)
 
-    def is_live(self, target: Target) -> bool:
+    def _is_live(self, record: Endpoint | None, target: Target) -> bool:
         """Whether an endpoint serves just this, and nothing is about to change that."""
-        record = self.endpoints.get(target.endpoint)
         if record is None or record.holder or not record.live or record.live.config != target.config_name:
             return False
         seen = describe(self.sagemaker, target.endpoint)
         return bool(seen and seen["EndpointStatus"] == "InService" and seen["EndpointConfigName"] == target.config_name)
-
-    def _serves(self, endpoint: str) -> str:
-        record = self.endpoints.get(endpoint)
-        return record.live.version if record and record.live else ""
 
     def _version(self, asked: Asked) -> dict[str, Any] | None:
         """The version that is asked for; None if the registry speaks, and none is approved."""
@@ -189,14 +187,6 @@ def wanted_version(table: ModelsTable, request: ReleaseRequest, source: str) -> 
             f"{name} {request.version}` approves it, or leave version out for the approved one"
         )
     return found
-
-
-def _trial(serving: Serving) -> dict[str, Any]:
-    trial = serving.trial
-    if trial is None:
-        return {}
-    seconds = min(trial.check_minutes * 60, trial.hours * 3600)
-    return {"trial": "shadow" if serving.shadow else "split", "look_every_s": max(1, math.ceil(seconds))}
 
 
 def serving_of(request: ReleaseRequest, source: str, version: FamilyVersion) -> Serving:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from boxcar.attributes import decode_all, encode_all
 from boxcar.errors import Throttled
+from boxcar.serving.spec import TrialKind
 from boxcar.steps import Document
 
 PARTITION = "endpoints"
@@ -47,7 +48,7 @@ class Awaited(Document):
 class Trial(Document):
     """A version that is tried beside the one that is live."""
 
-    kind: Literal["shadow", "split"]
+    kind: TrialKind
     version: str
     config: str
     run: str

@@ -1,10 +1,13 @@
 """What a family says of a model's endpoint: `serving:` of a model in the family file (docs/family-file.md)."""
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from boxcar.steps import Document
+
+TrialKind = Literal["none", "shadow", "split"]
 
 
 class Canary(Document):
@@ -122,6 +125,18 @@ class Serving(Document):
     def trial(self) -> Shadow | Split | None:
         """How a new version is tried beside the one that is live, before it takes its place."""
         return self.shadow or self.split
+
+    @property
+    def trial_kind(self) -> TrialKind:
+        """Which of the two, or none."""
+        return "shadow" if self.shadow else "split" if self.split else "none"
+
+    @property
+    def look_every_s(self) -> int:
+        """How often a trial is looked at; without one, any number will do."""
+        if self.trial is None:
+            return 3600
+        return max(1, math.ceil(min(self.trial.check_minutes * 60, self.trial.hours * 3600)))
 
     @property
     def of_the_configuration(self) -> dict[str, Any]:

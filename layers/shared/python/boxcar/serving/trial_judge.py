@@ -8,7 +8,7 @@ from boxcar.errors import NotPossible
 from boxcar.serving.judging import Judgement, Seen, judge_shadow, judge_split
 from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoint, Endpoints, Trial
-from boxcar.serving.spec import Serving
+from boxcar.serving.spec import Serving, Shadow
 from boxcar.serving.trial_report import render, tell
 
 
@@ -66,11 +66,7 @@ class TrialJudge:
         if trial.wish:
             why = f"a person has ended the trial, for the new version to {'serve' if trial.wish == 'promote' else 'go'}"
             return Judgement(trial.wish, [why], "" if trial.wish == "promote" else "TrialLost")
-        shadow, split = plan.serving.shadow, plan.serving.split
-        rules = shadow or split
+        rules = plan.serving.trial
         assert rules  # the plan has a trial
         over = now >= trial.since + rules.hours * 3600
-        if shadow:
-            return judge_shadow(shadow, seen, over)
-        assert split
-        return judge_split(split, seen, over)
+        return judge_shadow(rules, seen, over) if isinstance(rules, Shadow) else judge_split(rules, seen, over)

@@ -40,7 +40,6 @@ def tell(plan: ReleasePlan, trial: Trial, live: Live, seen: Seen, judged: Judgem
         "answers": {**asdict(seen.answers), "shift": seen.answers.shift} if trial.kind == "shadow" else None,
         "outcomes": [{"count": one.count, "mean": one.mean} for one in seen.outcomes] if trial.kind == "split" else [],
         "difference": asdict(judged.difference) if judged.difference else None,
-        "models": [],
     }
 
 
