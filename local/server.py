@@ -19,7 +19,9 @@ from typing import IO
 PORT = 4566
 STATE = Path(".boxcar/cloud")
 READY = "cloud.json"  # in the state folder while the process runs: pid, port, endpoint
-LOCK = "cloud.lock"  # locked as long as the process lives, whatever ends it
+# Locked as long as the process lives, whatever ends it. With lockf, whose locks are the process's own: one of flock
+# would live on in a child that was just forked, if the process is killed before the child runs its own program.
+LOCK = "cloud.lock"
 LOG = "server.log"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0  # how long it may take to save and end before it is aborted
@@ -119,14 +121,14 @@ def _is_held(state: Path) -> bool:
         return False
     with (state / LOCK).open("rb") as probe:
         try:
-            fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.lockf(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
 
 
 def _hold(state: Path) -> IO[bytes]:
-    """Lock a state for this process; closing the file, or dying, lets it go.
+    """Lock a state for this process; closing the file, any opening of it, or dying, lets it go.
 
     Raises:
         ServerError: another process holds it.
@@ -134,7 +136,7 @@ def _hold(state: Path) -> IO[bytes]:
     lock = (state / LOCK).open("wb")
     for _ in range(40):  # whoever asks `status` holds the lock for an instant
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.05)
         else:
@@ -144,14 +146,24 @@ def _hold(state: Path) -> IO[bytes]:
 
 
 def _claim(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ServerError(
-                f"port {port} is taken ({error.strerror}): stop what uses it or give another --port"
-            ) from error
+    """Look whether a port is free.
+
+    Raises:
+        ServerError: it is taken, and not only by what a cloud that was just killed leaves for an instant.
+    """
+    for left in reversed(range(20)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if not left:
+                    raise ServerError(
+                        f"port {port} is taken ({error.strerror}): stop what uses it or give another --port"
+                    ) from error
+            else:
+                return
+        time.sleep(0.05)
 
 
 def _detached(port: int, state: Path) -> Running:

@@ -74,10 +74,33 @@ EmbeddedCloud.serve = and_a_call
 """
 
 
-def started_stuck(stuck: str, state: Path) -> None:
+A_CHILD_IS_STARTED = """
+import os
+serve = EmbeddedCloud.serve
+async def and_a_child(self, ready, stop):
+    child = os.fork()  # as subprocess does, before it runs the other program
+    stuck() if not child else Path({child!r}).write_text(str(child))
+    await serve(self, ready, stop)
+EmbeddedCloud.serve = and_a_child
+"""
+
+
+def started_stuck(stuck: str, state: Path) -> subprocess.Popen[bytes]:
     code = STUCK.format(stuck=stuck, port=free_port(), state=str(state))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
     wait_for(lambda: process.poll() is None and server.status(state))
+    return process
+
+
+def test_a_killed_cloud_is_noticed_though_a_child_it_was_starting_lives(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    process = started_stuck(A_CHILD_IS_STARTED.format(child=str(child)), tmp_path)
+    try:
+        process.kill()
+        process.wait()
+        assert server.status(tmp_path) is None
+    finally:
+        os.kill(int(child.read_text()), signal.SIGKILL)
 
 
 def test_a_call_that_is_still_answered_does_not_keep_the_cloud(tmp_path: Path) -> None:
