@@ -15,6 +15,7 @@ from boxcar.serving.finishing import Finisher
 from boxcar.serving.planning import Planner, ReleasePlan
 from boxcar.serving.records import Endpoints
 from boxcar.serving.turns import Turns
+from boxcar.serving.versions import evaluation_of
 from boxcar.settings import settings
 
 logger = Logger(service="finish_release")
@@ -22,7 +23,7 @@ logger = Logger(service="finish_release")
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"plan", "execution", "outcome": released or failed, "tested"}`; answer what is live."""
+    """Take `{"plan", "execution", "outcome": released or failed, "tested", "report"}`; answer what is live."""
     dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
     endpoints, scaling = Endpoints(dynamodb, stack.models_table), client("application-autoscaling")
     cloudwatch = client("cloudwatch")
@@ -46,4 +47,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return {"status": event["outcome"]}
     table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
     planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
-    return {"status": "released", **finisher.released(plan, planner.of_plan(plan), execution, event["tested"])}
+    found = {"tested": event["tested"], "report": event["report"], "drift_unmeasured": _is_unmeasured(plan, table)}
+    return {"status": "released", **finisher.released(plan, planner.of_plan(plan), execution, found)}
+
+
+def _is_unmeasured(plan: ReleasePlan, table: ModelsTable) -> bool:
+    """Whether the family wants scores watched, and the version was not judged by any."""
+    if plan.serving.rollback.max_score_drift is None:
+        return False
+    evaluation = evaluation_of(table, client("s3"), plan.family, plan.model, plan.version)
+    return evaluation is None or evaluation.score_bins is None or evaluation.score_bins.edges is None

@@ -13,7 +13,7 @@ from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoints
 from boxcar.serving.trial_judge import TrialJudge
 from boxcar.serving.trials import Looker
-from boxcar.serving.versions import evaluation_of
+from boxcar.serving.versions import evaluation_of, version_of
 from boxcar.settings import settings
 
 logger = Logger(service="judge_trial")
@@ -30,9 +30,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         evaluation = evaluation_of(table, s3, plan.family, plan.model, number)
         return 0.5 if evaluation is None or evaluation.threshold is None else evaluation.threshold
 
+    def is_approved(number: str) -> bool:
+        return bool(version_of(table, plan.family, plan.model, number)["status"] == "Approved")
+
     judge = TrialJudge(
         endpoints=Endpoints(dynamodb, stack.models_table),
         look=Looker(s3, client("cloudwatch"), stack.bucket).look,
+        is_approved=is_approved,
         threshold=threshold,
         write=lambda report, page: write_report(s3, stack.bucket, report, page),
         now=time.time,

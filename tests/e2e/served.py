@@ -62,6 +62,7 @@ class Served:
         document = {
             **told, "pk": f"model#{self.family}/{self.model}", "sort_key": version.sort_key, "status": status, "run": "r",
             "package_arn": arn, "evaluation": f"s3://{stack.bucket}/{evaluation}", "outputs": {},
+            "interface_digest": "i", "code_digest": "c",
         }  # fmt: skip
         for sort_key in (f"version#{version.sort_key}", *(["approved"] if approved and current else [])):
             stack.session.client("dynamodb").put_item(

@@ -102,6 +102,8 @@ def test_a_shadow_that_agrees_is_released_and_one_that_does_not_is_removed(
     report = report_of(served, run)
     assert report["status"] == "promote" and report["answers"]["pairs"] == report["answers"]["equal"] >= 20, report
     assert report["traffic"]["tried"]["requests"] >= 20 and report["traffic"]["tried"]["failed"] == 0
+    told = wait_for(lambda: served.stack.mails(run, "release"), why="nobody was told")
+    assert f"reports/{run}/index.html" in told[0].text
     before = served.things()
     assert len(before["configs"]) == len(before["models"]) == 1 and served.record().trial is None
 
@@ -177,6 +179,19 @@ def test_scores_that_are_not_those_that_were_judged_give_the_requests_back(
     ended = served.until_ended(run, ask_for_a_minute)
     assert ended.error == "RolledBack" and "score-drift" in ended.cause, ended
     assert served.answer() == "0.05"
+    wait_for(lambda: served.things() == before, why="something is left")
+
+
+def test_a_version_that_is_taken_back_while_it_is_tried_answers_nobody_any_more(empty_stack: Deployed) -> None:
+    served = served_by(empty_stack, smoke={}, split={**LONG, "percent": 50})
+    served.version("1.0.0")
+    served.release()
+    before = served.things()
+    run = tried(served, served.version("1.0.1"))
+    back = command(served.stack, "models", "rollback", f"{served.family}/mailer", "--why", "trained on old prices")
+    assert "1.0.0" in back
+    gone = ended(served, run)
+    assert gone.error == "VersionNotApproved" and "1.0.1 was rejected while it was tried" in gone.cause, gone
     wait_for(lambda: served.things() == before, why="something is left")
 
 

@@ -52,6 +52,16 @@ def test_that_nobody_decided_says_how_to_ask_anew() -> None:
     assert "boxcar endpoints release packaging/box@1.0.1" in words and "What serves goes on serving" in words
 
 
+def test_what_serves_says_how_it_was_tried_and_what_is_not_watched() -> None:
+    report = "https://console.test/reports/packaging-box-1/index.html"
+    found, words = mail("released", instead_of="1.0.0", tested=3, report=report, drift_unmeasured=True)
+    assert found.audiences == ("science", "engineering")
+    assert "in the place of 1.0.0" in words and "3 golden requests" in words and report in words
+    assert "drift of its scores is not measured" in words and "score_bins" in words
+    _, words = mail("released", report="", drift_unmeasured=False)
+    assert "Trial" not in words and "not measured" not in words
+
+
 @pytest.mark.parametrize("kind", ["release_review", "release_expired", "released"])
 def test_a_message_without_its_endpoint_ends_among_the_dead_letters(kind: str) -> None:
     with pytest.raises(UnknownMessageError, match="endpoint: is None"):

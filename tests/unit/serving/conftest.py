@@ -116,7 +116,7 @@ class World:
         self.deploy(version)
         self.settle()
         assert self.states.answers[f"deploy-{version}"] == {"status": "deployed"}
-        self.finisher.released(self.plan(version), self.target(version), f"arn-{version}", 1)
+        self.finisher.released(self.plan(version), self.target(version), f"arn-{version}", {})
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_answers_of_an_earlier_deployment_of_the_same_configuration_do_not_count
     assert world.record.awaited and world.record.awaited.config == config
     assert measuring.watch.heard([before]) == Heard({}, {}), "while it is deployed"
     world.settle()
-    world.finisher.released(world.plan("1.2.0"), world.target("1.2.0"), "arn-1.2.0", 1)
+    world.finisher.released(world.plan("1.2.0"), world.target("1.2.0"), "arn-1.2.0", {})
     assert world.record.live.config == config
     assert measuring.watch.heard([before]) == Heard({}, {}), "when it is live"
 

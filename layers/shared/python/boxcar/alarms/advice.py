@@ -133,7 +133,7 @@ ADVICE = {
     "VersionNotApproved": Advice(
         SCIENCE,
         "Only an approved version can be released.",
-        _NOTHING_STARTED,
+        "Released nothing: what served before serves on.",
         "Approve the version, or release the approved one; docs/release.md.",
     ),
     "ReleaseRefused": Advice(

@@ -17,8 +17,8 @@ def released_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     """Say that a version serves.
 
     Args:
-        message: `{"run", "family", "model", "version", "endpoint", "number", "instead_of", "tested", "requested_by"}`;
-            all but run, model, version and endpoint may be missing.
+        message: `{"run", "family", "model", "version", "endpoint", "number", "instead_of", "tested", "report",
+            "drift_unmeasured", "requested_by"}`; all but run, model, version and endpoint may be missing.
         links: where readers can look.
         since: when it began to serve (ISO 8601).
     """
@@ -32,12 +32,18 @@ def released_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
         if tested
         else "It was not asked any golden request.",
     ]
+    if message.get("drift_unmeasured"):
+        happened.append(
+            "The drift of its scores is not measured, though the family wants it (rollback.max_score_drift): the "
+            "version was judged without score bins. Have evaluate write score_bins, and train again."
+        )
     places = {
         "Endpoint": endpoint,
         "URL": invocation_url(links.region, endpoint),
         "Run": run,
         "Asked by": message.get("requested_by"),
         "Since": since,
+        "Trial": message.get("report"),
         "Link": links.execution(links.execution_arn("release", run)),
     }
     parts = [

@@ -29,7 +29,7 @@ class NewRelease(Document):
 
     release: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$",
-        description="the caller's name for it: the same request again is the same release",
+        description="a name for it, one for a model: the same request again, whoever sends it, is the same release",
     )
     family: str
     model: str
@@ -78,14 +78,15 @@ class ReleaseCalls:
     now: Callable[[], float]
 
     def release(self, call: Call) -> Answer:
-        """Start a release, once a name of a caller."""
+        """Start a release, once a name: a caller that comes again may have another session, or another address."""
         try:
             asked = NewRelease.model_validate(call.body())
         except ValidationError as error:
             raise invalid(error) from None
         request = {name: value for name, value in asked.model_dump().items() if name != "release" and value is not None}
         who = call.who or "somebody"
-        begin = Start(machine="release", input={**request, "requested_by": who}, token=f"{call.caller}/{asked.release}")
+        token = f"api/{asked.family}/{asked.model}/{asked.release}"
+        begin = Start(machine="release", input={**request, "requested_by": who}, token=token)
         wanted = ReleaseRequest.model_validate(begin.input)
         try:
             known = is_started(self.states, self.machines, begin, wanted.subject)
@@ -123,7 +124,7 @@ def _named(error: BoxcarError) -> Refused:
     match = _FIELD.match(str(error))
     field, words = (match["field"], match["words"]) if match else ("model", str(error))
     if field == "token":
-        said = "it stands for another release of yours; take another name, or repeat the request as it was"
+        said = "it stands for another release of this model; take another name, or repeat the request as it was"
         return Refused(409, "The name is taken by a release with other contents", [("release", said)])
     if not isinstance(error, TriggerError):
         field = "version"

@@ -37,14 +37,15 @@ class Finisher:
     tell: Callable[[dict[str, Any]], None]
     now: Callable[[], float]
 
-    def released(self, plan: ReleasePlan, target: Target, execution: str, tested: int) -> dict[str, Any]:
+    def released(self, plan: ReleasePlan, target: Target, execution: str, found: dict[str, Any]) -> dict[str, str]:
         """Write down what is live, have it scaled, clean up, draw the dashboard, tell, and hand the turn on.
 
         Args:
             plan: of the release.
             target: that serves now.
             execution: ARN of the release.
-            tested: golden requests that were answered as they should be.
+            found: what is told besides: `tested` (golden requests that were answered as they should be), `report` (of
+                its trial; "" without one), `drift_unmeasured` (the family wants its scores watched, which cannot be).
         """
 
         def live(before: Endpoint) -> Endpoint:
@@ -82,8 +83,8 @@ class Finisher:
             "endpoint": plan.endpoint,
             "number": record.live.number,
             "instead_of": before.live.version if before.live else "",
-            "tested": tested,
             "requested_by": plan.requested_by,
+            **found,
         }
         if before.live != record.live or record.live.run == plan.run:
             self.tell(told)

@@ -18,6 +18,7 @@ class TrialJudge:
 
     Attributes:
         look: reads what a trial has left: endpoint, serving, configuration, since, now, thresholds of both versions.
+        is_approved: whether a version still is.
         threshold: the score from which an answer of a version is a yes.
         write: writes a report and its page; returns the address of the page.
         now: seconds since the epoch.
@@ -25,6 +26,7 @@ class TrialJudge:
 
     endpoints: Endpoints
     look: Callable[[str, Serving, str, float, float, tuple[float, float]], Seen]
+    is_approved: Callable[[str], bool]
     threshold: Callable[[str], float]
     write: Callable[[dict[str, Any], str], str]
     now: Callable[[], float]
@@ -63,6 +65,8 @@ class TrialJudge:
         return {"status": judged.status, "error": judged.error, "cause": cause, "report": address}
 
     def _judged(self, plan: ReleasePlan, trial: Trial, seen: Seen, now: float) -> Judgement:
+        if not self.is_approved(trial.version):
+            return Judgement("back", [f"version {trial.version} was rejected while it was tried"], "VersionNotApproved")
         if trial.wish:
             why = f"a person has ended the trial, for the new version to {'serve' if trial.wish == 'promote' else 'go'}"
             return Judgement(trial.wish, [why], "" if trial.wish == "promote" else "TrialLost")
