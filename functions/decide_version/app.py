@@ -9,10 +9,11 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 
 from boxcar.api.calls import Call
 from boxcar.api.problems import Refused, internal
-from boxcar.approvals.calls import DECISIONS, DecisionCalls
+from boxcar.approvals.calls import DecisionCalls
 from boxcar.approvals.deciding import Decider
 from boxcar.approvals.pages import ReviewPages, page
 from boxcar.approvals.reviews import Reviews
+from boxcar.approvals.routes import OF_RELEASES, OF_VERSIONS
 from boxcar.approvals.slack_actions import SlackActions
 from boxcar.aws import prompt_client
 from boxcar.registry.decisions import Decisions
@@ -37,7 +38,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         now=time.time,
     )
     reference = getattr(context, "aws_request_id", "")
-    if event["resource"] in DECISIONS:
+    if event["resource"] in (OF_VERSIONS, OF_RELEASES):
         return DecisionCalls(decider, time.time).answer(event, reference)
     try:
         call = Call.of(event)

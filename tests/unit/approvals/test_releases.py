@@ -12,11 +12,12 @@ import pytest
 
 from boxcar.api.calls import Call
 from boxcar.approvals.asking import page_link
-from boxcar.approvals.calls import OF_RELEASES, DecisionCalls
+from boxcar.approvals.calls import DecisionCalls
 from boxcar.approvals.deciding import NotOpen
 from boxcar.approvals.pages import ReviewPages
 from boxcar.approvals.releases import ReleaseAsker, question_of
 from boxcar.approvals.reviews import Review
+from boxcar.approvals.routes import OF_RELEASES
 from boxcar.errors import NotPossible
 from boxcar.reports.review_page import gather
 from boxcar.serving.planning import ReleasePlan

@@ -5,7 +5,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from boxcar.api import openapi
-from boxcar.api.routes import ROUTES
+from boxcar.api.routes import DOCUMENTED, ROUTES
 from boxcar.jobs.record import Job
 from tests.unit.jobs_api.conftest import BEN, NOON, Api, request
 from tests.unit.tables import resources
@@ -143,6 +143,7 @@ def test_the_document_is_openapi(api: Api) -> None:
     assert document["servers"] == [{"url": "/v1"}]
     assert {operation["operationId"] for path in document["paths"].values() for operation in path.values()} == {
         "submit", "list", "show", "stop", "retry", "describe", "release", "list_endpoints", "show_endpoint",
+        "decide_version", "decide_release",
     }  # fmt: skip
 
 
@@ -153,6 +154,7 @@ def test_the_example_of_the_document_is_a_job(api: Api) -> None:
 
 
 def test_the_document_and_the_template_have_the_same_routes() -> None:
-    events = resources()["ServeJobsFunction"]["Properties"]["Events"]
-    deployed = {(event["Properties"]["Method"], event["Properties"]["Path"]) for event in events.values()}
-    assert deployed == {(route.method, route.resource) for route in ROUTES}
+    functions = (resources()[name]["Properties"]["Events"] for name in ("ServeJobsFunction", "DecideVersionFunction"))
+    events = [event["Properties"] for events in functions for event in events.values()]
+    of_the_api = {(event["Method"], event["Path"]) for event in events if event["RestApiId"] == {"Ref": "JobsApi"}}
+    assert of_the_api == {(route.method, route.resource) for route in DOCUMENTED}

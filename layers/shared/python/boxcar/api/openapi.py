@@ -14,7 +14,7 @@ _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _PROBLEMS = {
     400: "A field or parameter is not valid; `errors` names each.",
-    404: "There is no such job, or no such endpoint.",
+    404: "There is no such job, endpoint, version or question.",
     409: "The name is taken by something with other contents, or its status does not allow it.",
     500: "Something went wrong inside.",
     503: "Too much at once; `Retry-After` says in how many seconds to try again.",

@@ -1,4 +1,4 @@
-"""The routes of the jobs API; those of releases are in `boxcar.api.releases`."""
+"""The routes of the jobs API; those of releases are in `boxcar.api.releases`, of decisions in `boxcar.approvals`."""
 
 import logging
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from boxcar.api.types import (
     SubmittedJob,
     SubmittedJobs,
 )
+from boxcar.approvals import routes as decisions
 from boxcar.errors import DifferentJob, StepError, UnknownJob
 from boxcar.jobs.documents import JobDocument, document
 from boxcar.jobs.explain import MOST_AHEAD, Surroundings, explain
@@ -156,7 +157,7 @@ class JobsApi:
     def describe(self, call: Call) -> Answer:
         """The OpenAPI document."""
         _query(call, NoQuery)
-        return Answer(200, openapi.document(ROUTES, call.stage or "v1"))
+        return Answer(200, openapi.document(DOCUMENTED, call.stage or "v1"))
 
     def _find(self, call: Call) -> Job:
         """The job of an id, or of the name under which the caller submitted it."""
@@ -217,6 +218,7 @@ ROUTES = (
     *releases.ROUTES,
     Route("GET", "/openapi.json", "describe", "This document", {200: ("An OpenAPI document.", None)}),
 )  # fmt: skip
+DOCUMENTED = (*ROUTES, *decisions.ROUTES)  # another function of the same API answers the latter
 _BY_PLACE = {(route.method, route.resource): route for route in ROUTES}
 _ANSWERS: dict[str, Callable[[JobsApi, Call], Answer]] = {
     route.name: getattr(JobsApi, route.name) for route in ROUTES if route.name not in releases.ANSWERS

@@ -3,36 +3,19 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from boxcar.api.calls import Answer, Call
 from boxcar.api.problems import CONTENT_TYPE, Refused, internal, invalid, refused
 from boxcar.approvals.deciding import Decider
 from boxcar.approvals.pages import OUTCOMES, moment
-from boxcar.registry.decisions import WHO_LENGTH, WHY_LENGTH, Decision, plain
-from boxcar.steps import Document
+from boxcar.approvals.routes import OF_RELEASES, DecidedRelease, DecidedVersion, NewDecision, NewReleaseDecision
+from boxcar.registry.decisions import WHO_LENGTH, WHY_LENGTH, Decision, decisions_of, plain
 from boxcar.versions import Version
 
-OF_VERSIONS = "/models/{family}/{model}/decisions"
-OF_RELEASES = "/endpoints/{family}/{model}/decisions"
-DECISIONS = (OF_VERSIONS, OF_RELEASES)  # POST
 log = logging.getLogger("boxcar")
-
-
-class NewReleaseDecision(Document):
-    """What a caller sends about a release."""
-
-    decision: Literal["approve", "reject"]
-    version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # None: the one that waits
-    why: str = Field(min_length=1, max_length=WHY_LENGTH)
-
-
-class NewDecision(NewReleaseDecision):
-    """What a caller sends about a version."""
-
-    decision: Literal["approve", "reject", "rollback"]  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -81,15 +64,15 @@ class DecisionCalls:
             self.decider.by_name(family, model, version, decision)
         log.info("decided", extra={"version": f"{family}/{model} {version}", "outcome": asked.decision, "via": "call"})
         item, approved = decisions.version(family, model, version), decisions.table.approved(family, model)
-        document = {
-            "family": family,
-            "model": model,
-            "version": str(version),
-            "status": item["status"],
-            "predicts": approved["version"] if approved else None,
-            "decisions": item.get("decisions", []),
-        }
-        return Answer(200, document)
+        decided = DecidedVersion(
+            family=family,
+            model=model,
+            version=str(version),
+            status=item["status"],
+            predicts=approved["version"] if approved else None,
+            decisions=decisions_of(item),
+        )
+        return Answer(200, decided.model_dump(mode="json"))
 
     def _release(self, call: Call, asked: NewReleaseDecision, why: str) -> Answer:
         family, model, decision = call.path["family"], call.path["model"], self._decision(call, asked, why)
@@ -97,15 +80,15 @@ class DecisionCalls:
         review = self.decider.by_endpoint(family, model, version, decision)
         assert review.release and review.decision  # it is decided
         log.info("decided", extra={"version": review.name, "outcome": asked.decision, "via": "call"})
-        document = {
-            "family": family,
-            "model": model,
-            "version": review.version,
-            "endpoint": review.release.endpoint,
-            "run": review.run,
-            "decision": review.decision.model_dump(mode="json"),
-        }
-        return Answer(200, document)
+        decided = DecidedRelease(
+            family=family,
+            model=model,
+            version=review.version,
+            endpoint=review.release.endpoint,
+            run=review.run,
+            decision=review.decision,
+        )
+        return Answer(200, decided.model_dump(mode="json"))
 
     def _decision(self, call: Call, asked: NewReleaseDecision, why: str) -> Decision:
         who, outcome = plain(call.who or "somebody", WHO_LENGTH), OUTCOMES.get(asked.decision, "approved")
