@@ -78,3 +78,13 @@ def test_the_role_may_do_no_more(pipeline: Scientist, arguments: list[str]) -> N
     assert refused.exit_code != 0 and "not authorized to perform" in f"{refused.output} {refused.exception}", (
         refused.output
     )
+
+
+def test_who_may_not_call_the_trigger_function_starts_nothing_and_is_told_what_is_missing(
+    empty_stack: Deployed, tmp_path: Path
+) -> None:
+    stranger, before = scientist(empty_stack, "stranger"), empty_stack.executions()
+    (tmp_path / "asked.json").write_text(json.dumps({"family": "packaging"}))
+    refused = run(stranger, "trigger", "training", "--input", str(tmp_path / "asked.json"))
+    assert refused.exit_code != 0 and "lambda:InvokeFunction" in str(refused.exception), refused.output
+    assert empty_stack.executions() == before
