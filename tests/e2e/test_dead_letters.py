@@ -62,6 +62,10 @@ def test_dead_letters_elsewhere_reach_engineering_as_an_alarm_like_any_other(emp
     for part in ("A trigger or a schedule could not start what it should", "Queue: boxcar-start-dead-letters", "Since"):
         assert part in text
 
+    sqs.purge_queue(QueueUrl=queue_url(empty_stack, "boxcar-start-dead-letters"))
+    wait_for(lambda: {"alarm": alarm, "before": "ALARM", "now": "OK"} in cloud.tick(), 60, every=0.5)
+    wait_for(lambda: f"[Boxcar alarm over] start dead letters ({alarm})" in told(empty_stack, alarm))
+
 
 def test_a_mail_that_sns_refused_is_delivered_again_once(empty_stack: Deployed) -> None:
     cloud, sqs = empty_stack.cloud, empty_stack.session.client("sqs")

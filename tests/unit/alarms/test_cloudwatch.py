@@ -67,11 +67,26 @@ def test_told_twice_it_is_one_and_ringing_again_it_is_another():
     assert first == repeat != other
 
 
+def test_when_it_is_over_engineering_reads_so_and_slack_is_left_alone():
+    over = copy.deepcopy(EVENT)
+    over["detail"]["previousState"] = {"value": "ALARM", "timestamp": "2026-01-05T03:05:58.123+0000"}
+    over["detail"]["state"] |= {"value": "OK", "reason": "[1.0] was not greater", "timestamp": "2026-01-05T03:25:58Z"}
+    mail = read_message(over, LINKS, "")
+    assert mail.audiences == ("engineering",) and mail.attributes["severity"] == "info"
+    assert mail.subject == "[Boxcar alarm over] plan run fails (boxcar/plan-run-fails)"
+    text = " ".join(mail.text.split())
+    for part in ("rings no more", "[1.0] was not greater", "Function: boxcar-plan-run", "2026-01-05T03:25:58Z",
+                 "It began to ring at 2026-01-05T03:05:58.123+0000."):  # fmt: skip
+        assert part in text
+    rang = read_message(EVENT, LINKS, "")
+    assert mail.id != rang.id and mail.cause != rang.cause
+
+
 @pytest.mark.parametrize(
     ("detail", "fault"),
     [
         (None, "needs a state"),
-        ({"alarmName": "x", "state": {"value": "OK"}}, "needs a state whose value is ALARM"),
+        ({"alarmName": "x", "state": {"value": "INSUFFICIENT_DATA"}}, "needs a state whose value is ALARM or OK"),
         ({"state": {"value": "ALARM"}}, "detail.alarmName: is missing"),
     ],
 )
