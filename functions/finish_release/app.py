@@ -32,6 +32,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         turns=Turns(endpoints, client("stepfunctions")),
         cleaner=Cleaner(endpoints, sagemaker, cloudwatch, scaling),
         scaling=scaling,
+        sagemaker=sagemaker,
         cloudwatch=cloudwatch,
         stack=stack.stack,
         region=stack.region,

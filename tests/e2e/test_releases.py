@@ -11,7 +11,7 @@ import pytest
 
 from local.client import wait_for
 from tests.e2e.deployed import Deployed
-from tests.e2e.served import Served, served_by
+from tests.e2e.served import HELLO, Served, served_by
 from tests.e2e.test_reviews import command
 
 
@@ -32,6 +32,17 @@ def test_a_version_is_released_updated_and_deleted_and_nothing_is_left(empty_sta
     again = served.release()
     assert again.output["status"] == "nothing" and "is live" in again.output["why"]
     assert served.things() == one
+
+    grown = {"automatic": False, "smoke": HELLO, "canary": {"wait_s": 0}, "max": 3, "invocations_per_instance": 100}
+    served.stack.small_family("mailer", name=served.family, models__mailer__serving=grown)
+    assert served.release().output["version"] == "1.0.0"
+    assert all(served.things()[kind] == one[kind] for kind in ("models", "configs")), "nothing was deployed"
+    targets = served.stack.session.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{served.name}/variant/AllTraffic"]
+    )["ScalableTargets"]
+    assert [target["MaxCapacity"] for target in targets] == [3]
+    wait_for(lambda: [m for m in served.stack.cloud.mails() if "limits that its family has now" in
+                      " ".join(m.text.split())], why="nobody was told")  # fmt: skip
 
     served.version("1.0.1")
     served.release()

@@ -60,6 +60,8 @@ def test_what_serves_says_how_it_was_tried_and_what_is_not_watched() -> None:
     assert "drift of its scores is not measured" in words and "score_bins" in words
     _, words = mail("released", report="", drift_unmeasured=False)
     assert "Trial" not in words and "not measured" not in words
+    _, words = mail("released", instead_of="1.0.1")
+    assert "stays on endpoint boxcar-packaging-box, with the instances and limits" in words and "golden" not in words
 
 
 @pytest.mark.parametrize("kind", ["release_review", "release_expired", "released"])

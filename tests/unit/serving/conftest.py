@@ -78,8 +78,8 @@ class World:
     @property
     def finisher(self) -> Finisher:
         return Finisher(
-            self.endpoints, self.turns, self.cleaner, self.scaling, self.cloudwatch, "boxcar", "eu-west-1", self.told.append,
-            lambda: self.clock,
+            self.endpoints, self.turns, self.cleaner, self.scaling, self.sagemaker, self.cloudwatch, "boxcar",
+            "eu-west-1", self.told.append, lambda: self.clock,
         )  # fmt: skip
 
     @property

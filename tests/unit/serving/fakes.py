@@ -69,6 +69,20 @@ class FakeSageMaker:
     def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
         return dict(self._found(self.endpoints, EndpointName))
 
+    def update_endpoint_weights_and_capacities(
+        self,
+        *,
+        EndpointName: str,  # noqa: N803
+        DesiredWeightsAndCapacities: list[dict[str, Any]],  # noqa: N803
+    ) -> None:
+        self._called("update_endpoint_weights_and_capacities")
+        for wanted in DesiredWeightsAndCapacities:
+            for variant in self._found(self.endpoints, EndpointName)["ProductionVariants"]:
+                if variant["VariantName"] == wanted["VariantName"]:
+                    variant |= dict.fromkeys(
+                        ("DesiredInstanceCount", "CurrentInstanceCount"), wanted["DesiredInstanceCount"]
+                    )
+
     def delete_endpoint(self, *, EndpointName: str) -> None:  # noqa: N803
         self._called("delete_endpoint")
         self._found(self.endpoints, EndpointName)
@@ -120,7 +134,7 @@ class FakeSageMaker:
 
 
 def _counts() -> dict[str, Any]:
-    return {"ProductionVariants": [{"VariantName": "AllTraffic", "CurrentInstanceCount": 1}]}
+    return {"ProductionVariants": [{"VariantName": "AllTraffic", "CurrentInstanceCount": 1, "DesiredInstanceCount": 1}]}
 
 
 class FakeRuntime:

@@ -3,7 +3,7 @@
 import pytest
 
 from boxcar.errors import EndpointBusy, NotPossible, ReleaseRefused
-from boxcar.serving.spec import Serving, Shadow
+from boxcar.serving.spec import Rollback, Serving, Shadow
 from tests.unit.serving.conftest import NAME, World
 from tests.unit.serving.fakes import refusal
 
@@ -34,6 +34,28 @@ def test_what_is_live_is_not_deployed_again(world: World) -> None:
     world.states.answers.clear()
     assert world.deploy("1.0.0") == "live"
     assert world.states.answers == {"deploy-1.0.0": {"status": "live"}} and not world.sagemaker.calls
+
+
+def test_instances_and_limits_that_the_family_changes_take_effect_while_the_version_serves_on(world: World) -> None:
+    world.release("1.0.0")
+    world.sagemaker.calls.clear()
+    world.serving = Serving(min=2, rollback=Rollback(max_error_percent=None, max_latency_ms=50))
+    world.take("1.0.0")
+    world.states.answers.clear()
+    assert world.deploy("1.0.0") == "live"
+    world.finisher.released(world.plan("1.0.0"), world.target("1.0.0"), "arn-1.0.0", {})
+    assert world.sagemaker.calls == ["update_endpoint_weights_and_capacities"], "no new fleet"
+    assert world.sagemaker.endpoints[NAME]["ProductionVariants"][0]["DesiredInstanceCount"] == 2
+    assert list(world.cloudwatch.alarms) == [f"boxcar/{NAME}/latency"] == world.record.alarms
+    live = world.record.live
+    assert live and (live.number, live.beside) == (2, world.serving.beside_the_configuration)
+    assert [(told["number"], told["instead_of"]) for told in world.told] == [(1, ""), (2, "1.0.0")]
+
+    world.serving = Serving(min=2, max=6, invocations_per_instance=600)
+    world.take("1.0.0")
+    world.deploy("1.0.0")
+    world.finisher.released(world.plan("1.0.0"), world.target("1.0.0"), "arn-1.0.0", {})
+    assert [target["MaxCapacity"] for target in world.scaling.targets.values()] == [6]
 
 
 @pytest.mark.parametrize(("version", "became"), [("1.0.0", "none"), ("1.0.2", "updating")])

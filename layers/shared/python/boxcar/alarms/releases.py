@@ -25,13 +25,19 @@ def released_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     run, model, version, endpoint = (message[name] for name in ("run", "model", "version", "endpoint"))
     family, before = message.get("family", ""), message.get("instead_of")
     tested = message.get("tested") or 0
-    happened = [
-        f"Version {version} of {family}/{model} serves on endpoint {endpoint}"
-        + (f", in the place of {before}." if before else "."),
-        f"{tested} golden request{'' if tested == 1 else 's'} answered as they should be."
-        if tested
-        else "It was not asked any golden request.",
-    ]
+    if before == version:
+        happened = [
+            f"Version {version} of {family}/{model} stays on endpoint {endpoint}, with the instances and limits that "
+            "its family has now."
+        ]
+    else:
+        happened = [
+            f"Version {version} of {family}/{model} serves on endpoint {endpoint}"
+            + (f", in the place of {before}." if before else "."),
+            f"{tested} golden request{'' if tested == 1 else 's'} answered as they should be."
+            if tested
+            else "It was not asked any golden request.",
+        ]
     if message.get("drift_unmeasured"):
         happened.append(
             "The drift of its scores is not measured, though the family wants it (rollback.max_score_drift): the "

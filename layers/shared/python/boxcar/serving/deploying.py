@@ -65,6 +65,7 @@ class Deployer:
         record = self._await(target.endpoint, execution, token, target.config_name, note)
         seen = describe(self.sagemaker, target.endpoint)
         if seen and seen["EndpointConfigName"] == target.config_name and seen["EndpointStatus"] == "InService":
+            self._watch(target)  # by the limits that the family has now
             return self._is_there(record, token)
         self._make(target)
         if seen is None:
@@ -153,6 +154,9 @@ class Deployer:
     def _make(self, target: Target) -> None:
         self._ask("create_model", **target.model_request())
         self._ask("create_endpoint_config", **target.config_request())
+        self._watch(target)
+
+    def _watch(self, target: Target) -> None:
         for request in alarms(self.stack, target):
             self.cloudwatch.put_metric_alarm(**request)
 

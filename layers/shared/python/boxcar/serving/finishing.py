@@ -20,7 +20,7 @@ class Finisher:
     """Ends releases.
 
     Attributes:
-        scaling, cloudwatch: clients, of Application Auto Scaling and CloudWatch.
+        scaling, sagemaker, cloudwatch: clients; the first of Application Auto Scaling.
         stack: its name.
         region: that dashboards show.
         tell: puts a message on the alarm queue.
@@ -31,6 +31,7 @@ class Finisher:
     turns: Turns
     cleaner: Cleaner
     scaling: Any
+    sagemaker: Any
     cloudwatch: Any
     stack: str
     region: str
@@ -49,24 +50,25 @@ class Finisher:
         """
 
         def live(before: Endpoint) -> Endpoint:
-            if before.live and before.live.config == target.config_name:
+            beside = plan.serving.beside_the_configuration
+            serves = before.live if before.live and before.live.config == target.config_name else None
+            if serves and serves.beside == beside:
                 return before
-            since = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds")
-            number = before.live.number + 1 if before.live else 1
             now = Live(
                 version=plan.version,
                 config=target.config_name,
                 run=plan.run,
-                since=since,
-                number=number,
+                since=serves.since if serves else datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds"),
+                number=before.live.number + 1 if before.live else 1,
                 alarms=alarm_names(self.stack, target),
+                beside=beside,
             )
             return before.model_copy(update={"live": now})
 
         before = self.endpoints.get(plan.endpoint)
         assert before  # it was this release's turn
         record = self.endpoints.change(before, live)
-        scale(self.scaling, plan.endpoint, plan.serving)
+        scale(self.scaling, self.sagemaker, plan.endpoint, plan.serving)
         record = self.cleaner.clean(record)
         assert record.live
         name, now = f"{plan.family}/{plan.model}", record.live

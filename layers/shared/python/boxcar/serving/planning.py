@@ -150,8 +150,10 @@ class Planner:
         return self.target(found, plan.serving)
 
     def _is_live(self, record: Endpoint | None, target: Target) -> bool:
-        """Whether an endpoint serves just this, and nothing is about to change that."""
+        """Whether an endpoint serves just this, as the family wants it, and nothing is about to change that."""
         if record is None or record.holder or not record.live or record.live.config != target.config_name:
+            return False
+        if record.live.beside != target.serving.beside_the_configuration:
             return False
         seen = describe(self.sagemaker, target.endpoint)
         return bool(seen and seen["EndpointStatus"] == "InService" and seen["EndpointConfigName"] == target.config_name)

@@ -25,6 +25,7 @@ class Live(Document):
     since: str  # ISO 8601, UTC
     number: int  # counts the changes of what is live
     alarms: list[str] | None = None  # that watch it; None: all that the endpoint has
+    beside: str = ""  # Serving.beside_the_configuration that is in effect; "": nobody knows
 
 
 class Turn(Document):

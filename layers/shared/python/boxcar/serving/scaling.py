@@ -18,10 +18,11 @@ def _target(endpoint: str) -> dict[str, str]:
     }
 
 
-def scale(autoscaling: Any, endpoint: str, serving: Serving) -> None:
-    """Have a real-time endpoint scaled by how many requests each instance gets; not at all if it cannot grow."""
+def scale(autoscaling: Any, sagemaker: Any, endpoint: str, serving: Serving) -> None:
+    """Have an endpoint scaled by how many requests each instance gets; if it cannot grow, give it its instances."""
     if serving.invocations_per_instance is None or serving.most == serving.min:
         forget_scaling(autoscaling, endpoint)
+        _resize(sagemaker, endpoint, serving.min)
         return
     target = _target(endpoint)
     autoscaling.register_scalable_target(**target, MinCapacity=serving.min, MaxCapacity=serving.most)
@@ -34,6 +35,15 @@ def scale(autoscaling: Any, endpoint: str, serving: Serving) -> None:
             "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
         },
     )
+
+
+def _resize(sagemaker: Any, endpoint: str, instances: int) -> None:
+    """Give an endpoint so many instances. An update keeps those of before, whatever its configuration begins with."""
+    seen = sagemaker.describe_endpoint(EndpointName=endpoint)
+    count = sum(one["DesiredInstanceCount"] for one in seen["ProductionVariants"] if one["VariantName"] == VARIANT)
+    if seen["EndpointStatus"] == "InService" and count != instances:
+        wanted = {"VariantName": VARIANT, "DesiredInstanceCount": instances}
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=[wanted])
 
 
 def forget_scaling(autoscaling: Any, endpoint: str) -> None:

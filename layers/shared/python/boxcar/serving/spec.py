@@ -143,5 +143,10 @@ class Serving(Document):
         """What an endpoint's configuration is made of: a change of it is a deployment."""
         return {"instance": self.instance, "capture": self.capture_percent}
 
+    @property
+    def beside_the_configuration(self) -> str:
+        """How many instances there are and what is watched: a change of it takes effect while the version serves on."""
+        return self.model_dump_json(include={"min", "max", "invocations_per_instance", "rollback"})
+
 
 Smoke.model_rebuild()
