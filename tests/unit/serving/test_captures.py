@@ -45,6 +45,22 @@ def test_what_the_same_configuration_answered_before_does_not_count(s3: Any) -> 
         assert len(read_captures(s3, "data", "box-1", "boxcar-f-box", "AllTraffic", since).records) == found
 
 
+def test_of_a_year_of_captures_little_more_is_listed_than_is_read(s3: Any) -> None:
+    for month in range(1, 13):
+        for day in (1, 15):
+            key = f"capture/box-1/boxcar-f-box/AllTraffic/2025/{month:02}/{day:02}/10/a.jsonl"
+            s3.put_object(Bucket="data", Key=key, Body=line("1", f"0.{month:02}{day:02}").encode())
+    listed: list[str] = []
+    s3.meta.events.register("before-call.s3.ListObjectsV2", lambda params, **_: listed.append(params["url_path"]))
+    found = read_captures(s3, "data", "box-1", "boxcar-f-box", "AllTraffic", most=3)
+    assert [record.answer for record in found.records] == ["0.1215", "0.1201", "0.1115"]
+    assert len(listed) <= 26  # years, months, days and hours on the way to eight files, of 24
+    listed.clear()
+    since = datetime(2025, 12, 1, tzinfo=UTC).timestamp()
+    assert len(read_captures(s3, "data", "box-1", "boxcar-f-box", "AllTraffic", since).records) == 2
+    assert len(listed) <= 7
+
+
 def test_half_a_line_and_foreign_lines_are_counted(s3: Any) -> None:
     body = "\n".join([line("1", "0.1"), line("1", "0.1")[:60], '{"captureData": {}}', "[]"])
     s3.put_object(Bucket="data", Key=f"{PLACE}/10/a.jsonl", Body=body.encode())

@@ -8,12 +8,16 @@ answered well are captured, a minute or two after they were.
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any
 
 ROOT = "capture"
 MOST = 50_000  # records that are read at once
+AT_ONCE = 8  # files; botocore keeps ten connections
 
 
 @dataclass(frozen=True)
@@ -48,26 +52,38 @@ def read_captures(
         since: seconds since the epoch. The same configuration may have served before, and does not count again.
         most: records at most.
     """
-    prefix = f"{ROOT}/{config}/{endpoint}/{variant}/"
-    begin = datetime.fromtimestamp(since, UTC)
-    # Keys follow each other in the order of their hours.
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{begin:%Y/%m/%d/%H}"
-    )
-    written = (item for page in pages for item in page.get("Contents", []) if item["LastModified"] >= begin)
-    keys = sorted((item["Key"] for item in written), reverse=True)
     found: list[Captured] = []
     unreadable = 0
-    for key in keys:
-        if len(found) >= most:
-            break
-        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode(errors="replace")
-        for line in reversed(text.splitlines()):
-            try:
-                found.append(_captured(json.loads(line)))
-            except (ValueError, KeyError, TypeError):
-                unreadable += 1
+    root = f"{ROOT}/{config}/{endpoint}/{variant}/"
+    keys = _newest_first(s3, bucket, root, root, datetime.fromtimestamp(since, UTC))
+
+    def lines(key: str) -> list[str]:
+        text: str = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode(errors="replace")
+        return text.splitlines()[::-1]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # each instance writes a file a minute: thousands in a trial of days
+        while len(found) < most and (some := list(islice(keys, AT_ONCE))):
+            for line in chain.from_iterable(pool.map(lines, some)):
+                try:
+                    found.append(_captured(json.loads(line)))
+                except (ValueError, KeyError, TypeError):
+                    unreadable += 1
     return Captures(found[:most], unreadable)
+
+
+def _newest_first(s3: Any, bucket: str, root: str, folder: str, since: datetime) -> Iterator[str]:
+    """Keys below a folder of years, months, days and hours. What is older than is asked for is not listed."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder, Delimiter="/")
+    folders, files = [], []
+    for page in pages:
+        folders += [item["Prefix"] for item in page.get("CommonPrefixes", [])]
+        files += [item["Key"] for item in page.get("Contents", []) if item["LastModified"] >= since]
+    yield from sorted(files, reverse=True)
+    for each in sorted(folders, reverse=True):
+        when = each.removeprefix(root)
+        if when < f"{since:%Y/%m/%d/%H}/"[: len(when)]:
+            return
+        yield from _newest_first(s3, bucket, root, each, since)
 
 
 def scores_in(answer: str) -> list[float] | None:

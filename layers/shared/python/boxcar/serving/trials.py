@@ -135,7 +135,7 @@ class Looker:
             if record.inference_id
         }
         reported: dict[str, float] = {}
-        for line in self._reported(endpoint):
+        for line in self._reported(endpoint, since):
             try:
                 document = json.loads(line)
                 identifier, outcome = str(document["inference_id"]), float(document["outcome"])
@@ -149,9 +149,11 @@ class Looker:
                 found[variant_of[identifier]].add(outcome)
         return found
 
-    def _reported(self, endpoint: str) -> Iterable[str]:
+    def _reported(self, endpoint: str, since: float) -> Iterable[str]:
+        """Lines of what was reported since the trial began: before, nobody could know of its answers."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{OUTCOMES}/{endpoint}/")
-        files = [item for page in pages for item in page.get("Contents", [])]
+        begin = datetime.fromtimestamp(int(since), UTC)
+        files = [item for page in pages for item in page.get("Contents", []) if item["LastModified"] >= begin]
         for item in sorted(files, key=lambda item: item["LastModified"]):  # what is reported last counts
             body = self.s3.get_object(Bucket=self.bucket, Key=item["Key"])["Body"].read()
             yield from body.decode(errors="replace").splitlines()
