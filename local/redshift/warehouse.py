@@ -55,6 +55,8 @@ class Warehouse:
             str(self._folder / f"{name}.duckdb"),
             config={
                 "memory_limit": self._memory_limit,
+                "threads": 1,  # see Threads
+                "checkpoint_threshold": "128MB",  # a load should not wait for those before it to be tidied up
                 "temp_directory": str(self.scratch / f"spill-{name}"),
                 "python_enable_replacements": False,  # nor this process's variables
             },

@@ -18,6 +18,7 @@ from local.redshift.results import cast_query, column_types, store
 from local.redshift.sessions import Connection
 from local.redshift.statements import Record
 from local.redshift.storage import Storage
+from local.redshift.threads import Threads
 from local.redshift.translate import QUERY, Translation, translate
 from local.redshift.unload import read_unload, run_unload
 
@@ -37,6 +38,7 @@ class Running:
     connection: Connection | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+    tell: Callable[[int], None] = lambda _: None  # how many rows it turns out to have
     _winding_up: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -81,6 +83,7 @@ class Worker:
         self._storage, self._save, self._now = storage, save, now
         self.slots = threading.Semaphore(AT_ONCE)
         self._locks = TableLocks()
+        self._threads = Threads()
 
     def run(self, running: Running, connection: Connection) -> None:
         """Run a record's statement or batch to its end; its status says how that was."""
@@ -91,11 +94,12 @@ class Worker:
         self._save(record)
         try:
             running.check()
-            if record["batch"]:
-                self._batch(running, connection)
-            else:
-                self._one(running, connection, record, record["QueryString"])
-                record["Status"] = "FINISHED"
+            with self._threads.running(connection.duckdb, record["Database"], record["QueryString"]) as running.tell:
+                if record["batch"]:
+                    self._batch(running, connection)
+                else:
+                    self._one(running, connection, record, record["QueryString"])
+                    record["Status"] = "FINISHED"
         except (StatementCancelled, duckdb.InterruptException):
             record.update(Status="ABORTED", Error="Query was aborted by the user")
         except Exception as error:  # whatever a statement runs into is its own failure, never this thread's
@@ -192,6 +196,7 @@ class Worker:
             else:
                 copy = read_copy(sql)
                 rows = run_copy(connection.duckdb, copy, self._storage(copy.options.role), self._scratch)
+                running.tell(rows)
             running.check()
             if own:
                 _end(connection, "COMMIT")
