@@ -1,4 +1,4 @@
-"""Judge: look at a version that is tried beside the one that is live, and say what becomes of it."""
+"""Judge: look at a version that is tried beside the one that is live, and say what becomes of it; or wait for that."""
 
 import time
 from typing import Any
@@ -21,7 +21,10 @@ logger = Logger(service="judge_trial")
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"plan", "execution"}`; answer status continue, promote or back, and why, and where the report lies."""
+    """Take `{"plan", "execution"}`; answer status continue, promote or back, and why, and where the report lies.
+
+    With `task_token`, look at nothing: the Task waits for the next look, and is answered if there is a reason for one.
+    """
     dynamodb, s3, stack = client("dynamodb"), client("s3"), settings()
     plan = ReleasePlan.model_validate(event["plan"])
     table = ModelsTable(dynamodb, stack.models_table)
@@ -35,12 +38,16 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
     judge = TrialJudge(
         endpoints=Endpoints(dynamodb, stack.models_table),
+        states=client("stepfunctions"),
         look=Looker(s3, client("cloudwatch"), stack.bucket).look,
         is_approved=is_approved,
         threshold=threshold,
         write=lambda report, page: write_report(s3, stack.bucket, report, page),
         now=time.time,
     )
+    if "task_token" in event:
+        judge.wait(plan, event["execution"], event["task_token"])
+        return {}
     judged = judge.judge(plan, event["execution"])
     logger.info("trial", endpoint=plan.endpoint, run=plan.run, version=plan.version, judged=judged)
     return judged

@@ -84,6 +84,7 @@ WAYS: dict[str, dict[str, Way]] = {
         "TakeTurn": Way(),
         "BeginTrial": Way(tries=True),
         "SmokeTrial": Way(tries=True),
+        "WaitTrial": Way(tries=True),
         "JudgeTrial": Way(tries=True),
         "Deploy": Way(),
         "SmokeTest": Way(),

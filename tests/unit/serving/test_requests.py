@@ -58,7 +58,7 @@ def test_another_stacks_package_and_what_is_out_of_date_are_left_alone() -> None
         ({"canary": {"wait_s": 1800}}, "timeout_s: is 3600"),
         ({"instance": "m5.large"}, "instance"),
         ({"shadow": {}, "split": {}}, "a version is tried in one of the two ways"),
-        ({"shadow": {"hours": 720, "check_minutes": 1}}, "43,200 looks in 720 hours; write at least 22"),
+        ({"shadow": {"hours": 720, "check_minutes": 1}}, "43,200 looks in 720 hours; write at least 29"),
         ({"split": {"percent": 60}}, "less than or equal to 50"),
     ],
 )

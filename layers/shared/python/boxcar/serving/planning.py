@@ -1,5 +1,6 @@
 """Plan: which version is to serve on which endpoint, and whether there is anything to do."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from boxcar.steps import Document
 from boxcar.versions import Version
 
 AT_REST = ("InService", "Failed")  # an endpoint that does not change just now
-WAIT_FOR_TURN_S = 6 * 3600  # a release before this one may take four hours at most
+WAIT_FOR_TURN_S = 6 * 3600  # a release before this one may take four hours at most, and its trial
 ALLOWANCE_S = 900  # after SageMaker itself should have rolled a deployment back
 
 
@@ -102,6 +103,7 @@ class Planner:
             serving=serving,
             source=asked.source,
             requested_by=request.requested_by,
+            turn_timeout_s=WAIT_FOR_TURN_S + math.ceil(serving.trial.hours * 3600 if serving.trial else 0),
             deploy_timeout_s=serving.timeout_s + ALLOWANCE_S,
             review_hours=gate_of(family, request.model).review_hours,
             instead_of=record.live.version if record and record.live else "",

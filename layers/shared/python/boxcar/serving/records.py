@@ -55,7 +55,8 @@ class Trial(Document):
     run: str
     since: float  # seconds since the epoch
     seen: str = ""  # what was seen when it was last looked at
-    wish: Literal["", "promote", "back"] = ""  # what a person wants it to end with, at the next look
+    wish: Literal["", "promote", "back"] = ""  # what a person wants it to end with
+    token: str = ""  # of the Task that waits for the next look
 
 
 class Endpoint(Document):

@@ -68,7 +68,7 @@ class Split(Document):
     max_error_percent: float = Field(default=1.0, ge=0, lt=100)  # of the new version; beyond, it goes at once
 
 
-_MOST_LOOKS = 2000  # an execution of Step Functions has 25,000 events at most, and a look is nine
+_MOST_LOOKS = 1500  # an execution of Step Functions has 25,000 events at most, and a look is thirteen
 
 
 class Serving(Document):

@@ -10,6 +10,7 @@ from boxcar.serving.planning import ReleasePlan
 from boxcar.serving.records import Endpoint, Endpoints, Trial
 from boxcar.serving.spec import Serving, Shadow
 from boxcar.serving.trial_report import render, tell
+from boxcar.serving.turns import succeed
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class TrialJudge:
     """Judges trials.
 
     Attributes:
+        states: client of Step Functions.
         look: reads what a trial has left: endpoint, serving, configuration, since, now, thresholds of both versions.
         is_approved: whether a version still is.
         threshold: the score from which an answer of a version is a yes.
@@ -25,11 +27,33 @@ class TrialJudge:
     """
 
     endpoints: Endpoints
+    states: Any
     look: Callable[[str, Serving, str, float, float, tuple[float, float]], Seen]
     is_approved: Callable[[str], bool]
     threshold: Callable[[str], float]
     write: Callable[[dict[str, Any], str], str]
     now: Callable[[], float]
+
+    def wait(self, plan: ReleasePlan, execution: str, token: str) -> None:
+        """Have the Task that waits for the next look found by whoever has a reason for one.
+
+        Args:
+            plan: of the release.
+            execution: ARN of the release, whose turn it is.
+            token: of the Task; it is answered at once if there is a reason already.
+
+        Raises:
+            NotPossible: there is no such trial, or it is another release's turn.
+        """
+        record, _ = self._of(plan, execution)
+
+        def note(before: Endpoint) -> Endpoint:
+            told = before.trial.model_copy(update={"token": token}) if before.trial else None
+            return before.model_copy(update={"trial": told})
+
+        after = self.endpoints.change(record, note).trial
+        if after and (after.wish or not self.is_approved(after.version)):
+            succeed(self.states, token, {})
 
     def judge(self, plan: ReleasePlan, execution: str) -> dict[str, Any]:
         """Look once.
@@ -44,10 +68,8 @@ class TrialJudge:
         Raises:
             NotPossible: there is no such trial, or it is another release's turn.
         """
-        record = self.endpoints.get(plan.endpoint)
-        trial = record.trial if record else None
-        if not (record and trial and record.live and record.holder and record.holder.execution == execution):
-            raise NotPossible(f"endpoint {plan.endpoint}: {plan.run} tries no version on it")
+        record, trial = self._of(plan, execution)
+        assert record.live  # a trial is beside it
         now = self.now()
         thresholds = self.threshold(record.live.version), self.threshold(trial.version)
         seen = self.look(plan.endpoint, plan.serving, trial.config, trial.since, now, thresholds)
@@ -63,6 +85,13 @@ class TrialJudge:
         self.endpoints.change(record, remember)
         cause = f"{'; '.join(judged.why)}. Report: {address}" if judged.error else ""
         return {"status": judged.status, "error": judged.error, "cause": cause, "report": address}
+
+    def _of(self, plan: ReleasePlan, execution: str) -> tuple[Endpoint, Trial]:
+        record = self.endpoints.get(plan.endpoint)
+        trial = record.trial if record else None
+        if not (record and trial and record.live and record.holder and record.holder.execution == execution):
+            raise NotPossible(f"endpoint {plan.endpoint}: {plan.run} tries no version on it")
+        return record, trial
 
     def _judged(self, plan: ReleasePlan, trial: Trial, seen: Seen, now: float) -> Judgement:
         if not self.is_approved(trial.version):

@@ -44,6 +44,8 @@ class Turns:
 
         record = self.endpoints.change(endpoint, join)
         assert record.holder  # this one, or the one before
+        if record.trial and record.trial.token and record.holder.execution != turn.execution:
+            succeed(self.states, record.trial.token, {})  # who comes may take back what is tried, or what is live
         if record.holder.execution != turn.execution and self.is_over(record.holder):
             record = self.hand_on(record, record.holder)
         else:
