@@ -23,7 +23,7 @@ logger = Logger(service="finish_release")
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"plan", "execution", "outcome": released or failed, "tested", "report"}`; answer what is live."""
+    """Take `{"plan", "execution", "outcome": released or failed, "tested", "report"?}`; answer what is live."""
     dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
     endpoints, scaling = Endpoints(dynamodb, stack.models_table), client("application-autoscaling")
     cloudwatch = client("cloudwatch")
@@ -48,7 +48,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return {"status": event["outcome"]}
     table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
     planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
-    found = {"tested": event["tested"], "report": event["report"], "drift_unmeasured": _is_unmeasured(plan, table)}
+    found = {"tested": event["tested"], "report": event.get("report", ""), "drift_unmeasured": _is_unmeasured(plan, table)}
     return {"status": "released", **finisher.released(plan, planner.of_plan(plan), execution, found)}
 
 
