@@ -48,7 +48,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return {"status": event["outcome"]}
     table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
     planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
-    found = {"tested": event["tested"], "report": event.get("report", ""), "drift_unmeasured": _is_unmeasured(plan, table)}
+    found = {
+        "tested": event["tested"],
+        "report": event.get("report", ""),
+        "drift_unmeasured": _is_unmeasured(plan, table),
+    }
     return {"status": "released", **finisher.released(plan, planner.of_plan(plan), execution, found)}
 
 
