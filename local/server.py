@@ -128,7 +128,7 @@ def _is_held(state: Path) -> bool:
 
 
 def _hold(state: Path) -> IO[bytes]:
-    """Lock a state for this process; closing the file, any opening of it, or dying, lets it go.
+    """Lock a state for this process; closing this or any other opening of its file, or dying, lets it go.
 
     Raises:
         ServerError: another process holds it.
@@ -151,19 +151,17 @@ def _claim(port: int) -> None:
     Raises:
         ServerError: it is taken, and not only by what a cloud that was just killed leaves for an instant.
     """
-    for left in reversed(range(20)):
+    for _ in range(20):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                if not left:
-                    raise ServerError(
-                        f"port {port} is taken ({error.strerror}): stop what uses it or give another --port"
-                    ) from error
+                taken = error
+                time.sleep(0.05)
             else:
                 return
-        time.sleep(0.05)
+    raise ServerError(f"port {port} is taken ({taken.strerror}): stop what uses it or give another --port") from taken
 
 
 def _detached(port: int, state: Path) -> Running:

@@ -15,7 +15,7 @@ from boxcar.serving.finishing import Finisher
 from boxcar.serving.planning import Planner, ReleasePlan
 from boxcar.serving.records import Endpoints
 from boxcar.serving.turns import Turns
-from boxcar.serving.versions import evaluation_of
+from boxcar.serving.versions import evaluation_of, judged_scores
 from boxcar.settings import settings
 
 logger = Logger(service="finish_release")
@@ -60,5 +60,4 @@ def _is_unmeasured(plan: ReleasePlan, table: ModelsTable) -> bool:
     """Whether the family wants scores watched, and the version was not judged by any."""
     if plan.serving.rollback.max_score_drift is None:
         return False
-    evaluation = evaluation_of(table, client("s3"), plan.family, plan.model, plan.version)
-    return evaluation is None or evaluation.score_bins is None or evaluation.score_bins.edges is None
+    return judged_scores(evaluation_of(table, client("s3"), plan.family, plan.model, plan.version)) is None

@@ -30,7 +30,7 @@ class Threads:
         self, connection: duckdb.DuckDBPyConnection, database: str, sql: str
     ) -> Iterator[Callable[[int], None]]:
         """While a statement, or a batch, runs. What is yielded is to be told of rows that it turns out to have."""
-        statement = object()
+        statement, database = object(), database.lower()  # as the warehouse opens it
 
         def tell(rows: int) -> None:
             if rows >= MANY:

@@ -182,12 +182,16 @@ class Deployed:
         """Fill the warehouse as of a week."""
         return retailer.load(warehouse(self.session), week)
 
+    def change_schedule(self, name: str, **changes: Any) -> None:
+        """Give a schedule another time or state."""
+        scheduler = self.session.client("scheduler")
+        known = scheduler.get_schedule(Name=name)
+        kept = {key: known[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+        scheduler.update_schedule(**{**kept, **changes})
+
     def pause_sweep(self) -> None:
         """Disable the one-minute schedule, whose ticks come with or without a run."""
-        scheduler, name = self.session.client("scheduler"), f"{self.session.stack}-sweep"
-        known = scheduler.get_schedule(Name=name)
-        keep = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
-        scheduler.update_schedule(**{key: known[key] for key in keep}, State="DISABLED")
+        self.change_schedule(f"{self.session.stack}-sweep", State="DISABLED")
 
     def settle(self, quiet_s: float = 3) -> None:
         """Wait until no function has run for a while: mails and reports follow the end of a run."""

@@ -124,7 +124,7 @@ class Served:
         return {kind: sorted(names) for kind, names in found.items()}
 
 
-def served_by(stack: Deployed, **serving: Any) -> Served:
-    """A family whose model has an endpoint, released by hand."""
+def served_by(stack: Deployed, name: str = "", **serving: Any) -> Served:
+    """A family, new or of a name, whose model has an endpoint, released by hand."""
     asked = {"automatic": False, "smoke": HELLO, "canary": {"wait_s": 0}, **serving}
-    return Served(stack, stack.small_family("mailer", models__mailer__serving=asked))
+    return Served(stack, stack.small_family("mailer", name=name, models__mailer__serving=asked))

@@ -11,7 +11,7 @@ import pytest
 
 from local.client import wait_for
 from tests.e2e.deployed import Deployed
-from tests.e2e.served import HELLO, Served, served_by
+from tests.e2e.served import Served, served_by
 from tests.e2e.test_reviews import command
 
 
@@ -33,8 +33,7 @@ def test_a_version_is_released_updated_and_deleted_and_nothing_is_left(empty_sta
     assert again.output["status"] == "nothing" and "is live" in again.output["why"]
     assert served.things() == one
 
-    grown = {"automatic": False, "smoke": HELLO, "canary": {"wait_s": 0}, "max": 3, "invocations_per_instance": 100}
-    served.stack.small_family("mailer", name=served.family, models__mailer__serving=grown)
+    served_by(empty_stack, name=served.family, max=3, invocations_per_instance=100)
     assert served.release().output["version"] == "1.0.0"
     assert all(served.things()[kind] == one[kind] for kind in ("models", "configs")), "nothing was deployed"
     targets = served.stack.session.client("application-autoscaling").describe_scalable_targets(

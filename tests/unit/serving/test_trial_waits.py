@@ -6,7 +6,7 @@ from boxcar.errors import NotPossible
 from boxcar.serving.judging import Seen, Traffic
 from boxcar.serving.records import Endpoint, Turn
 from boxcar.serving.spec import Serving, Split
-from boxcar.serving.trial_judge import TrialJudge
+from boxcar.serving.trial_judge import TrialJudge, wait_for_look
 from tests.unit.serving.conftest import NAME, World
 
 
@@ -21,10 +21,9 @@ def trial(world: World) -> World:
     return world
 
 
-def judge(world: World, rejected: bool = False) -> TrialJudge:
+def judge(world: World, rejected: bool) -> TrialJudge:
     return TrialJudge(
         endpoints=world.endpoints,
-        states=world.states,
         look=lambda *_: Seen(Traffic(0, 0, None), Traffic(0, 0, None)),
         is_approved=lambda _: not rejected,
         threshold=lambda _: 0.5,
@@ -33,8 +32,13 @@ def judge(world: World, rejected: bool = False) -> TrialJudge:
     )
 
 
+def wait(world: World, version: str = "1.0.1", rejected: bool = False) -> None:
+    plan = world.plan(version)
+    wait_for_look(world.endpoints, world.states, lambda _: not rejected, plan, f"arn-{version}", "look")
+
+
 def test_nobody_is_waited_for_until_there_is_a_reason(trial: World) -> None:
-    judge(trial).wait(trial.plan("1.0.1"), "arn-1.0.1", "look")
+    wait(trial)
     assert "look" not in trial.states.answers
     turn = Turn(execution="arn-2", run="run-2", version="0.9.0", token="turn-2")
     assert trial.turns.take(Endpoint(endpoint=NAME, family="packaging", model="box"), turn) == "waits"
@@ -48,7 +52,7 @@ def test_a_reason_that_is_there_already_is_not_waited_for(trial: World, wish: st
         return before.model_copy(update={"trial": before.trial.model_copy(update={"wish": wish})})
 
     trial.endpoints.change(trial.record, wished)
-    judge(trial, rejected).wait(trial.plan("1.0.1"), "arn-1.0.1", "look")
+    wait(trial, rejected=rejected)
     assert trial.states.answers["look"] == {}
     judged = judge(trial, rejected).judge(trial.plan("1.0.1"), "arn-1.0.1")
     assert judged["status"] == ("promote" if wish == "promote" else "back")
@@ -56,4 +60,4 @@ def test_a_reason_that_is_there_already_is_not_waited_for(trial: World, wish: st
 
 def test_a_release_that_has_not_the_turn_waits_for_no_look(trial: World) -> None:
     with pytest.raises(NotPossible, match="tries no version on it"):
-        judge(trial).wait(trial.plan("1.0.2"), "arn-1.0.2", "look")
+        wait(trial, "1.0.2")

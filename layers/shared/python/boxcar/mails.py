@@ -62,6 +62,11 @@ def section(title: str, lines: list[str]) -> str:
     return "\n".join([title, *folded])
 
 
+def named(values: dict[str, Any]) -> list[str]:
+    """A line for each name and its value, for a section; what is empty is left out."""
+    return [f"{name + ':':9} {value}" for name, value in values.items() if value]
+
+
 def columns(rows: list[list[str]]) -> list[str]:
     """Rows of a table as lines of equal columns, the first row underlined."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

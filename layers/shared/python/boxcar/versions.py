@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 Change = Literal["first", "major", "minor", "patch"]
 
+WRITTEN = r"^\d+\.\d+\.\d+$"  # the pattern of a field that holds one
 _PATTERN = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 _WIDTH = 6  # digits of each part in a sort key, so that text order is version order
 

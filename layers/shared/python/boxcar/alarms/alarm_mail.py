@@ -5,7 +5,7 @@ from typing import Any
 from boxcar.alarms.advice import Advice
 from boxcar.alarms.causes import Cause
 from boxcar.alarms.links import Links
-from boxcar.mails import Mail, section
+from boxcar.mails import Mail, named, section
 
 _PLACES = ("Run", "Model", "Step", "Job", "Alarm")
 
@@ -40,7 +40,7 @@ def alarm_mail(
     text = "\n\n".join(
         [
             section("What happened", happened + (["", *cause.text.splitlines()] if cause.text else [])),
-            section("Where", [f"{name + ':':9} {value}" for name, value in where.items() if value]),
+            section("Where", named(where)),
             section("Since", [since or "unknown"]),
             section("What Boxcar did", [line for line in (advice.done, kept) if line]),
             section("What to do", [advice.action]),

@@ -7,7 +7,7 @@ from boxcar.alarms.alarm_mail import alarm_mail
 from boxcar.alarms.causes import Cause, same_cause
 from boxcar.alarms.links import Links
 from boxcar.errors import BoxcarError
-from boxcar.mails import Mail, section
+from boxcar.mails import Mail, named, section
 
 METRIC_ALARM_EVENT = "CloudWatch Alarm State Change"
 
@@ -35,8 +35,9 @@ def metric_alarm_mail(event: dict[str, Any], links: Links) -> Mail:
         raise MetricAlarmError("detail.alarmName: is missing in an event of CloudWatch")
     configuration = detail.get("configuration") or {}
     known = (name.partition("/")[2] or name).replace("-", " ")
+    where = {"Alarm": name, **_watched(configuration), "Link": links.metric_alarm(name)}
     if state["value"] == "OK":
-        return _over_mail(name, known, detail, links)
+        return _over_mail(name, known, detail, where)
     advice = Advice(
         ENGINEERING,
         "",
@@ -50,21 +51,20 @@ def metric_alarm_mail(event: dict[str, Any], links: Links) -> Mail:
         advice,
         f"CloudWatch's alarm {name} rings.",
         Cause(str(state.get("reason") or "")),
-        {"Alarm": name, **_watched(configuration), "Link": links.metric_alarm(name)},
+        where,
         since,
         "",
         same=same_cause((name,)),
     )
 
 
-def _over_mail(name: str, known: str, detail: dict[str, Any], links: Links) -> Mail:
+def _over_mail(name: str, known: str, detail: dict[str, Any], where: dict[str, str]) -> Mail:
     """An alarm that rang, and is well again."""
     state, before = detail["state"], detail.get("previousState") or {}
     at, rang = str(state.get("timestamp") or ""), str(before.get("timestamp") or "")
-    where = {"Alarm": name, **_watched(detail.get("configuration") or {}), "Link": links.metric_alarm(name)}
     parts = [
         section("What happened", [f"CloudWatch's alarm {name} rings no more.", str(state.get("reason") or "")]),
-        section("Where", [f"{label + ':':9} {value}" for label, value in where.items() if value]),
+        section("Where", named(where)),
         section("Since", [at or "unknown", *([f"It began to ring at {rang}."] if rang else [])]),
     ]
     return Mail(

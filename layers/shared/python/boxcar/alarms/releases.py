@@ -8,7 +8,7 @@ from boxcar.alarms.alarm_mail import alarm_mail, where
 from boxcar.alarms.causes import Cause
 from boxcar.alarms.links import Links
 from boxcar.alarms.reviews import figures_of, moment, question_blocks
-from boxcar.mails import Mail, section
+from boxcar.mails import Mail, named, section
 
 AUDIENCES = ("science", "engineering")
 
@@ -54,7 +54,7 @@ def released_mail(message: dict[str, Any], links: Links, since: str) -> Mail:
     }
     parts = [
         section("What happened", happened),
-        section("Where", [f"{name + ':':9} {value}" for name, value in places.items() if value]),
+        section("Where", named(places)),
         "\n".join(["How to call it", *(f"  {line}" for line in how_to_call(endpoint))]),
     ]
     return Mail(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from boxcar.alarms.links import Links
-from boxcar.mails import Mail, columns, section
+from boxcar.mails import Mail, columns, named, section
 
 AUDIENCES = ("business", "science")
 _OUTCOMES = {
@@ -57,8 +57,7 @@ def ending(message: dict[str, Any], links: Links, since: str) -> list[str]:
     address = str(message.get("report", ""))
     lines = [line for line in (links.file(address), address) if line] or ["none was written"]
     where = {"Machine": message.get("machine"), "Run": message["run"], "Family": message.get("family"), "Ended": since}
-    told = [f"{name + ':':9} {value}" for name, value in where.items() if value]
-    return [section("Report", lines), section("Where", told)]
+    return [section("Report", lines), section("Where", named(where))]
 
 
 def summary(run: str, status: str, subject: str, parts: list[str], routine: bool) -> Mail:

@@ -19,6 +19,7 @@ from boxcar.serving.requests import ReleaseRequest
 from boxcar.serving.targets import endpoint_name
 from boxcar.starting import SOURCE, FamilyOf, Start, is_started, start
 from boxcar.steps import Document
+from boxcar.versions import WRITTEN
 
 EXAMPLE: dict[str, Any] = {"release": "week-48", "family": "packaging", "model": "box", "version": "1.0.2"}
 _FIELD = re.compile(rf"^(?:{SOURCE}: )?(?P<field>[a-z_]+): (?P<words>.*)$", re.DOTALL)
@@ -34,7 +35,7 @@ class NewRelease(Document):
     family: str
     model: str
     version: str | None = Field(
-        default=None, pattern=r"^\d+\.\d+\.\d+$", description="an approved one; the approved one, if it is left out"
+        default=None, pattern=WRITTEN, description="an approved one; the approved one, if it is left out"
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from boxcar.api.openapi import Route
 from boxcar.registry.decisions import WHY_LENGTH, Decision
 from boxcar.steps import Document
+from boxcar.versions import WRITTEN
 
 OF_VERSIONS = "/models/{family}/{model}/decisions"
 OF_RELEASES = "/endpoints/{family}/{model}/decisions"
@@ -17,9 +18,7 @@ class NewReleaseDecision(Document):
     """A decision about a release."""
 
     decision: Literal["approve", "reject"]
-    version: str | None = Field(
-        default=None, pattern=r"^\d+\.\d+\.\d+$", description="the one that waits, if it is left out"
-    )
+    version: str | None = Field(default=None, pattern=WRITTEN, description="the one that waits, if it is left out")
     why: str = Field(min_length=1, max_length=WHY_LENGTH)
 
 

@@ -9,7 +9,7 @@ from boxcar.errors import Throttled
 from boxcar.registry.packages import Packages
 from boxcar.registry.table import ModelsTable
 from boxcar.requests import ReadObject, RunRequest, read_trigger
-from boxcar.versions import Version
+from boxcar.versions import WRITTEN, Version
 
 PACKAGE_EVENT = "SageMaker Model Package State Change"
 
@@ -21,7 +21,7 @@ class ReleaseRequest(RunRequest):
 
     family: str
     model: str
-    version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # None: the approved one
+    version: str | None = Field(default=None, pattern=WRITTEN)  # None: the approved one
 
 
 @dataclass(frozen=True)

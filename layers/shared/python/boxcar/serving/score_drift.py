@@ -15,6 +15,7 @@ from boxcar.families import FamilyVersion
 from boxcar.serving.captures import ROOT, read_captures, scores_in
 from boxcar.serving.records import Endpoint, Endpoints
 from boxcar.serving.targets import VARIANT
+from boxcar.serving.versions import judged_scores
 from boxcar.shifts import population_stability_index
 
 MOST = 2000  # captured requests, the newest: what a version does now
@@ -99,8 +100,7 @@ class ScoreWatch:
         limits = model.serving.rollback if model and model.serving else None
         if limits is None or limits.max_score_drift is None:
             return None
-        evaluation = self.evaluation(record.family, record.model, version)
-        before = evaluation.score_bins if evaluation else None
+        before = judged_scores(self.evaluation(record.family, record.model, version))
         if before is None or before.edges is None:
             return None
         counts = [0] * len(before.counts)

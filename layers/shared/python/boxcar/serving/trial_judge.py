@@ -18,7 +18,6 @@ class TrialJudge:
     """Judges trials.
 
     Attributes:
-        states: client of Step Functions.
         look: reads what a trial has left: endpoint, serving, configuration, since, now, thresholds of both versions.
         is_approved: whether a version still is.
         threshold: the score from which an answer of a version is a yes.
@@ -27,33 +26,11 @@ class TrialJudge:
     """
 
     endpoints: Endpoints
-    states: Any
     look: Callable[[str, Serving, str, float, float, tuple[float, float]], Seen]
     is_approved: Callable[[str], bool]
     threshold: Callable[[str], float]
     write: Callable[[dict[str, Any], str], str]
     now: Callable[[], float]
-
-    def wait(self, plan: ReleasePlan, execution: str, token: str) -> None:
-        """Have the Task that waits for the next look found by whoever has a reason for one.
-
-        Args:
-            plan: of the release.
-            execution: ARN of the release, whose turn it is.
-            token: of the Task; it is answered at once if there is a reason already.
-
-        Raises:
-            NotPossible: there is no such trial, or it is another release's turn.
-        """
-        record, _ = self._of(plan, execution)
-
-        def note(before: Endpoint) -> Endpoint:
-            told = before.trial.model_copy(update={"token": token}) if before.trial else None
-            return before.model_copy(update={"trial": told})
-
-        after = self.endpoints.change(record, note).trial
-        if after and (after.wish or not self.is_approved(after.version)):
-            succeed(self.states, token, {})
 
     def judge(self, plan: ReleasePlan, execution: str) -> dict[str, Any]:
         """Look once.
@@ -68,7 +45,7 @@ class TrialJudge:
         Raises:
             NotPossible: there is no such trial, or it is another release's turn.
         """
-        record, trial = self._of(plan, execution)
+        record, trial = _trial_of(self.endpoints, plan, execution)
         assert record.live  # a trial is beside it
         now = self.now()
         thresholds = self.threshold(record.live.version), self.threshold(trial.version)
@@ -86,13 +63,6 @@ class TrialJudge:
         cause = f"{'; '.join(judged.why)}. Report: {address}" if judged.error else ""
         return {"status": judged.status, "error": judged.error, "cause": cause, "report": address}
 
-    def _of(self, plan: ReleasePlan, execution: str) -> tuple[Endpoint, Trial]:
-        record = self.endpoints.get(plan.endpoint)
-        trial = record.trial if record else None
-        if not (record and trial and record.live and record.holder and record.holder.execution == execution):
-            raise NotPossible(f"endpoint {plan.endpoint}: {plan.run} tries no version on it")
-        return record, trial
-
     def _judged(self, plan: ReleasePlan, trial: Trial, seen: Seen, now: float) -> Judgement:
         if not self.is_approved(trial.version):
             return Judgement("back", [f"version {trial.version} was rejected while it was tried"], "VersionNotApproved")
@@ -103,3 +73,38 @@ class TrialJudge:
         assert rules  # the plan has a trial
         over = now >= trial.since + rules.hours * 3600
         return judge_shadow(rules, seen, over) if isinstance(rules, Shadow) else judge_split(rules, seen, over)
+
+
+def wait_for_look(
+    endpoints: Endpoints, states: Any, is_approved: Callable[[str], bool], plan: ReleasePlan, execution: str, token: str
+) -> None:
+    """Have the Task that waits for the next look found by whoever has a reason for one.
+
+    Args:
+        endpoints: their records.
+        states: client of Step Functions.
+        is_approved: whether a version still is.
+        plan: of the release.
+        execution: ARN of the release, whose turn it is.
+        token: of the Task; it is answered at once if there is a reason already.
+
+    Raises:
+        NotPossible: there is no such trial, or it is another release's turn.
+    """
+    record, _ = _trial_of(endpoints, plan, execution)
+
+    def note(before: Endpoint) -> Endpoint:
+        told = before.trial.model_copy(update={"token": token}) if before.trial else None
+        return before.model_copy(update={"trial": told})
+
+    after = endpoints.change(record, note).trial
+    if after and (after.wish or not is_approved(after.version)):
+        succeed(states, token, {})
+
+
+def _trial_of(endpoints: Endpoints, plan: ReleasePlan, execution: str) -> tuple[Endpoint, Trial]:
+    record = endpoints.get(plan.endpoint)
+    trial = record.trial if record else None
+    if not (record and trial and record.live and record.holder and record.holder.execution == execution):
+        raise NotPossible(f"endpoint {plan.endpoint}: {plan.run} tries no version on it")
+    return record, trial

@@ -3,7 +3,7 @@
 from typing import Any
 
 from boxcar.errors import UnknownVersion
-from boxcar.evaluations import Evaluation, load_evaluation
+from boxcar.evaluations import Distribution, Evaluation, load_evaluation
 from boxcar.registry.table import ModelsTable
 from boxcar.versions import Version
 
@@ -24,3 +24,9 @@ def evaluation_of(table: ModelsTable, s3: Any, family: str, model: str, number: 
     """How a version was judged; None if there is no such version."""
     found = table.version(family, model, Version.parse(number))
     return load_evaluation(s3, found["evaluation"]) if found else None
+
+
+def judged_scores(evaluation: Evaluation | None) -> Distribution | None:
+    """The scores that a version was judged by, in bins that others can be put into; None if it was judged by none."""
+    found = evaluation.score_bins if evaluation else None
+    return found if found and found.edges is not None else None
