@@ -1,5 +1,7 @@
 """What starts a release: a version that was approved, a file, or a call."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +13,7 @@ from boxcar.registry.table import ModelsTable
 from boxcar.requests import ReadObject, RunRequest, read_trigger
 from boxcar.versions import WRITTEN, Version
 
+LOOKS, LOOK_EVERY_S = 20, 0.5  # at a table that the registry is ahead of; what takes longer is no matter of course
 PACKAGE_EVENT = "SageMaker Model Package State Change"
 
 
@@ -38,7 +41,11 @@ class Asked:
 
 
 def read_release(
-    event: dict[str, Any], read_object: ReadObject, packages: Packages, table: ModelsTable
+    event: dict[str, Any],
+    read_object: ReadObject,
+    packages: Packages,
+    table: ModelsTable,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Asked | None:
     """Find out what is to be released.
 
@@ -47,13 +54,14 @@ def read_release(
         read_object: gives the bytes of (bucket, key, version id or None).
         packages: of this stack.
         table: of models.
+        pause: lets seconds pass.
 
     Returns:
         None: the package is not one of this stack's, or has another status by now, of which another event tells.
 
     Raises:
         TriggerError: what was sent is not a request.
-        Throttled: the registry is ahead of the models table, for a moment.
+        Throttled: the registry is ahead of the models table for longer than a moment.
     """
     if event.get("detail-type") != PACKAGE_EVENT:
         trigger = read_trigger(event, read_object, ReleaseRequest)
@@ -66,9 +74,14 @@ def read_release(
         return None  # a stack boxcar hears of the packages of boxcar-dev
     if package["ModelApprovalStatus"] != detail["ModelApprovalStatus"]:
         return None
-    known = table.version(family, model, Version.parse(version))
-    if known is None or known["status"] != detail["ModelApprovalStatus"]:
-        raise Throttled(f"models table: {family}/{model} {version} is not {detail['ModelApprovalStatus']} there yet")
-    words = f"{version} is {detail['ModelApprovalStatus']}"
+    status = detail["ModelApprovalStatus"]
+    for _ in range(LOOKS):  # who registers or decides writes to the table last
+        known = table.version(family, model, Version.parse(version))
+        if known and known["status"] == status:
+            break
+        pause(LOOK_EVERY_S)
+    else:
+        raise Throttled(f"models table: {family}/{model} {version} is not {status} there yet")
+    words = f"{version} is {status}"
     request = ReleaseRequest(family=family, model=model, requested_by=f"the registry: {words}")
     return Asked(request, f"model package {detail['ModelPackageArn']}", of_the_registry=True)
