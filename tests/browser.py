@@ -48,7 +48,7 @@ class Browser:
     def open(self, url: str) -> None:
         """Follow a link, and wait until the page is there."""
         self._call("Page.navigate", url=url)
-        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.wait("location.href !== 'about:blank'")
 
     def evaluate(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -57,11 +57,12 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Wait until a JavaScript expression is true."""
+        """Wait until a JavaScript expression is true of a page that is whole."""
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             try:
-                if self.evaluate(condition):
+                # A page that has just begun has no form and no error either, and no body.
+                if self.evaluate(f"document.readyState === 'complete' && ({condition})"):
                     return
             except (AssertionError, RuntimeError):
                 pass  # between two pages there is none

@@ -59,7 +59,7 @@ class Logs:
         self._cloud = cloud
         self._client: Any = None
         self._groups: set[str] = set()
-        self._streams: set[tuple[str, str]] = set()
+        self._streams: dict[tuple[str, str], int] = {}  # those that exist, and when their last line was written, in ms
         self._tails: dict[tuple[str, str], Tail] = {}
         self._queue: queue.SimpleQueue[tuple[str, str, str, float] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="sagemaker-logs", daemon=True)
@@ -96,7 +96,7 @@ class Logs:
             group, stream, text, at = item
             self._put(group, stream, text, at)
             if group:
-                self._streams.discard((group, stream))  # it has ended
+                self._streams.pop((group, stream), None)  # it has ended
 
     def _look(self) -> None:
         for tail in list(self._tails.values()):
@@ -108,7 +108,9 @@ class Logs:
         try:
             client = self._client = self._client or self._cloud.client("logs")
             self._create(client, group, stream)
-            for batch in _batches(text, int(at * 1000)):
+            # The look that met a job's end may be later than the end; CloudWatch orders lines by their time.
+            time_ms = self._streams[group, stream] = max(int(at * 1000), self._streams[group, stream])
+            for batch in _batches(text, time_ms):
                 client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=batch)
         except Exception as error:
             logger.warning("log stream %s of %s not written: %s", stream, group, error)
@@ -121,7 +123,7 @@ class Logs:
         if (group, stream) not in self._streams:
             with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
                 client.create_log_stream(logGroupName=group, logStreamName=stream)
-            self._streams.add((group, stream))
+            self._streams[group, stream] = 0
 
 
 def _batches(text: str, at: int) -> list[list[dict[str, Any]]]:
