@@ -147,7 +147,14 @@ class EmbeddedCloud:
         config.keep_alive_timeout = 75
         config.graceful_timeout = 2
         config.shutdown_timeout = 10
-        serving = asyncio.create_task(serve(self.control.asgi(seam.asgi()), config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
+
+        async def stopped() -> None:
+            await stop.wait()
+            # While everything can still be reached; and a call that waits for a function would keep the server for as
+            # long as the function tries to reach it.
+            await asyncio.to_thread(self._end_work)
+
+        serving = asyncio.create_task(serve(self.control.asgi(seam.asgi()), config, shutdown_trigger=stopped))  # type: ignore[arg-type]
         while not serving.done():
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -169,15 +176,21 @@ class EmbeddedCloud:
 
     def close(self) -> None:
         """End the functions and the services; they save what must outlive the process."""
-        self.schedules.close()
-        self.streams.close()
-        self._deliverer.close()
-        self._runtime.close()  # before the services, which wait for the calls that they have made
+        self._end_work()
         for name, service in self.services.items():
             try:
                 service.close()
             except Exception:
                 logger.exception("service %s did not close cleanly", name)
+
+    def _end_work(self) -> None:
+        """End what works by itself: what fires, executions, functions. It may be called again."""
+        self.schedules.close()
+        self.streams.close()
+        self._deliverer.close()
+        for service in self.services.values():
+            getattr(service, "halt", lambda: None)()  # before the functions: that they end is no failure of a step
+        self._runtime.close()  # before the services close, which wait for the calls that they have made
 
     # -- wiring --
 

@@ -51,9 +51,13 @@ class Engine:
         with self.clock.hold():
             return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def close(self) -> None:
+    def halt(self) -> None:
         """Stop what runs; it ends as failed, at the place where it stands, so that it can be redriven."""
         self.ask(self._stop_all())
+
+    def close(self) -> None:
+        """Stop what runs, as `halt` does, and the engine."""
+        self.halt()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()

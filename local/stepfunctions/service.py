@@ -55,6 +55,10 @@ class StepFunctions:
         answer: dict[str, Any] = self._engine.ask(own(request) if own else promptly(kept, request))
         return answer
 
+    def halt(self) -> None:
+        """End what runs; it ends as failed, at the place where it stands, so that it can be redriven."""
+        self._engine.halt()
+
     def close(self) -> None:
         """End what runs and save it."""
         self._engine.close()

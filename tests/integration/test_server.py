@@ -1,14 +1,20 @@
 """The process itself: start, stop, a taken port, a killed process, what survives."""
 
+import contextlib
+import io
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, HTTPClientError
 
 from local import server
 from local.client import CloudClient, wait_for
@@ -107,6 +113,61 @@ def test_a_call_that_is_still_answered_does_not_keep_the_cloud(tmp_path: Path) -
     started_stuck(A_CALL_IS_ANSWERED, tmp_path)
     assert server.down(tmp_path)
     assert "stopped, state kept" in (tmp_path / "server.log").read_text()
+
+
+SLOW = """
+import pathlib, time
+def handler(event, context):
+    pathlib.Path(event["begun"]).touch()
+    time.sleep(600)
+"""
+ANYONE = {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]}}
+
+
+def test_a_cloud_ends_while_a_function_works_and_that_is_no_failure_of_the_step(tmp_path: Path) -> None:
+    state, port, begun = tmp_path / "state", free_port(), [tmp_path / "called", tmp_path / "stepped"]
+    cloud = CloudClient(server.up(port, state, detach=True))
+    iam, functions, machines = cloud.client("iam"), cloud.client("lambda"), cloud.client("stepfunctions")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [{**ANYONE, "Action": "sts:AssumeRole"}]})
+    role = iam.create_role(RoleName="any", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    every = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="any", PolicyName="any", PolicyDocument=json.dumps(every))
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", SLOW)
+    functions.create_function(
+        FunctionName="slow", Runtime="python3.13", Role=role, Handler="app.handler", Timeout=600,
+        Code={"ZipFile": code.getvalue()},
+    )  # fmt: skip
+    step = {
+        "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True,
+        "Arguments": {"FunctionName": "slow", "Payload": {"begun": str(begun[1])}},
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
+    }  # fmt: skip
+    definition = {
+        "QueryLanguage": "JSONata",
+        "StartAt": "Slow",
+        "States": {"Slow": step, "Caught": {"Type": "Succeed"}},
+    }
+    machine = machines.create_state_machine(name="slow", definition=json.dumps(definition), roleArn=role)
+    execution = machines.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+
+    def call() -> None:
+        with contextlib.suppress(ClientError, ConnectionError, HTTPClientError):
+            functions.invoke(FunctionName="slow", Payload=json.dumps({"begun": str(begun[0])}))
+
+    calling = threading.Thread(target=call)
+    calling.start()
+    try:
+        wait_for(lambda: all(file.exists() for file in begun), why="both calls have begun")
+        assert server.down(state)
+        assert "stopped, state kept" in (state / "server.log").read_text()
+        again = CloudClient(server.up(port, state, detach=True)).client("stepfunctions")
+        ended = again.describe_execution(executionArn=execution)
+        assert (ended["status"], ended["cause"]) == ("FAILED", "Step Functions was shut down while the execution ran.")
+    finally:
+        server.down(state)
+        calling.join()
 
 
 def test_a_cloud_that_does_not_end_is_aborted_and_its_log_says_where_it_stood(
