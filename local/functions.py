@@ -113,8 +113,7 @@ class Runtime:
 
     def invoke(self, function: Function, event: Any) -> Outcome:
         """Run the function on one event and return how it ended. Never raises for what the function does."""
-        # a runtime that ends takes no more
-        if self._closed or not self._slots.acquire(timeout=WAIT_SECONDS):
+        if not self._slots.acquire(timeout=WAIT_SECONDS):
             return Outcome(None, _error("Rate Exceeded.", "TooManyRequestsException"), "", throttled=True)
         try:
             outcome = self._run(function, event)
