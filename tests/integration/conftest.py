@@ -29,7 +29,7 @@ class Deployed:
         payload = json.loads(answer["Payload"].read())
         return {"error": payload.get("errorType") if answer.get("FunctionError") else None, "payload": payload}
 
-    def item(self, pk: str, seconds: float = 15) -> dict[str, Any]:
+    def item(self, pk: str, seconds: float = 60) -> dict[str, Any]:
         """What the worker put under a key; waits for it."""
         table = self.cloud.client("dynamodb")
 
@@ -38,7 +38,7 @@ class Deployed:
 
         return wait_for(look, seconds, why=f"item {pk}")
 
-    def dead_letters(self, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
+    def dead_letters(self, count: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
         """Take messages from the dead-letter queue."""
         found: list[dict[str, Any]] = []
         queue, url = self.cloud.client("sqs"), self.outputs["Dead"]

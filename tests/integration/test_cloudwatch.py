@@ -192,7 +192,7 @@ def test_executions_and_messages_are_counted(deployed: Deployed) -> None:
     before = total(cloud, "AWS/SQS", "NumberOfMessagesSent", **sent)
     cloud.client("sqs").send_message(QueueUrl=queue, MessageBody='{"do": "put", "pk": "sent"}')
     deployed.item("sent")
-    wait_for(lambda: cloud.tick() is not None and total(cloud, "AWS/SQS", "NumberOfMessagesDeleted", **sent) > 0, 10)
+    wait_for(lambda: cloud.tick() is not None and total(cloud, "AWS/SQS", "NumberOfMessagesDeleted", **sent) > 0)
     assert total(cloud, "AWS/SQS", "NumberOfMessagesSent", **sent) == before + 1
     assert total(cloud, "AWS/SQS", "NumberOfMessagesReceived", **sent) > 0
 
@@ -208,7 +208,7 @@ def test_a_schedule_that_cannot_deliver_is_counted(deployed: Deployed) -> None:
         now = [total(deployed.cloud, "AWS/Scheduler", name, **dimensions) for name in names]
         return now == [value + 1 for value in before]
 
-    wait_for(counted, 10)
+    wait_for(counted)
 
 
 def test_iam_decides_who_may(cloud: CloudClient) -> None:
@@ -269,7 +269,7 @@ def test_alarms_ring_by_themselves_and_outlive_the_cloud(tmp_path: Path) -> None
         )
         cloud.client("sqs").send_message(QueueUrl=url, MessageBody="x")
         cloud.tick_every(0.2)
-        wait_for(lambda: alarm(cloud, "dead")["StateValue"] == "ALARM", 10)
+        wait_for(lambda: alarm(cloud, "dead")["StateValue"] == "ALARM")
     finally:
         server.down(state)
     cloud = CloudClient(server.up(free_port(), state, detach=True))

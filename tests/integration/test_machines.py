@@ -181,7 +181,7 @@ def test_messages_carry_objects_as_json(lab: Lab) -> None:
         "SdkResponseMetadata",
     }
     receive = lab.cloud.client("sqs").receive_message
-    message = wait_for(lambda: receive(QueueUrl=lab.queue).get("Messages"), 10, why="the message")[0]
+    message = wait_for(lambda: receive(QueueUrl=lab.queue).get("Messages"), why="the message")[0]
     assert json.loads(message["Body"]) == {"from": "sqs"}
 
 
@@ -222,9 +222,9 @@ def test_a_callback_through_a_queue(lab: Lab) -> None:
         )
     )
     execution = client.start_execution(stateMachineArn=arn)["executionArn"]
-    message = wait_for(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), 10, why="the token")[0]
+    message = wait_for(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), why="the token")[0]
     client.send_task_success(taskToken=json.loads(message["Body"])["token"], output='{"approved": true}')
-    wait_for(lambda: client.describe_execution(executionArn=execution)["status"] == "SUCCEEDED", 10, why="the end")
+    wait_for(lambda: client.describe_execution(executionArn=execution)["status"] == "SUCCEEDED", why="the end")
 
 
 def test_a_distributed_map_over_objects(lab: Lab) -> None:

@@ -135,7 +135,7 @@ def submit(api: Api) -> Callable[..., str]:
     return act
 
 
-def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
     """What `check` answers, once it answers something."""
     until = time.monotonic() + seconds
     while not (found := check()):

@@ -16,7 +16,7 @@ def state(api: Api, run_id: str) -> str:
     return str(api.GetJobRun(JobName="shell", RunId=run_id)["JobRun"]["JobRunState"])
 
 
-def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
     until = time.monotonic() + seconds
     while not (found := check()):
         assert time.monotonic() < until, "it did not come"

@@ -108,7 +108,7 @@ def test_a_neighbour_with_the_same_beginning_is_left_alone(api, cloud, put, get,
     assert get(f"{folder}/checkpoints/deep/count") == b"1"
 
 
-def wait_for(look, seconds=20.0):
+def wait_for(look, seconds=60.0):
     deadline = time.monotonic() + seconds
     while True:
         try:

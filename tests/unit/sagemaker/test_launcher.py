@@ -116,7 +116,7 @@ def test_what_a_job_leaves_running_ends_with_it(interpreter, tmp_path):
     argv = [sys.executable, str(tmp_path / "script.py")]
     assert interpreter.start(argv, {"PATH": "/bin:/usr/bin"}, tmp_path, tmp_path / "log").wait(60) == 0
     pid = int((tmp_path / "log").read_text())
-    wait_for(lambda: _is_gone(pid), 10)  # killed at once, but it dies when it is next scheduled
+    wait_for(lambda: _is_gone(pid))  # killed at once, but it dies when it is next scheduled
 
 
 def _is_gone(pid: int) -> bool:

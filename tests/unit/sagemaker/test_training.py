@@ -134,7 +134,7 @@ def test_what_a_script_prints_can_be_read_while_it_runs_and_comes_once(api, clou
         return [event["message"] for event in told["events"]]
 
     cloud.wait(lambda event: event["detail"].get("SecondaryStatus") == "Training")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(lines()) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.2)
