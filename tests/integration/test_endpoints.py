@@ -273,7 +273,12 @@ def test_a_stack_has_an_asynchronous_endpoint_that_wakes_when_a_document_comes(
     answer = cloud.client("sagemaker-runtime").invoke_endpoint_async(
         EndpointName="documents", InputLocation=f"s3://{BUCKET}/input/row.csv", ContentType="text/csv"
     )
-    wait_for(lambda: cloud.tick())  # the minute is over, the alarm rings, the policy is followed
+
+    def woken() -> bool:
+        cloud.tick()  # the minute is over, the alarm rings, the policy is followed
+        return bool(scaling.describe_scaling_activities(**place)["ScalingActivities"])
+
+    wait_for(woken)
     [mail] = wait_for(lambda: cloud.mails("results@boxcar.local"), 60)
     assert json.loads(mail.text)["invocationStatus"] == "Completed"
     key = answer["OutputLocation"].removeprefix(f"s3://{BUCKET}/")

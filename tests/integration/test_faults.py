@@ -6,7 +6,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from local.client import CloudClient
+from local.client import CloudClient, wait_for
 from local.service import ApiError
 from tests.integration.conftest import Deployed
 
@@ -59,11 +59,16 @@ def test_events_are_lost_doubled_or_late(faults: CloudClient, deployed: Deployed
         item = deployed.item(f"in/{effect}-1")
         if effect == "late":
             assert float(item["begun"]["N"]) - began >= 1.0
-    time.sleep(1.0)
+
+    def invocations() -> int:
+        return int(faults.calls()["functions"].get(deployed.outputs["Worker"], {}).get("invocations", 0))
+
+    wait_for(lambda: invocations() >= runs + 1)
+    time.sleep(1.0)  # one too many would come about now
     table = faults.client("dynamodb")
     found = table.get_item(TableName=deployed.outputs["Table"], Key={"pk": {"S": f"in/{effect}-1"}})
     assert ("Item" in found) == bool(runs)
-    assert faults.calls()["functions"][deployed.outputs["Worker"]]["invocations"] == runs + 1
+    assert invocations() == runs + 1
 
 
 @pytest.mark.parametrize(("moment", "written"), [("before", False), ("after", True)])

@@ -119,7 +119,7 @@ def test_time_is_up_on_the_clouds_clock(tmp_path):
     run_id = api.StartJobRun(JobName="shell", Timeout=1)["JobRunId"]
     detail = cloud.ended(run_id)["detail"]
     assert (detail["state"], detail["severity"], detail["message"]) == ("TIMEOUT", "WARN", "Job run timed out")
-    assert 60 <= api.GetJobRun(JobName="shell", RunId=run_id)["JobRun"]["ExecutionTime"] < 300
+    assert 60 <= api.GetJobRun(JobName="shell", RunId=run_id)["JobRun"]["ExecutionTime"] < 3600
     api.service.close()
 
 

@@ -108,14 +108,21 @@ def test_a_task_that_failed_says_error_and_cause() -> None:
 
 
 def test_heartbeats_keep_a_task_alive() -> None:
-    with Engine(RealClock(scale=20)) as engine:
+    clock = VirtualClock()
+    worker = clock.new_loop()  # busy until it first sleeps, so no time passes before
+    with Engine(clock) as engine:
         tokens = kept(engine)
         execution = engine.start(engine.create(machine({"T": {**TOKEN, "HeartbeatSeconds": 4}})))
         token = first(tokens)
-        for _ in range(4):
-            time.sleep(0.1)
-            engine("SendTaskHeartbeat", taskToken=token)
-        assert engine("DescribeExecution", executionArn=execution)["status"] == "RUNNING"
+
+        async def beat() -> str:
+            for _ in range(4):
+                await clock.sleep(3)
+                engine("SendTaskHeartbeat", taskToken=token)
+            return str(engine("DescribeExecution", executionArn=execution)["status"])
+
+        assert worker.run_until_complete(beat()) == "RUNNING"
+        worker.close()
         assert engine.wait(execution)["error"] == "States.Timeout"
 
 
@@ -157,7 +164,7 @@ def test_redrive_runs_only_what_failed_inside_a_state(mode: str) -> None:
         def second_fails_once(payload: Any) -> Any:
             calls.append(payload)
             if payload == 2 and calls.count(2) == 1:
-                time.sleep(0.05)  # let the others end first
+                time.sleep(0.3)  # let the others end first
                 raise FunctionError("Broken")
             return payload
 
