@@ -115,7 +115,7 @@ def test_the_daily_schedule_predicts_what_is_new_and_makes_up_for_missed_days_an
     predicting: Deployed, first: Run
 ) -> None:
     table = predicting.session.client("dynamodb")
-    mark = {"pk": {"S": f"family#{FAMILY}"}, "sk": {"S": "inference#bag"}}
+    mark = {"pk": {"S": f"watermark#{FAMILY}"}, "sk": {"S": "bag"}}
     name = predicting.session.outputs["ModelsTableName"]
 
     def watermark() -> datetime:
