@@ -54,9 +54,9 @@ def put(key: str, document: Any) -> None:
     boto3.client("s3").put_object(Bucket="data", Key=key, Body=json.dumps(document).encode())
 
 
-def loaded(rows: int, **request: Any) -> None:
+def loaded(rows: int, seen: str = SEEN, **request: Any) -> None:
     """A run of which a model has loaded so many rows."""
-    counts = {**COUNTS, "first_seen": SEEN}
+    counts = {**COUNTS, "first_seen": seen}
     put("split/counts.json", counts)
     put("load/000", {"bin": 0, "row_count": rows, "yes": 1})
     write_plan(boto3.client("s3"), "data", "run-1", with_sizes(plan({"family": "packaging", **request}), counts))
@@ -70,6 +70,12 @@ def test_a_load_moves_the_watermark_and_a_day_that_is_filled_in_does_not(functio
     answer = function.handler({"run": "run-1", "after": "load", "model": "bag"}, None)
     assert answer == {"model": "bag", "version": "1.2.3", "rows": 97}
     assert Watermarks(boto3.client("dynamodb"), "models").get("packaging", "bag") == mark
+
+
+def test_a_watermark_never_lies_in_the_future(function):
+    loaded(97, seen="2099-01-01 00:00:00.000000")
+    function.handler({"run": "run-1", "after": "load", "model": "bag"}, None)
+    assert Watermarks(boto3.client("dynamodb"), "models").get("packaging", "bag") == "2026-11-28 00:00:00"
 
 
 def test_rows_that_did_not_arrive_are_named_and_the_watermark_stays(function):

@@ -122,6 +122,17 @@ def test_the_window_of_each_scope(request_, watermark, since, bound):
     assert made.steps[1].options.get("parameters") == bound
 
 
+def test_what_the_split_may_think_of_time():
+    """A row of two days from now is a fault; rejects are old only where a run looks back behind a watermark."""
+    mark = "2017-04-05 12:00:00.000000"
+    asked = {"daily": {"scope": "daily"}, "monthly": {"scope": "monthly"}, "day": {"day": "2017-03-31"}}
+    made = {name: plan({"family": "packaging", **request}, mark) for name, request in asked.items()}
+    assert {one.latest for one in made.values()} == {"2026-11-28 00:00:00"}
+    config = {name: one.steps[2].config for name, one in made.items()}
+    assert {one["latest"] for one in config.values()} == {"2026-11-28 00:00:00"}
+    assert {name: one["watermark"] for name, one in config.items()} == {"daily": mark, "monthly": None, "day": None}
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -223,6 +234,16 @@ def test_too_many_rejects_stop_the_run_and_few_never_do():
         check_split(made, 100, counts)
     counts["rejected"], counts["models"] = 10, {name: {"rows": 90} for name in MODELS}
     check_split(made, 100, counts)  # a share of 0.1, but no more than inference.rejects.allowed_rows
+
+
+def test_rejects_that_earlier_runs_have_counted_do_not_fail_one_day_after_the_other():
+    made = plan({"family": "packaging"})
+    counts = {**copy.deepcopy(COUNTS), "rejected": 60, "rejected_before": 50, "rejects": {"price is infinite": 60}}
+    counts["models"] = {name: {"rows": 40} for name in MODELS}
+    check_split(made, 100, counts)
+    counts["rejected_before"] = 49
+    with pytest.raises(TooManyRejects, match="11 of 51 rows were rejected and 49 more of before the watermark"):
+        check_split(made, 100, counts)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def make_plan(
         **asked(trigger, version, run, created_at),
         scope=request.scope,
         day=str(request.day) if request.day else None,
+        latest=_latest(created_at),
         key=family.key,
         inference=inference,
         steps=[],
@@ -79,6 +80,8 @@ def make_plan(
         "family": family.family,
         "key": family.key,
         "first_seen": inference.first_seen,
+        "latest": plan.latest,
+        "watermark": watermark if since and not until else None,
         "format": inference.files.format,
         "target_mb": inference.files.target_mb,
         "ranges": inference.rejects.ranges,
@@ -148,6 +151,14 @@ def file_sets(inputs: dict[str, dict[str, str]], form: str) -> dict[str, str]:
 
 def _architecture(family: Any, models: list[str]) -> str:
     return str(family.architecture_of(models[0]))
+
+
+def _latest(created_at: str) -> str:
+    """From where on first_seen is a fault: a day and more after the run was planned, in any time zone of a warehouse.
+
+    Whole days, so that runs of one day split the same rows alike.
+    """
+    return (datetime.fromisoformat(created_at[:10]) + timedelta(days=2)).isoformat(sep=" ")
 
 
 def _window(plan: InferencePlan, watermark: str | None) -> tuple[str | None, str | None]:

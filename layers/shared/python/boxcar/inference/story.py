@@ -68,7 +68,10 @@ def tell(
         "error": error,
         "started": started,
         "ended": ended,
-        "rows": {"unloaded": facts.unloaded, "rejected": facts.counts.get("rejected")},
+        "rows": {
+            "unloaded": facts.unloaded,
+            **{name: facts.counts.get(name) for name in ("rejected", "rejected_before")},
+        },
         "rejects": facts.counts.get("rejects", {}),
         "rejects_at": facts.rejects_at,
         "waves": [list(plan.models)] if plan else [],
@@ -128,7 +131,8 @@ def _sentence(
         if chosen := [model["model"] for model in models if model["status"] == name]:
             parts.append(f"{', '.join(chosen)} {words}")
     if rejected := facts.counts.get("rejected"):
-        parts.append(f"{rejected:,} rows were rejected")
+        before = facts.counts.get("rejected_before")
+        parts.append(f"{rejected:,} rows were rejected" + (f", {before:,} from before the watermark" if before else ""))
     return f"{'; '.join(parts)}.{took}"
 
 
