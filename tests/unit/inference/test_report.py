@@ -128,7 +128,8 @@ def test_drift_of_a_family_that_does_not_ask_for_it_or_of_a_past_day_is_only_tol
 
 
 def test_a_model_without_an_approved_version_is_told_to_science(reports: Reports) -> None:
-    reports(facts(plan=plan({"family": "packaging"}, without=("bag",))))
+    answer = reports(facts(plan=plan({"family": "packaging"}, without=("bag",))))
+    assert answer["skipped"] == ["bag"]
     [message] = [message for message in reports.messages if message["kind"] == "model_skipped"]
     mail = read_message(message, LINKS, "2026-11-26T10:00:00+00:00")
     assert mail.audiences == ("science",)
