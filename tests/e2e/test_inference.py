@@ -138,6 +138,20 @@ def test_the_daily_schedule_predicts_what_is_new_and_makes_up_for_missed_days_an
     assert run_of(predicting, too_late) == {monthly.name}, "what is later than late_days waits for the month"
 
 
+def test_a_day_whose_new_rows_are_all_bad_succeeds_and_one_of_the_future_hides_nothing(
+    predicting: Deployed, first: Run
+) -> None:
+    sell(predicting, future := 10**9 + 800, datetime(2099, 1, 1))
+    run = predicting.infer({"family": FAMILY, "scope": "daily"})
+    assert run.output["status"] == "succeeded", run
+    report = predicting.session.read_json(f"reports/{run.name}/report.json")
+    assert report["sentence"].startswith("Nothing was predicted: all rows were rejected (1)"), report["sentence"]
+    sell(predicting, fine := 10**9 + 960, datetime(2017, 12, 31))
+    assert predicting.infer({"family": FAMILY, "scope": "daily"}).output["status"] == "succeeded"
+    keys = {key for key, _ in scores(predicting)}
+    assert fine in keys and future not in keys
+
+
 def test_csv_and_parquet_give_the_same_scores(predicting: Deployed, first: Run) -> None:
     before = scores(predicting)
     apply(predicting, inference__files={"format": "csv"})

@@ -48,6 +48,7 @@ FAILED = [{"model": "bag", "status": "failed", "error": "CountMismatch", "cause"
         ({}, [*loaded("mailer", "box", "own_container"), *FAILED], None, "partial", "bag failed"),
         ({"counts": {**COUNTS, "rejected_before": 2, "models": {}}}, loaded(*MODELS), None, "succeeded", "3 rows were rejected, 2 from before the watermark"),
         ({"unloaded": 0, "counts": {}}, [], None, "succeeded", "There were no new rows."),
+        ({"unloaded": 3, "counts": {**COUNTS, "rows": 3, "models": {}}}, [], None, "succeeded", "all rows were rejected (3)"),
         ({"plan": plan({"family": "packaging"}, without=tuple(MODELS))}, [], None, "failed", "No model has an approved version"),
         ({}, [], {"error": "StepError", "cause": "x"}, "failed", "The run failed: StepError."),
         ({}, [], None, "unfinished", ""),
