@@ -43,12 +43,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         if not one.get("told", True)
     ]
     if report["drifted"]:
-        told = {"kind": "drift", **about, "reasons": report["drifted"]}
-        if facts.plan and facts.plan.retrains:
-            machine, now = stack.training_machine_arn, datetime.now(UTC)
-            told["training"] = asdict(retrain(client("stepfunctions"), machine, report["family"], run, now))
+        told, now = {"kind": "drift", **about, "reasons": report["drifted"]}, datetime.now(UTC)
+        if facts.plan and facts.plan.is_of_today:
+            for model in report["models"]:
+                if model["drifted"]:
+                    write_drift(s3, stack.bucket, report["family"], model["model"], run, now, model["drifted"])
+            if facts.plan.inference.drift.retrain:
+                machine = stack.training_machine_arn
+                told["training"] = asdict(retrain(client("stepfunctions"), machine, report["family"], run, now))
         messages.append(told)
-        write_drift(s3, stack.bucket, report["family"], run, datetime.now(UTC), report["drifted"])
     messages.append(
         {
             "kind": "inference_report",

@@ -45,6 +45,6 @@ class InferencePlan(Document):
     from_step: str = ""  # do this step anew, and all behind it
 
     @property
-    def retrains(self) -> bool:
-        """Whether drift is to start a training. That of a day of the past says nothing of today."""
-        return self.inference.drift.retrain and self.day is None
+    def is_of_today(self) -> bool:
+        """Whether drift may lead to a training. That of a day that is filled in says nothing of today."""
+        return self.day is None

@@ -81,7 +81,7 @@ def tell(
         "rejects_at": facts.rejects_at,
         "waves": [list(plan.models)] if plan else [],
         "models": models,
-        "drifted": [reason for model in models for reason in model["reasons"] if " drifted by " in reason],
+        "drifted": [reason for model in models for reason in model["drifted"]],
         "notes": facts.notes,
     }
 
@@ -157,8 +157,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
     skew = split.get("skew") or {}
     if skew and name in facts.evaluations:
         skew = {**skew, "scores": score_skew(facts.evaluations[name].sample, skew, facts.sampled.get(name, {}))}
-    reasons = [one.sentence for one in found if one.beyond]
-    reasons += skew_sentences(skew)
+    beyond = [one.sentence for one in found if one.beyond]
     return {
         "model": name,
         "status": outcome["status"],
@@ -167,7 +166,8 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
         "rows": split.get("rows"),
         "loaded": sum(line["row_count"] for line in bins) if bins else None,
         "yes": sum(line["yes"] for line in bins),
-        "reasons": reasons,
+        "reasons": [*beyond, *skew_sentences(skew)],
+        "drifted": beyond if outcome["status"] == "loaded" else [],  # rows that did not get in say nothing
         "drift": [{**asdict(one), "beyond": one.beyond} for one in found],
         "skew": skew,
     }
