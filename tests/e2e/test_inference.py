@@ -180,3 +180,8 @@ def test_of_two_runs_at_once_the_later_wins_and_their_drift_trains_once(predicti
     told = [text for text in told if "drift" in text]
     assert sum(f"Started training run {training}." in text for text in told) == 1, told
     assert sum(f"drift has started {training} this week already" in text for text in told) == 1, told
+    # What the earlier one unloaded is old by now: whoever starts it again goes on with it, and overwrites nothing.
+    [earlier] = [run for run in runs if run != later]
+    again = predicting.infer({**asked, "restart_of": earlier.name})
+    assert again.output["status"] == "succeeded", again
+    assert retailer.query(warehouse(predicting.session), f"SELECT DISTINCT run_id FROM {FAMILY}_predictions") == rows

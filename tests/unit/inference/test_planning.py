@@ -58,11 +58,19 @@ EVALUATION = Evaluation.model_validate(
 )
 
 
-def plan(request: dict[str, Any], watermark: str | None = None, without: tuple[str, ...] = (), **changes: Any) -> Any:
+def plan(
+    request: dict[str, Any],
+    watermark: str | None = None,
+    without: tuple[str, ...] = (),
+    run: str = "run-1",
+    at: str = "2026-11-26T10:00:00.123+00:00",
+    after: str = "",
+    **changes: Any,
+) -> Any:
     trigger, version = read_trigger(request, lambda *_: b"", InferenceRequest), stored(**changes)
     versions = {name: None if name in without else approved(name) for name in selected_models(trigger, version)}
     evaluations = dict.fromkeys(versions, EVALUATION)
-    return make_plan(trigger, version, versions, evaluations, watermark, "run-1", "2026-11-26T10:00:00.123+00:00")
+    return make_plan(trigger, version, versions, evaluations, watermark, run, at, after)
 
 
 def test_each_model_is_pinned_to_its_approved_version_and_the_code_it_was_registered_with():
@@ -172,6 +180,7 @@ def test_a_version_of_an_older_release_says_to_train_again():
 def test_submitting_reads_the_plan_as_any_other():
     made = plan({"family": "packaging"})
     read = PlannedRun.model_validate_json(made.model_dump_json())
+    assert read.predicted_at == made.predicted_at, "a restart reads it from there"
     assert [(model, step.name) for model, step in read.order][:5] == [
         ("", "tables"), ("", "unload"), ("", "split"), ("mailer", "predict"), ("mailer", "load"),
     ]  # fmt: skip

@@ -37,6 +37,7 @@ def make_plan(
     watermark: str | None,
     run: str,
     created_at: str,
+    after: str = "",
 ) -> InferencePlan:
     """Resolve a request against the family and the versions that are approved now.
 
@@ -48,6 +49,7 @@ def make_plan(
         watermark: first_seen of the newest row that every model of them has predicted.
         run: name of the execution.
         created_at: ISO 8601, UTC, with milliseconds.
+        after: predicted_at of the run that this one goes on from; "" if it is none's restart.
 
     Raises:
         FamilyError: the stored family is not valid any more, or has no block `inference`.
@@ -61,6 +63,7 @@ def make_plan(
         **asked(trigger, version, run, created_at),
         scope=request.scope,
         day=str(request.day) if request.day else None,
+        predicted_at=_next(after) if after else created_at,
         latest=_latest(created_at),
         key=family.key,
         inference=inference,
@@ -153,6 +156,11 @@ def _architecture(family: Any, models: list[str]) -> str:
     return str(family.architecture_of(models[0]))
 
 
+def _next(predicted_at: str) -> str:
+    """A restart may load rows that were unloaded long ago: it wins over the run that it goes on from, and no other."""
+    return (datetime.fromisoformat(predicted_at) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+
+
 def _latest(created_at: str) -> str:
     """From where on first_seen is a fault: a day and more after the run was planned, in any time zone of a warehouse.
 
@@ -207,7 +215,7 @@ def _model(
                 "version": document["version"],
                 "threshold": repr(threshold),
                 "run": plan.run,
-                "predicted_at": plan.created_at[:23].replace("T", " "),  # a TIMESTAMP, which has no time zone
+                "predicted_at": plan.predicted_at[:23].replace("T", " "),  # a TIMESTAMP, which has no time zone
             },
         },
     )

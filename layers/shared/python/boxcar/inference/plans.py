@@ -29,7 +29,8 @@ class InferencePlan(Document):
     family_file: str
     source: str  # s3://… of the trigger, the schedule, or "api"
     requested_by: str
-    created_at: str  # ISO 8601, UTC, milliseconds: the predictions of a later run win
+    created_at: str  # ISO 8601, UTC, milliseconds
+    predicted_at: str  # likewise: later predictions win; those of a restart belong to the run that it goes on from
     scope: Scope
     day: str | None = None  # YYYY-MM-DD, of a backfill
     since: str | None = None  # rows first seen after it are looked at; None: all
