@@ -128,3 +128,11 @@ def test_skew_between_training_and_serving_is_said():
     bag = next(model for model in report["models"] if model["model"] == "bag")
     assert bag["reasons"] == ["of 10 rows known from training, values differ: price in 2"]
     assert "7: 1.0 in training, 2.0 now" in render(report)
+
+
+def test_a_model_whose_rows_were_read_by_other_code_than_in_training_says_so():
+    known = facts()
+    known.plan = known.plan.model_copy(update={"read_otherwise": ["bag"]})
+    said = {model["model"]: model["reasons"] for model in tell(known, loaded(*MODELS), None, ENDED)["models"]}
+    assert said.pop("bag") == ["its rows were read by other code than it was trained with; train it again"]
+    assert not any(said.values())

@@ -40,6 +40,7 @@ class InferencePlan(Document):
     steps: list[Step]  # tables, unload, split
     models: dict[str, InferenceModel]  # those with an approved version
     skipped: list[str] = []  # those without
+    read_otherwise: list[str] = []  # whose rows are split by other code than that of the run which trained them
     request: dict[str, Any] = {}  # what was asked for; a restart asks for it again
     restart_of: list[str] = []  # runs that this one goes on from, the latest first
     fresh: bool = False  # do everything anew

@@ -158,6 +158,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
     if skew and name in facts.evaluations:
         skew = {**skew, "scores": score_skew(facts.evaluations[name].sample, skew, facts.sampled.get(name, {}))}
     beyond = [one.sentence for one in found if one.beyond]
+    read = ["its rows were read by other code than it was trained with; train it again"]
     return {
         "model": name,
         "status": outcome["status"],
@@ -166,7 +167,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
         "rows": split.get("rows"),
         "loaded": sum(line["row_count"] for line in bins) if bins else None,
         "yes": sum(line["yes"] for line in bins),
-        "reasons": [*beyond, *skew_sentences(skew)],
+        "reasons": [*beyond, *skew_sentences(skew), *(read if plan and name in plan.read_otherwise else [])],
         "drifted": beyond if outcome["status"] == "loaded" else [],  # rows that did not get in say nothing
         "drift": [{**asdict(one), "beyond": one.beyond} for one in found],
         "skew": skew,
