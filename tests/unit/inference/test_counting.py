@@ -75,7 +75,7 @@ def test_a_load_moves_the_watermark_and_a_day_that_is_filled_in_does_not(functio
 def test_a_watermark_never_lies_in_the_future(function):
     loaded(97, seen="2099-01-01 00:00:00.000000")
     function.handler({"run": "run-1", "after": "load", "model": "bag"}, None)
-    assert Watermarks(boto3.client("dynamodb"), "models").get("packaging", "bag") == "2026-11-28 00:00:00"
+    assert Watermarks(boto3.client("dynamodb"), "models").get("packaging", "bag") == "2026-11-26 10:00:00.123"
 
 
 def test_rows_that_did_not_arrive_are_named_and_the_watermark_stays(function):

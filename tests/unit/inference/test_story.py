@@ -62,6 +62,12 @@ def test_what_it_says_of_each_end_and_a_page_of_it(changes, results, error, stat
     assert "</html>" in render(report)
 
 
+def test_the_page_tells_old_rejects_apart():
+    counts = {**facts().counts, "rejected_before": 2}
+    assert "From before the watermark: 2." in render(tell(facts(counts=counts), loaded(*MODELS), None, ENDED))
+    assert "before the watermark" not in render(tell(facts(), loaded(*MODELS), None, ENDED))
+
+
 def test_skipped_models_are_told():
     report = tell(
         facts(plan=plan({"family": "packaging"}, without=("bag",))),

@@ -34,7 +34,7 @@ class InferencePlan(Document):
     scope: Scope
     day: str | None = None  # YYYY-MM-DD, of a backfill
     since: str | None = None  # rows first seen after it are looked at; None: all
-    latest: str  # YYYY-MM-DD 00:00:00: no row can have been first seen then or later, nor can the watermark lie there
+    latest: str  # YYYY-MM-DD 00:00:00: no row can have been first seen then or later
     key: str
     inference: Inference  # the family's block, names filled in
     steps: list[Step]  # tables, unload, split
