@@ -61,25 +61,35 @@ def start(session: Session, request: dict[str, Any], run: str = "") -> str:
 
 
 def backfill(session: Session, request: dict[str, Any], first: date, last: date, again: bool) -> None:
-    """Run day after day, each after the one before has succeeded. What was done before is left alone, unless `again`.
+    """Run day after day, each after the one before is done. What was done before is left alone, unless `again`.
 
     Raises:
-        click.ClickException: a day failed; the same command goes on there.
+        click.ClickException: a day failed, or a model of it did, or was skipped; the same command goes on there.
     """
     for day in _days(first, last):
-        done, status = _latest(session, request, day)
-        if status == "SUCCEEDED" and not again:
-            click.echo(f"{day}  done before: {done}")
+        run, execution = _latest(session, request, day)
+        if run and not _lacks(execution) and not again:
+            click.echo(f"{day}  done before: {run}")
             continue
-        number = int(done.rpartition("-")[2]) + 1 if done else 1
-        run = (
-            done if status in OPEN else start(session, {**request, "day": str(day)}, f"{_name(request, day)}-{number}")
-        )
+        if execution.get("status") not in OPEN:
+            number = int(run.rpartition("-")[2]) + 1 if run else 1
+            run = start(session, {**request, "day": str(day)}, f"{_name(request, day)}-{number}")
         click.echo(f"{day}  {run}")
-        if follow(session, run).status != "SUCCEEDED":
-            raise click.ClickException(
-                f"run {run} of {day} did not succeed; mend it, and the same command goes on there"
-            )
+        follow(session, run)
+        if lacks := _lacks(_execution(session, run)):
+            raise click.ClickException(f"{day} is not done: run {run} {lacks}. The same command goes on there")
+
+
+def _lacks(execution: dict[str, Any]) -> str:
+    """Why a day is not done by its run, in words, and what to do; "" if it is."""
+    if execution["status"] != "SUCCEEDED":
+        return "did not succeed; mend it"
+    output = json.loads(execution.get("output") or "{}")
+    if output.get("status") != "succeeded":
+        return f"ended {output.get('status')}; mend what failed, see {output.get('report')}"
+    if skipped := output.get("skipped"):
+        return f"skipped {', '.join(skipped)}, for want of an approved version; approve one, or name others by --model"
+    return ""
 
 
 def _days(first: date, last: date) -> Iterator[date]:
@@ -94,15 +104,20 @@ def _name(request: dict[str, Any], day: date) -> str:
     return whole if len(whole) <= 72 else f"{whole[:60]}-{uuid.uuid5(uuid.NAMESPACE_OID, whole).hex[:8]}"
 
 
-def _latest(session: Session, request: dict[str, Any], day: date) -> tuple[str, str]:
-    """Name and status of the latest run of a day; empty if there was none."""
-    states = session.client("stepfunctions")
-    found, status, number = "", "", 1
+def _latest(session: Session, request: dict[str, Any], day: date) -> tuple[str, dict[str, Any]]:
+    """Name of the latest run of a day, and the run as Step Functions describes it; empty if there was none."""
+    found, number = "", 1
+    execution: dict[str, Any] = {}
     while True:
         run = f"{_name(request, day)}-{number}"
-        arn = session.outputs[MACHINE].replace(":stateMachine:", ":execution:") + f":{run}"
         try:
-            status = states.describe_execution(executionArn=arn)["status"]
-        except states.exceptions.ExecutionDoesNotExist:
-            return found, status
+            execution = _execution(session, run)
+        except session.client("stepfunctions").exceptions.ExecutionDoesNotExist:
+            return found, execution
         found, number = run, number + 1
+
+
+def _execution(session: Session, run: str) -> dict[str, Any]:
+    arn = session.outputs[MACHINE].replace(":stateMachine:", ":execution:") + f":{run}"
+    execution: dict[str, Any] = session.client("stepfunctions").describe_execution(executionArn=arn)
+    return execution

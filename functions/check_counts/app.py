@@ -41,6 +41,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     model = event["model"]
     rows = check_load(plan, model, counts, outputs, s3)
     if plan.day is None and counts["first_seen"]:  # a backfill says nothing of the days around it
-        Watermarks(dynamodb, stack.models_table).move(plan.family, model, counts["first_seen"], run)
+        now = plan.created_at[:23].replace("T", " ")  # a mark in the future would hide every row that comes until then
+        reached = min(counts["first_seen"], now)
+        Watermarks(dynamodb, stack.models_table).move(plan.family, model, reached, run)
     logger.info("loaded", run=run, model=model, rows=rows)
     return {"model": model, "version": plan.models[model].version, "rows": rows}

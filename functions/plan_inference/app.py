@@ -40,7 +40,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     evaluations = {name: load_evaluation(s3, document["evaluation"]) for name, document in ready.items()}
     watermark = Watermarks(dynamodb, stack.models_table).oldest(family, list(ready))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    plan = make_plan(trigger, version, approved, evaluations, watermark, run, now)
+    after = earlier.plan.predicted_at if earlier and earlier.plan else ""
+    plan = make_plan(trigger, version, approved, evaluations, watermark, run, now, after)
     if holder := claim(trigger, earlier, Claims(dynamodb, states, stack.jobs_table), execution):
         logger.info("trigger already claimed", source=trigger.source, holder=holder)
         return {"status": "duplicate", "family": family, "claimed_by": holder}

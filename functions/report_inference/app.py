@@ -28,30 +28,30 @@ _MAILED = ("model", "version", "status", "rows", "loaded", "yes", "reasons", "er
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"run", "results", "error"?}`; answer status and place of the report. Starts a training, if drift asks."""
+    """Take `{"run", "results", "error"?}`; answer status, report and who was skipped. Starts a training for drift."""
     s3, dynamodb, stack = client("s3"), client("dynamodb"), settings()
     run = event["run"]
     facts = gather(run, s3=s3, dynamodb=dynamodb, bucket=stack.bucket, jobs_table=stack.jobs_table)
     report = tell(facts, event.get("results") or [], event.get("error"), time.time())
     address = write_report(s3, stack.bucket, report, render(report))
     about = {"machine": "inference", "run": run, "family": report["family"]}
-    messages: list[dict[str, Any]] = [
-        {"kind": "model_skipped", **about, "model": model["model"]}
-        for model in report["models"]
-        if model["status"] == "skipped"
-    ]
+    skipped = [model["model"] for model in report["models"] if model["status"] == "skipped"]
+    messages: list[dict[str, Any]] = [{"kind": "model_skipped", **about, "model": model} for model in skipped]
     messages += [  # alarms that the machine tried to send for minutes, in vain
         {"kind": "model_failed", **about, **{name: one[name] for name in ("model", "error", "cause")}}
         for one in event.get("results") or []
         if not one.get("told", True)
     ]
     if report["drifted"]:
-        told = {"kind": "drift", **about, "reasons": report["drifted"]}
-        if facts.plan and facts.plan.retrains:
-            machine, now = stack.training_machine_arn, datetime.now(UTC)
-            told["training"] = asdict(retrain(client("stepfunctions"), machine, report["family"], run, now))
+        told, now = {"kind": "drift", **about, "reasons": report["drifted"]}, datetime.now(UTC)
+        if facts.plan and facts.plan.is_of_today:
+            for model in report["models"]:
+                if model["drifted"]:
+                    write_drift(s3, stack.bucket, report["family"], model["model"], run, now, model["drifted"])
+            if facts.plan.inference.drift.retrain:
+                machine = stack.training_machine_arn
+                told["training"] = asdict(retrain(client("stepfunctions"), machine, report["family"], run, now))
         messages.append(told)
-        write_drift(s3, stack.bucket, report["family"], run, datetime.now(UTC), report["drifted"])
     messages.append(
         {
             "kind": "inference_report",
@@ -71,4 +71,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         usual = f"{report['family']} {report['scope']}"
         watches.run_succeeded("inference", usual, run, report["ended"] - report["started"])
     logger.info("reported", run=run, status=report["status"], report=address, drifted=report["drifted"])
-    return {"run": run, "status": report["status"], "report": address}
+    return {"run": run, "status": report["status"], "report": address, "skipped": skipped}

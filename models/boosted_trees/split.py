@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from columns import KEY, canonical, texts
 from container import Folders, InputError, run, write_json
 from distributions import count
+from rejects import Rejects
 from rows import parquet_files
 
 BATCH_ROWS = 16_384
@@ -42,7 +43,7 @@ def split(folders: Folders) -> None:
     models, key, first_seen = config["models"], config["key"], config["first_seen"]
     inputs = _inputs(models)
     writers = _writers(folders.output("files"), models, config)
-    rejects = Rejects(folders.output("rejects") / "rejects.csv", key, config["ranges"])
+    rejects = Rejects(folders.output("rejects") / "rejects.csv", config)
     skew = {name: Skew(model) for name, model in models.items()}
     features = {name: Features(model) for name, model in models.items()}
     rows, newest = 0, None
@@ -64,6 +65,7 @@ def split(folders: Folders) -> None:
         "schema": 1,
         "rows": rows,
         "rejected": rejects.rows,
+        "rejected_before": rejects.before,
         "rejects": dict(rejects.reasons),
         "first_seen": newest,
         "models": {
@@ -134,58 +136,6 @@ class Writer:
             self._sink.close()
             self._files[-1]["bytes"] = (self._folder / self._files[-1]["name"]).stat().st_size
             self._writer = None
-
-
-class Rejects:
-    """Rows that cannot be predicted, each with the first reason."""
-
-    def __init__(self, path: Path, key: str, ranges: dict[str, list[float]]) -> None:
-        self._path, self._key, self._ranges = path, key, ranges
-        self._writer: Any = None
-        self.rows = 0
-        self.reasons: Counter[str] = Counter()
-
-    def sort_out(self, batch: pa.Table, inputs: dict[str, str]) -> pa.Table:
-        """The good rows of a batch; the others are written down."""
-        reason = pa.nulls(batch.num_rows, pa.string())
-        for bad, words in self._faults(batch, inputs):
-            fresh = pc.and_(pc.fill_null(bad, False), pc.is_null(reason))
-            reason = pc.if_else(fresh, pa.scalar(words), reason)
-        if reason.null_count == batch.num_rows:
-            return batch
-        is_good = pc.is_null(reason)
-        rejected = batch.filter(pc.invert(is_good))
-        self._write(rejected, reason.drop_null() if hasattr(reason, "drop_null") else reason)
-        return batch.filter(is_good)
-
-    def close(self) -> None:
-        """Finish the file; there is one even if nothing was rejected."""
-        if self._writer is None:
-            self._path.write_bytes(b"")
-        else:
-            self._writer.close()
-
-    def _faults(self, batch: pa.Table, inputs: dict[str, str]) -> Iterator[tuple[Any, str]]:
-        keys = texts(batch.column(self._key), self._key)
-        yield pc.is_null(keys).combine_chunks(), f"{self._key} is missing"
-        for name, kind in inputs.items():
-            column = batch.column(name)
-            if kind != "numeric" or not (pa.types.is_floating(column.type) or name in self._ranges):
-                continue
-            values = column.cast(pa.float64(), safe=False)
-            yield pc.is_inf(values).combine_chunks(), f"{name} is infinite"
-            if name in self._ranges:
-                least, most = self._ranges[name]
-                outside = pc.or_(pc.less(values, least), pc.greater(values, most))
-                yield outside.combine_chunks(), f"{name} is not from {least:g} to {most:g}"
-
-    def _write(self, rejected: pa.Table, reasons: pa.Array) -> None:
-        self.rows += rejected.num_rows
-        self.reasons.update(reasons.to_pylist())
-        table = rejected.append_column("reason", reasons.cast(pa.string()))
-        if self._writer is None:
-            self._writer = pyarrow.csv.CSVWriter(str(self._path), table.schema)
-        self._writer.write_table(table)
 
 
 class Features:

@@ -115,7 +115,7 @@ def test_the_daily_schedule_predicts_what_is_new_and_makes_up_for_missed_days_an
     predicting: Deployed, first: Run
 ) -> None:
     table = predicting.session.client("dynamodb")
-    mark = {"pk": {"S": f"family#{FAMILY}"}, "sk": {"S": "inference#bag"}}
+    mark = {"pk": {"S": f"watermark#{FAMILY}"}, "sk": {"S": "bag"}}
     name = predicting.session.outputs["ModelsTableName"]
 
     def watermark() -> datetime:
@@ -136,6 +136,20 @@ def test_the_daily_schedule_predicts_what_is_new_and_makes_up_for_missed_days_an
     monthly = at(predicting, "boxcar-monthly-inference")
     assert monthly.output["status"] == "succeeded", monthly
     assert run_of(predicting, too_late) == {monthly.name}, "what is later than late_days waits for the month"
+
+
+def test_a_day_whose_new_rows_are_all_bad_succeeds_and_one_of_the_future_hides_nothing(
+    predicting: Deployed, first: Run
+) -> None:
+    sell(predicting, future := 10**9 + 800, datetime(2099, 1, 1))
+    run = predicting.infer({"family": FAMILY, "scope": "daily"})
+    assert run.output["status"] == "succeeded", run
+    report = predicting.session.read_json(f"reports/{run.name}/report.json")
+    assert report["sentence"].startswith("Nothing was predicted: all rows were rejected (1)"), report["sentence"]
+    sell(predicting, fine := 10**9 + 960, datetime(2017, 12, 31))
+    assert predicting.infer({"family": FAMILY, "scope": "daily"}).output["status"] == "succeeded"
+    keys = {key for key, _ in scores(predicting)}
+    assert fine in keys and future not in keys
 
 
 def test_csv_and_parquet_give_the_same_scores(predicting: Deployed, first: Run) -> None:
@@ -166,3 +180,8 @@ def test_of_two_runs_at_once_the_later_wins_and_their_drift_trains_once(predicti
     told = [text for text in told if "drift" in text]
     assert sum(f"Started training run {training}." in text for text in told) == 1, told
     assert sum(f"drift has started {training} this week already" in text for text in told) == 1, told
+    # What the earlier one unloaded is old by now: whoever starts it again goes on with it, and overwrites nothing.
+    [earlier] = [run for run in runs if run != later]
+    again = predicting.infer({**asked, "restart_of": earlier.name})
+    assert again.output["status"] == "succeeded", again
+    assert retailer.query(warehouse(predicting.session), f"SELECT DISTINCT run_id FROM {FAMILY}_predictions") == rows

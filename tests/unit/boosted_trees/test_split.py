@@ -22,7 +22,7 @@ class Split:
         self.work = work
         self.config = {
             "family": "packaging", "key": "product_id", "first_seen": "first_seen", "format": "csv", "target_mb": 32,
-            "ranges": {},
+            "ranges": {}, "latest": "2026-11-28 00:00:00", "watermark": None,
             "models": {
                 name: {"files": name, **{key: one.evaluation[key] for key in ("inputs", "features", "sample")}}
                 for name, one in trained.items()
@@ -151,6 +151,27 @@ def test_bad_rows_are_put_aside_with_their_reason(split, rows):
     assert {row["product_id"]: row["reason"] for row in split.rejects} == {
         "": "product_id is missing", str(keys[1]): "price is not from 0 to 100", str(keys[2]): "price is infinite",
     }  # fmt: skip
+
+
+def test_a_row_of_the_future_is_put_aside_and_says_nothing_of_how_far_the_rows_come(split, rows):
+    some = rows.slice(0, 4)
+    seen = [datetime(2026, 11, 27), datetime(2026, 11, 28), datetime(2099, 1, 1), None]
+    some = some.set_column(some.column_names.index("first_seen"), "first_seen", pa.array(seen, pa.timestamp("us")))
+    assert split(some).code == 0
+    assert split.counts["rejects"] == {"first_seen is in the future, at or after 2026-11-28 00:00:00": 2}
+    assert split.counts["first_seen"] == "2026-11-27 00:00:00.000000"
+    assert [line[0] for line in split.lines("box")] == [str(some["product_id"][place]) for place in (0, 3)]
+
+
+def test_rejects_of_before_the_watermark_are_counted_apart(split, rows):
+    some = rows.slice(0, 5)
+    seen = [datetime(2017, 3, day) for day in (1, 2, 3, 4)] + [None]
+    some = some.set_column(some.column_names.index("first_seen"), "first_seen", pa.array(seen, pa.timestamp("us")))
+    some = some.set_column(
+        some.column_names.index("price"), "price", pa.array([math.inf, 1.0, math.inf, math.inf, math.inf])
+    )
+    assert split(some, watermark="2017-03-03 00:00:00.000000").code == 0
+    assert (split.counts["rejected"], split.counts["rejected_before"]) == (4, 2)
 
 
 @pytest.mark.parametrize("column", ["price", "first_seen", "brand"])

@@ -24,6 +24,7 @@ class States:
         self.status: dict[str, str] = {}
         self.started: list[tuple[str, dict[str, Any]]] = []
         self.ends: dict[str, str] = {}  # of a run that is started; SUCCEEDED where nothing is said
+        self.outputs: dict[str, dict[str, Any]] = {}  # of a run that succeeds, where it is not that all is well
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
         assert stateMachineArn == MACHINE and name not in self.status and len(name) <= 80
@@ -34,7 +35,9 @@ class States:
         name = executionArn.rpartition(":")[2]
         if name not in self.status:
             raise self.exceptions.ExecutionDoesNotExist
-        return {"status": self.status[name]}
+        output = {"run": name, "status": "succeeded", "report": "s3://b/r", "skipped": [], **self.outputs.get(name, {})}
+        ended = {"output": json.dumps(output)} if self.status[name] == "SUCCEEDED" else {}
+        return {"status": self.status[name], **ended}
 
 
 @pytest.fixture
@@ -75,10 +78,30 @@ def test_a_day_that_fails_stops_and_the_same_command_goes_on_there(states: State
     states.ends["packaging-day-2017-03-02-1"] = "FAILED"
     command = ("packaging", "--from", "2017-03-01", "--to", "2017-03-03")
     stopped = call(states, *command)
-    assert stopped.exit_code == 1 and "2017-03-02 did not succeed" in stopped.output
+    assert stopped.exit_code == 1 and "2017-03-02-1 did not succeed" in stopped.output
     assert days(states) == ["2017-03-01", "2017-03-02"]
     assert call(states, *command).exit_code == 0
     assert [name for name, _ in states.started[2:]] == ["packaging-day-2017-03-02-2", "packaging-day-2017-03-03-1"]
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ({"status": "partial"}, "ended partial; mend what failed, see s3://b/r"),
+        ({"skipped": ["bag"]}, "skipped bag, for want of an approved version"),
+    ],
+)
+def test_a_day_of_which_a_model_is_missing_is_not_done_and_the_same_command_repeats_it(states: States, output, words):
+    states.outputs["packaging-day-2017-03-01-1"] = output
+    command = ("packaging", "--from", "2017-03-01", "--to", "2017-03-02")
+    stopped = call(states, *command)
+    assert stopped.exit_code == 1 and words in " ".join(stopped.output.split())
+    assert call(states, *command).exit_code == 0
+    assert [name.rpartition("day-")[2] for name, _ in states.started] == [
+        "2017-03-01-1",
+        "2017-03-01-2",
+        "2017-03-02-1",
+    ]
 
 
 def test_a_day_that_still_runs_is_followed_not_started_twice(states: States):

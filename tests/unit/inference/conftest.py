@@ -94,7 +94,7 @@ class Loads:
             "transaction": self.tables.load([0.25, 0.5, 0.75], 0.5, self.sampled),
             "parameters": {
                 "rows": str(len(lines) if rows is None else rows), "model": model, "version": version, "threshold": "0.5",
-                "run": run, "predicted_at": f"2026-11-26 {at}:00.000",
+                "run": run, "predicted_at": f"2026-11-26 {at}" + ":00.000" * (len(at) == 5),
             },
         }  # fmt: skip
         return self.statement(options, {"predictions": f"s3://{BUCKET}/{prefix}"})

@@ -1,7 +1,9 @@
 """The load path, from the step that is submitted to the watermark, killed at every call to AWS and started again."""
 
 import contextlib
+import importlib.util
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,16 +11,17 @@ from typing import Any
 
 import boto3
 
-from boxcar.inference.counts import figures
 from boxcar.inference.warehouse import Tables
 from boxcar.inference.watermarks import Watermarks
+from boxcar.jobs.names import job_id
 from boxcar.jobs.record import COMPLETED
 from boxcar.jobs.submit import StepRequest
 from boxcar.jobs.table import Conflict, JobsTable
-from boxcar.plans import PlannedRun
+from boxcar.plans import PlannedRun, write_plan
 from boxcar.steps import Step
 from local.redshift.service import RedshiftData
 from tests.unit.inference.conftest import INFERENCE, PRICES, DataApi
+from tests.unit.inference.test_planning import plan
 from tests.unit.jobs.conftest import SETTINGS, World
 from tests.unit.jobs.fake_dynamodb import FakeDynamoDB
 from tests.unit.jobs.fakes import Killed
@@ -26,6 +29,8 @@ from tests.unit.redshift.conftest import ROLE, Caller, FakeCloud
 
 TABLES = Tables.of("product_id", INFERENCE)
 SEEN = "2017-03-01 00:00:00.000000"
+COUNTS_AT = "runs/run-1/_run/split/1/counts/"
+APP = Path(__file__).parents[3] / "functions/check_counts/app.py"
 
 
 @dataclass
@@ -75,9 +80,12 @@ def crash_everywhere(folder: Path, rows: int = 200, every: int = 1) -> Crashes:
     """Kill the load path at each of its calls, or each so many. Needs moto's S3 and IAM, with the bucket `data` and the role."""
     warehouse = Warehouse(folder)
     body = "".join(f"{key},{key / rows}\n" for key in range(1, rows + 1))
-    boto3.client("s3").put_object(
-        Bucket="data", Key="runs/run-1/bag/predict/1/predictions/part.out", Body=body.encode()
-    )
+    s3, counts = boto3.client("s3"), {"first_seen": SEEN, "models": {"bag": {"rows": rows}}}
+    s3.put_object(Bucket="data", Key="runs/run-1/bag/predict/1/predictions/part.out", Body=body.encode())
+    s3.put_object(Bucket="data", Key=f"{COUNTS_AT}counts.json", Body=json.dumps(counts).encode())
+    made = plan({"family": "packaging", "models": ["bag"]})
+    bag = made.models["bag"].model_copy(update={"steps": [load_step(rows)]})
+    write_plan(s3, "data", "run-1", made.model_copy(update={"models": {"bag": bag}}))
     try:
         expected, _ = _lived(warehouse, "unharmed", None, False, rows)
         found = Crashes(0, [])
@@ -104,7 +112,7 @@ def _lived(warehouse: Warehouse, name: str, kill_at: int | None, after: bool, ro
     role = f"arn:aws:sts::123456789012:assumed-role/{name}/session"
     world.calls.services["redshift-data"] = DataApi(warehouse.caller, wait=True, role=role)
     world.calls.kill_at, world.calls.kill_after = kill_at, after
-    plan = PlannedRun.model_validate(
+    planned = PlannedRun.model_validate(
         {
             "run": "run-1",
             "family": "packaging",
@@ -115,7 +123,7 @@ def _lived(warehouse: Warehouse, name: str, kill_at: int | None, after: bool, ro
     )
     request = StepRequest(run="run-1", model="bag", step="load", task_token="token")
     with _surviving(world) as again:
-        again(lambda: world.submitter().submit_step(request, plan))
+        again(lambda: world.submitter().submit_step(request, planned))
         again(world.launch)
         for _ in range(10):
             if not world.open_items():
@@ -125,7 +133,7 @@ def _lived(warehouse: Warehouse, name: str, kill_at: int | None, after: bool, ro
         (item,) = world.items()
         job = JobsTable(world.dynamodb, "jobs").get(item["job"]["S"])
         assert job is not None and job.status == COMPLETED, (name, world.calls.log, job)
-        again(lambda: _counted(world, job.outputs["data"], rows))
+        again(lambda: _counted(world))
     world.calls.kill_at = None
     names = (TABLES.predictions, TABLES.history)
     tables = [warehouse.caller.rows(f"SELECT * FROM {name} ORDER BY 1, 2, 3") for name in names]
@@ -134,10 +142,20 @@ def _lived(warehouse: Warehouse, name: str, kill_at: int | None, after: bool, ro
     return (tables, loads, mark), list(world.calls.log)
 
 
-def _counted(world: World, data: str, rows: int) -> None:
-    """What check_counts does after a load."""
-    assert sum(line["row_count"] for line in figures(world.calls.client("s3"), data).bins) == rows
-    Watermarks(world.calls.client("dynamodb"), "models").move("packaging", "bag", SEEN, "run-1")
+def _counted(world: World) -> None:
+    """The function check_counts after a load, in a process of its own."""
+    spec = importlib.util.spec_from_file_location("check_counts", APP)
+    assert spec and spec.loader
+    app: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    app.client, app.settings = world.calls.client, lambda: world.settings
+    app.logger.setLevel("WARNING")
+    split = {
+        "pk": {"S": f"job#{job_id(world.settings.stack, 'run-1', '', 'split')}"},
+        "outputs": {"M": {"counts": {"S": f"s3://data/{COUNTS_AT}"}}},
+    }
+    world.dynamodb.put_item(TableName="jobs", Item=split)
+    app.handler({"run": "run-1", "after": "load", "model": "bag"}, None)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import pytest
 
 from boxcar.inference.counts import figures
 from tests.unit.inference.conftest import BUCKET
+from tests.unit.inference.test_planning import plan
 
 SCORES = {1: 0.9, 2: 0.1, 3: 0.5}
 
@@ -38,6 +39,18 @@ def test_an_older_run_never_overwrites_a_newer_one(loads, order):
     for run in order:
         assert loads.load(run, *runs[run]).status == "Completed"
     assert of(loads) == {1: (0.1, False, "r1", "1.0.0"), 2: (0.9, True, "r2", "1.0.0"), 3: (0.9, True, "r2", "1.0.0")}
+
+
+def test_a_restart_wins_over_the_run_that_it_goes_on_from_and_never_over_a_later_one(loads):
+    """Whatever its name, and though it was planned last: what it loads was unloaded by the run before."""
+    first = plan({"family": "packaging"}, run="z", at="2026-11-26T10:00:00.123+00:00")
+    later = plan({"family": "packaging"}, run="y", at="2026-11-26T11:00:00.000+00:00")
+    again = plan({"family": "packaging"}, run="a", at="2026-11-27T10:00:00.000+00:00", after=first.predicted_at)
+    assert again.created_at == "2026-11-27T10:00:00.000+00:00"
+    for made, scores in ((first, {1: 0.1, 2: 0.1}), (later, {2: 0.9}), (again, {1: 0.6, 2: 0.6})):
+        at = made.models["bag"].steps[1].options["parameters"]["predicted_at"].removeprefix("2026-11-26 ")
+        assert loads.load(made.run, at, scores).status == "Completed"
+    assert of(loads) == {1: (0.6, True, "a", "1.0.0"), 2: (0.9, True, "y", "1.0.0")}
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])

@@ -58,11 +58,24 @@ EVALUATION = Evaluation.model_validate(
 )
 
 
-def plan(request: dict[str, Any], watermark: str | None = None, without: tuple[str, ...] = (), **changes: Any) -> Any:
+def plan(
+    request: dict[str, Any],
+    watermark: str | None = None,
+    without: tuple[str, ...] = (),
+    run: str = "run-1",
+    at: str = "2026-11-26T10:00:00.123+00:00",
+    after: str = "",
+    approved_as: dict[str, dict[str, Any]] | None = None,
+    **changes: Any,
+) -> Any:
     trigger, version = read_trigger(request, lambda *_: b"", InferenceRequest), stored(**changes)
-    versions = {name: None if name in without else approved(name) for name in selected_models(trigger, version)}
+    more = approved_as or {}
+    versions = {
+        name: None if name in without else approved(name, **more.get(name, {}))
+        for name in selected_models(trigger, version)
+    }
     evaluations = dict.fromkeys(versions, EVALUATION)
-    return make_plan(trigger, version, versions, evaluations, watermark, "run-1", "2026-11-26T10:00:00.123+00:00")
+    return make_plan(trigger, version, versions, evaluations, watermark, run, at, after)
 
 
 def test_each_model_is_pinned_to_its_approved_version_and_the_code_it_was_registered_with():
@@ -122,6 +135,17 @@ def test_the_window_of_each_scope(request_, watermark, since, bound):
     assert made.steps[1].options.get("parameters") == bound
 
 
+def test_what_the_split_may_think_of_time():
+    """A row of two days from now is a fault; rejects are old only where a run looks back behind a watermark."""
+    mark = "2017-04-05 12:00:00.000000"
+    asked = {"daily": {"scope": "daily"}, "monthly": {"scope": "monthly"}, "day": {"day": "2017-03-31"}}
+    made = {name: plan({"family": "packaging", **request}, mark) for name, request in asked.items()}
+    assert {one.latest for one in made.values()} == {"2026-11-28 00:00:00"}
+    config = {name: one.steps[2].config for name, one in made.items()}
+    assert {one["latest"] for one in config.values()} == {"2026-11-28 00:00:00"}
+    assert {name: one["watermark"] for name, one in config.items()} == {"daily": mark, "monthly": None, "day": None}
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -161,6 +185,7 @@ def test_a_version_of_an_older_release_says_to_train_again():
 def test_submitting_reads_the_plan_as_any_other():
     made = plan({"family": "packaging"})
     read = PlannedRun.model_validate_json(made.model_dump_json())
+    assert read.predicted_at == made.predicted_at, "a restart reads it from there"
     assert [(model, step.name) for model, step in read.order][:5] == [
         ("", "tables"), ("", "unload"), ("", "split"), ("mailer", "predict"), ("mailer", "load"),
     ]  # fmt: skip
@@ -223,6 +248,16 @@ def test_too_many_rejects_stop_the_run_and_few_never_do():
         check_split(made, 100, counts)
     counts["rejected"], counts["models"] = 10, {name: {"rows": 90} for name in MODELS}
     check_split(made, 100, counts)  # a share of 0.1, but no more than inference.rejects.allowed_rows
+
+
+def test_rejects_that_earlier_runs_have_counted_do_not_fail_one_day_after_the_other():
+    made = plan({"family": "packaging"})
+    counts = {**copy.deepcopy(COUNTS), "rejected": 60, "rejected_before": 50, "rejects": {"price is infinite": 60}}
+    counts["models"] = {name: {"rows": 40} for name in MODELS}
+    check_split(made, 100, counts)
+    counts["rejected_before"] = 49
+    with pytest.raises(TooManyRejects, match="11 of 51 rows were rejected and 49 more of before the watermark"):
+        check_split(made, 100, counts)
 
 
 @pytest.mark.parametrize(

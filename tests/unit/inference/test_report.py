@@ -49,23 +49,30 @@ class Reports:
         self.module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)
         self.states, self.messages = States(), []
+        self.files: dict[str, bytes] = {}
         nothing = SimpleNamespace(get_item=lambda **_: {}, put_item=lambda **_: {}, delete_item=lambda **_: {})
         clients = {
             "stepfunctions": self.states,
             "sqs": SimpleNamespace(send_message=lambda **told: self.messages.append(json.loads(told["MessageBody"]))),
-            "s3": SimpleNamespace(put_object=lambda **_: {}),
+            "s3": SimpleNamespace(put_object=lambda **put: self.files.update({put["Key"]: put["Body"]})),
             "dynamodb": nothing,
         }
         monkeypatch.setattr(self.module, "client", clients.__getitem__)
         monkeypatch.setattr(self.module, "render", lambda report: "")
         self._patch = monkeypatch
 
-    def __call__(self, known: InferenceFacts, run: str = "run-1") -> dict[str, Any]:
+    def __call__(
+        self, known: InferenceFacts, run: str = "run-1", results: Any = None, error: Any = None
+    ) -> dict[str, Any]:
         self.messages.clear()
         self._patch.setattr(self.module, "gather", lambda *_, **__: known)
-        event = {"run": run, "results": loaded(*known.plan.models)}
+        event = {"run": run, "results": loaded(*known.plan.models) if results is None else results, "error": error}
         answer: dict[str, Any] = self.module.handler(event, None)
         return answer
+
+    @property
+    def drift_files(self) -> list[str]:
+        return [key for key in self.files if key.startswith("reports/drift/")]
 
     def mail(self, kind: str) -> Any:
         [message] = [message for message in self.messages if message["kind"] == kind]
@@ -124,11 +131,34 @@ def test_drift_of_a_family_that_does_not_ask_for_it_or_of_a_past_day_is_only_tol
 ) -> None:
     reports(known())
     assert reports.states.inputs == {}
+    assert bool(reports.drift_files) == (known().plan.day is None), "a past day is not what a policy decides by"
     assert "training" not in reports.mail("drift").partition("What Boxcar did")[2].partition("What to do")[0]
 
 
+@pytest.mark.parametrize(
+    ("results", "error"),
+    [
+        ([], {"error": "TooManyRejects", "cause": "11 of 100 rows"}),
+        ([{"model": name, "status": "failed", "error": "CountMismatch", "cause": "x"} for name in MODELS], None),
+    ],
+    ids=["the run failed", "the models failed"],
+)
+def test_rows_that_did_not_get_in_start_nothing(reports: Reports, results: Any, error: Any) -> None:
+    reports(drifted(), results=results, error=error)
+    assert reports.states.inputs == {} and reports.drift_files == []
+    assert "drift" not in [message["kind"] for message in reports.messages]
+
+
+def test_what_has_drifted_is_left_for_the_models_that_loaded_each_by_itself(reports: Reports) -> None:
+    failed = {"model": "box", "status": "failed", "error": "CountMismatch", "cause": "x"}
+    reports(drifted(models=["bag", "box"]), results=[*loaded("bag"), failed])
+    assert reports.drift_files == ["reports/drift/packaging/bag.json"]
+    assert json.loads(reports.files["reports/drift/packaging/bag.json"])["run"] == "run-1"
+
+
 def test_a_model_without_an_approved_version_is_told_to_science(reports: Reports) -> None:
-    reports(facts(plan=plan({"family": "packaging"}, without=("bag",))))
+    answer = reports(facts(plan=plan({"family": "packaging"}, without=("bag",))))
+    assert answer["skipped"] == ["bag"]
     [message] = [message for message in reports.messages if message["kind"] == "model_skipped"]
     mail = read_message(message, LINKS, "2026-11-26T10:00:00+00:00")
     assert mail.audiences == ("science",)

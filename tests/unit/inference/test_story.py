@@ -46,7 +46,9 @@ FAILED = [{"model": "bag", "status": "failed", "error": "CountMismatch", "cause"
     [
         ({}, loaded(*MODELS), None, "succeeded", "1,000 rows were predicted by 4 of 4 models; 3 rows were rejected"),
         ({}, [*loaded("mailer", "box", "own_container"), *FAILED], None, "partial", "bag failed"),
+        ({"counts": {**COUNTS, "rejected_before": 2, "models": {}}}, loaded(*MODELS), None, "succeeded", "3 rows were rejected, 2 from before the watermark"),
         ({"unloaded": 0, "counts": {}}, [], None, "succeeded", "There were no new rows."),
+        ({"unloaded": 3, "counts": {**COUNTS, "rows": 3, "models": {}}}, [], None, "succeeded", "all rows were rejected (3)"),
         ({"plan": plan({"family": "packaging"}, without=tuple(MODELS))}, [], None, "failed", "No model has an approved version"),
         ({}, [], {"error": "StepError", "cause": "x"}, "failed", "The run failed: StepError."),
         ({}, [], None, "unfinished", ""),
@@ -58,6 +60,12 @@ def test_what_it_says_of_each_end_and_a_page_of_it(changes, results, error, stat
     assert report["status"] == status
     assert words in report["sentence"]
     assert "</html>" in render(report)
+
+
+def test_the_page_tells_old_rejects_apart():
+    counts = {**facts().counts, "rejected_before": 2}
+    assert "From before the watermark: 2." in render(tell(facts(counts=counts), loaded(*MODELS), None, ENDED))
+    assert "before the watermark" not in render(tell(facts(), loaded(*MODELS), None, ENDED))
 
 
 def test_skipped_models_are_told():
@@ -126,3 +134,11 @@ def test_skew_between_training_and_serving_is_said():
     bag = next(model for model in report["models"] if model["model"] == "bag")
     assert bag["reasons"] == ["of 10 rows known from training, values differ: price in 2"]
     assert "7: 1.0 in training, 2.0 now" in render(report)
+
+
+def test_a_model_whose_rows_were_read_by_other_code_than_in_training_says_so():
+    known = facts()
+    known.plan = known.plan.model_copy(update={"read_otherwise": ["bag"]})
+    said = {model["model"]: model["reasons"] for model in tell(known, loaded(*MODELS), None, ENDED)["models"]}
+    assert said.pop("bag") == ["its rows were read by other code than it was trained with; train it again"]
+    assert not any(said.values())

@@ -1,7 +1,8 @@
 """The daily look: each family gets its line, whatever becomes of the others and of the events."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from boxcar.families import Family
 from boxcar.retraining.checking import Checker
+from boxcar.retraining.facts import write_drift
 
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 
@@ -31,6 +33,7 @@ class World:
     trained: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     looks: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def checker(self) -> Checker:
         return Checker(
@@ -57,8 +60,11 @@ class World:
 
     exceptions = SimpleNamespace(NoSuchKey=KeyError)
 
-    def get_object(self, **_: Any) -> Any:
-        raise KeyError
+    def put_object(self, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803
+        self.files[Key] = Body
+
+    def get_object(self, Key: str, **_: Any) -> Any:  # noqa: N803
+        return {"Body": BytesIO(self.files[Key])}
 
     def execute_statement(self, **request: Any) -> dict[str, str]:
         return {"Id": request["ClientToken"]}
@@ -121,3 +127,15 @@ def test_a_policy_that_was_taken_away_meanwhile_decides_nothing() -> None:
     world = World({"f": version("f", None)}, statement="FINISHED")
     world.checker().labels_counted("f", "s")
     assert world.told == [] and world.trained == []
+
+
+def test_a_run_of_one_model_leaves_what_was_seen_of_the_others() -> None:
+    world = World({"f": version("f", {"drift": True})})
+    created = {"version": "1.0.0", "created": (NOW - timedelta(days=3)).isoformat()}
+    world.approved = {"box": created, "bag": created}
+    for model, run in (("bag", "r1"), ("box", "r2")):
+        write_drift(world, "b", "f", model, run, NOW - timedelta(days=1), [f"{model}: feature price drifted by 0.5"])
+    world.checker().all()
+    assert [line.partition(";")[0] for line in world.told[0]["lines"]] == [
+        f"{model}: train: feature price drifted by 0.5 in run {run}" for model, run in (("box", "r2"), ("bag", "r1"))
+    ]

@@ -119,6 +119,7 @@ class PlannedRun(BaseModel):
     waves: list[list[str]] = []  # a machine that has none takes all models at once
     request: dict[str, Any] = {}  # what was asked for; a restart asks for it again
     restart_of: list[str] = []  # runs that this one goes on from, the latest first
+    predicted_at: str = ""  # of inference alone: its place among the runs whose predictions win
     fresh: bool = False  # do everything anew
     from_step: str = ""  # do this step anew, and all behind it
 

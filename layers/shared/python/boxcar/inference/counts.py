@@ -53,6 +53,8 @@ def split_counts(s3: Any, prefix: str) -> dict[str, Any]:
 def check_split(plan: InferencePlan, unloaded: int, counts: dict[str, Any]) -> None:
     """Every row that was unloaded is in a file of each model, or rejected.
 
+    Rejects of before the watermark are not judged: nobody predicts them, so they come again each day for `late_days`.
+
     Raises:
         CountMismatch: one is not.
         TooManyRejects: more were rejected than the family allows.
@@ -66,11 +68,13 @@ def check_split(plan: InferencePlan, unloaded: int, counts: dict[str, Any]) -> N
                 f"run {plan.run}: {unloaded} rows were unloaded, but {name} has {rows} ({rejected} rejected among "
                 f"them); nothing was predicted"
             )
-    limits = plan.inference.rejects
-    if rejected > max(limits.allowed_rows, limits.max_share * unloaded):
+    limits, before = plan.inference.rejects, int(counts.get("rejected_before", 0))
+    new, of = rejected - before, unloaded - before
+    if new > max(limits.allowed_rows, limits.max_share * of):
         reasons = ", ".join(f"{reason}: {rows}" for reason, rows in counts["rejects"].items())
+        more = f" and {before} more of before the watermark" if before else ""
         raise TooManyRejects(
-            f"family {plan.family}: {rejected} of {unloaded} rows were rejected ({reasons}); inference.rejects allows "
+            f"family {plan.family}: {new} of {of} rows were rejected{more} ({reasons}); inference.rejects allows "
             f"{limits.allowed_rows} rows or a share of {limits.max_share:g}. They lie in runs/{plan.run}/_run/split/"
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from boxcar.errors import FamilyError, TriggerError
 from boxcar.evaluations import Evaluation
-from boxcar.families import FamilyVersion
+from boxcar.families import AppliedArchitecture, FamilyVersion
 from boxcar.inference.plans import InferenceModel, InferencePlan
 from boxcar.inference.requests import InferenceRequest
 from boxcar.inference.warehouse import Tables, named
@@ -37,6 +37,7 @@ def make_plan(
     watermark: str | None,
     run: str,
     created_at: str,
+    after: str = "",
 ) -> InferencePlan:
     """Resolve a request against the family and the versions that are approved now.
 
@@ -48,6 +49,7 @@ def make_plan(
         watermark: first_seen of the newest row that every model of them has predicted.
         run: name of the execution.
         created_at: ISO 8601, UTC, with milliseconds.
+        after: predicted_at of the run that this one goes on from; "" if it is none's restart.
 
     Raises:
         FamilyError: the stored family is not valid any more, or has no block `inference`.
@@ -61,6 +63,8 @@ def make_plan(
         **asked(trigger, version, run, created_at),
         scope=request.scope,
         day=str(request.day) if request.day else None,
+        predicted_at=_next(after) if after else created_at,
+        latest=_latest(created_at),
         key=family.key,
         inference=inference,
         steps=[],
@@ -73,12 +77,16 @@ def make_plan(
     new = list(ready) if request.scope == "daily" else []
     prices = {name: inference.prices[name] for name in family.models if name in inference.prices}
     sets = file_sets({name: evaluations[name].inputs for name in ready}, inference.files.format)
-    applied = version.architectures[_architecture(family, list(ready))]
-    assert applied.spec.split  # check_family saw to it
+    models = {
+        name: _model(plan, name, document, evaluations[name], sets[name], tables) for name, document in ready.items()
+    }
+    split, read_otherwise = _split(version.architectures[_architecture(family, list(ready))], ready)
     config = {
         "family": family.family,
         "key": family.key,
         "first_seen": inference.first_seen,
+        "latest": plan.latest,
+        "watermark": watermark if since and not until else None,
         "format": inference.files.format,
         "target_mb": inference.files.target_mb,
         "ranges": inference.rejects.ranges,
@@ -97,18 +105,9 @@ def make_plan(
             outputs=["data"],
             options=tables.unload(inference.query, inference.first_seen, new, since, until),
         ),
-        applied.spec.split.model_copy(
-            update={
-                "code": applied.code,
-                "image": applied.spec.split.image or applied.spec.image,
-                "config": {**config, **applied.spec.split.config},
-            }
-        ),
+        split.model_copy(update={"config": {**config, **split.config}}),
     ]
-    models = {
-        name: _model(plan, name, document, evaluations[name], sets[name], tables) for name, document in ready.items()
-    }
-    return plan.model_copy(update={"steps": steps, "models": models, "since": since})
+    return plan.model_copy(update={"steps": steps, "models": models, "since": since, "read_otherwise": read_otherwise})
 
 
 def outline(plan: InferencePlan) -> dict[str, Any]:
@@ -148,6 +147,40 @@ def file_sets(inputs: dict[str, dict[str, str]], form: str) -> dict[str, str]:
 
 def _architecture(family: Any, models: list[str]) -> str:
     return str(family.architecture_of(models[0]))
+
+
+def _split(applied: AppliedArchitecture, ready: dict[str, dict[str, Any]]) -> tuple[Step, list[str]]:
+    """The split, and the models whose versions came with another one.
+
+    One split reads the rows of all models, so it has the code that the newest version was trained with, where that can
+    split; what was applied since waits, as for serving, until a version was trained with it.
+    """
+    split = applied.spec.split
+    assert split and split.script  # check_family saw to it
+    codes = {name: Step.model_validate(document["serving"]).code for name, document in ready.items()}
+    newest = max(ready, key=lambda name: str(ready[name].get("created", "")))
+    pinned, trained = codes[newest], ready[newest].get("config", {}).get("architecture", applied.spec.architecture)
+    can_split = (
+        pinned and trained == applied.spec.architecture and (not pinned.scripts or split.script in pinned.scripts)
+    )
+    code = pinned if pinned and can_split else applied.code
+    other = [
+        name for name, one in codes.items() if not one or one.digest_of(split.script) != code.digest_of(split.script)
+    ]
+    return split.model_copy(update={"code": code, "image": split.image or applied.spec.image}), other
+
+
+def _next(predicted_at: str) -> str:
+    """A restart may load rows that were unloaded long ago: it wins over the run that it goes on from, and no other."""
+    return (datetime.fromisoformat(predicted_at) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+
+
+def _latest(created_at: str) -> str:
+    """From where on first_seen is a fault: a day and more after the run was planned, in any time zone of a warehouse.
+
+    Whole days, so that runs of one day split the same rows alike.
+    """
+    return (datetime.fromisoformat(created_at[:10]) + timedelta(days=2)).isoformat(sep=" ")
 
 
 def _window(plan: InferencePlan, watermark: str | None) -> tuple[str | None, str | None]:
@@ -196,7 +229,7 @@ def _model(
                 "version": document["version"],
                 "threshold": repr(threshold),
                 "run": plan.run,
-                "predicted_at": plan.created_at[:23].replace("T", " "),  # a TIMESTAMP, which has no time zone
+                "predicted_at": plan.predicted_at[:23].replace("T", " "),  # a TIMESTAMP, which has no time zone
             },
         },
     )

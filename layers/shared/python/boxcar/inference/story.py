@@ -34,6 +34,11 @@ class InferenceFacts:
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what could not be read, in words
 
+    @property
+    def given(self) -> int | None:
+        """Rows that there were for the models; None where nobody knows."""
+        return self.counts["rows"] - self.counts["rejected"] if self.counts else self.unloaded
+
 
 def tell(
     facts: InferenceFacts, results: list[dict[str, Any]], error: dict[str, Any] | None, ended: float
@@ -68,12 +73,15 @@ def tell(
         "error": error,
         "started": started,
         "ended": ended,
-        "rows": {"unloaded": facts.unloaded, "rejected": facts.counts.get("rejected")},
+        "rows": {
+            "unloaded": facts.unloaded,
+            **{name: facts.counts.get(name) for name in ("rejected", "rejected_before")},
+        },
         "rejects": facts.counts.get("rejects", {}),
         "rejects_at": facts.rejects_at,
         "waves": [list(plan.models)] if plan else [],
         "models": models,
-        "drifted": [reason for model in models for reason in model["reasons"] if " drifted by " in reason],
+        "drifted": [reason for model in models for reason in model["drifted"]],
         "notes": facts.notes,
     }
 
@@ -94,10 +102,10 @@ def render(report: dict[str, Any]) -> str:
 
 
 def _status(models: list[dict[str, Any]], facts: InferenceFacts, error: dict[str, Any] | None) -> str:
-    """Succeeded, partial, failed or unfinished. A day without new rows is a success; a run without any model is not."""
+    """Succeeded, partial, failed or unfinished. Nothing to predict is a success; to have no model is not."""
     if error or facts.plan is None or not facts.plan.models:
         return "failed"
-    if facts.unloaded == 0:
+    if facts.given == 0:
         return "succeeded"
     if all(model["status"] in ("unfinished", "skipped") for model in models):
         return "unfinished"  # there were rows, and nobody took them: the machine alarms for what it does not know
@@ -121,6 +129,8 @@ def _sentence(
         return f"No model has an approved version, so nothing was predicted.{took}"
     if facts.unloaded == 0:
         return f"There were no new rows.{took}"
+    if facts.given == 0:
+        return f"Nothing was predicted: all rows were rejected ({facts.unloaded:,}).{took}"
     loaded = [model for model in models if model["status"] == "loaded"]
     rows = max((model["loaded"] or 0 for model in loaded), default=0)
     parts = [f"{rows:,} rows were predicted by {len(loaded)} of {len(models)} models"]
@@ -128,7 +138,8 @@ def _sentence(
         if chosen := [model["model"] for model in models if model["status"] == name]:
             parts.append(f"{', '.join(chosen)} {words}")
     if rejected := facts.counts.get("rejected"):
-        parts.append(f"{rejected:,} rows were rejected")
+        before = facts.counts.get("rejected_before")
+        parts.append(f"{rejected:,} rows were rejected" + (f", {before:,} from before the watermark" if before else ""))
     return f"{'; '.join(parts)}.{took}"
 
 
@@ -136,7 +147,7 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
     plan = facts.plan
     if plan and name in plan.skipped:
         outcome = {"status": "skipped"}
-    outcome = outcome or {"status": "unfinished" if facts.unloaded != 0 else "nothing new"}
+    outcome = outcome or {"status": "unfinished" if facts.given != 0 else "nothing new"}
     split = facts.counts.get("models", {}).get(name, {})
     bins = facts.figures.get(name, [])
     found: list[Drifted] = []
@@ -146,8 +157,8 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
     skew = split.get("skew") or {}
     if skew and name in facts.evaluations:
         skew = {**skew, "scores": score_skew(facts.evaluations[name].sample, skew, facts.sampled.get(name, {}))}
-    reasons = [one.sentence for one in found if one.beyond]
-    reasons += skew_sentences(skew)
+    beyond = [one.sentence for one in found if one.beyond]
+    read = ["its rows were read by other code than it was trained with; train it again"]
     return {
         "model": name,
         "status": outcome["status"],
@@ -156,7 +167,8 @@ def _model(name: str, outcome: dict[str, Any] | None, facts: InferenceFacts) -> 
         "rows": split.get("rows"),
         "loaded": sum(line["row_count"] for line in bins) if bins else None,
         "yes": sum(line["yes"] for line in bins),
-        "reasons": reasons,
+        "reasons": [*beyond, *skew_sentences(skew), *(read if plan and name in plan.read_otherwise else [])],
+        "drifted": beyond if outcome["status"] == "loaded" else [],  # rows that did not get in say nothing
         "drift": [{**asdict(one), "beyond": one.beyond} for one in found],
         "skew": skew,
     }

@@ -1,7 +1,8 @@
 """How far each model of a family has come: the newest first_seen among the rows that it has predicted.
 
-In the models table, `family#<family>` / `inference#<model>`. It is the warehouse's own time, not that of the run: what
-matters is which rows were there. It moves when a load has committed, only forward, so a repeat changes nothing.
+In the models table, `watermark#<family>` / model, apart from the family's versions: whoever moves one may write nothing
+else. It is the warehouse's own time, not that of the run: what matters is which rows were there. It moves when a load
+has committed, only forward, so a repeat changes nothing.
 """
 
 from typing import Any
@@ -40,4 +41,4 @@ class Watermarks:
 
 
 def _key(family: str, model: str) -> dict[str, Any]:
-    return {"pk": {"S": f"family#{family}"}, "sk": {"S": f"inference#{model}"}}
+    return {"pk": {"S": f"watermark#{family}"}, "sk": {"S": model}}

@@ -98,7 +98,7 @@ class Checker:
         """Start a training of the models that are to be trained, each set of them once a day, and tell."""
         family, now = version.family, self.now()
         assert family.retraining  # the caller has looked
-        drift = read_drift(self.s3, self.bucket, family.family)
+        drift = {model: read_drift(self.s3, self.bucket, family.family, model) for model in family.models}
         facts = gather(family, self.table, self.packages, labels, drift)
         decisions = [decide(family.retraining, each, now) for each in facts]
         wanted = [decision.model for decision in decisions if decision.train]

@@ -11,7 +11,7 @@ from boxcar.retraining.policy import Facts
 
 
 def gather(
-    family: Family, table: ModelsTable, packages: Packages, labelled: dict[str, int], drift: dict[str, Any]
+    family: Family, table: ModelsTable, packages: Packages, labelled: dict[str, int], drift: dict[str, dict[str, Any]]
 ) -> list[Facts]:
     """Facts of every model.
 
@@ -20,7 +20,7 @@ def gather(
         table: of versions.
         packages: the versions that SageMaker lists.
         labelled: model -> labelled rows that the warehouse has now; empty where nobody counted.
-        drift: what `read_drift` answered.
+        drift: model -> what `read_drift` answered.
     """
     found = []
     for model in family.models:
@@ -36,29 +36,30 @@ def gather(
                 labelled=labelled.get(model),
                 newest=_moment(newest.get("CreationTime")),
                 newest_status=newest.get("ModelApprovalStatus", ""),
-                drift=_drift(drift, model, trained),
+                drift=_drift(drift[model], model, trained),
             )
         )
     return found
 
 
-def drift_key(family: str) -> str:
-    """Where the last inference run that drifted has left what it saw."""
-    return f"reports/drift/{family}.json"
+def drift_key(family: str, model: str) -> str:
+    """Where the last inference run that loaded rows in which a model has drifted has left what it saw."""
+    return f"reports/drift/{family}/{model}.json"
 
 
-def write_drift(s3: Any, bucket: str, family: str, run: str, at: datetime, reasons: list[str]) -> None:
-    """Leave it there. `reasons` are sentences that begin with the model and a colon."""
+def write_drift(s3: Any, bucket: str, family: str, model: str, run: str, at: datetime, reasons: list[str]) -> None:
+    """Leave it there. `reasons` are sentences that begin with the model and a colon, at least one."""
     document = {"run": run, "at": at.isoformat(timespec="seconds"), "reasons": reasons}
-    s3.put_object(Bucket=bucket, Key=drift_key(family), Body=json.dumps(document).encode())
+    s3.put_object(Bucket=bucket, Key=drift_key(family, model), Body=json.dumps(document).encode())
 
 
-def read_drift(s3: Any, bucket: str, family: str) -> dict[str, Any]:
-    """What `write_drift` left; empty if no run has drifted."""
+def read_drift(s3: Any, bucket: str, family: str, model: str) -> dict[str, Any]:
+    """What `write_drift` left; empty if the model has not drifted."""
     try:
-        document: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=drift_key(family))["Body"].read())
+        body = s3.get_object(Bucket=bucket, Key=drift_key(family, model))["Body"].read()
     except s3.exceptions.NoSuchKey:
         return {}
+    document: dict[str, Any] = json.loads(body)
     return document
 
 
@@ -66,8 +67,7 @@ def _drift(drift: dict[str, Any], model: str, trained: datetime | None) -> str:
     at = _moment(drift.get("at"))
     if at is None or (trained and at <= trained):
         return ""
-    reasons = [reason for reason in drift["reasons"] if reason.startswith(f"{model}: ")]
-    return f"{reasons[0].removeprefix(f'{model}: ')} in run {drift['run']}" if reasons else ""
+    return f"{drift['reasons'][0].removeprefix(f'{model}: ')} in run {drift['run']}"
 
 
 def _moment(value: Any) -> datetime | None:
