@@ -4,6 +4,7 @@ What is to be made is written into the endpoint's record first, then it is made,
 a repeat goes on where the one before died, and whoever cleans up knows of everything.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from boxcar.serving.targets import Target
 from boxcar.serving.turns import succeed
 from boxcar.serving.watching import answer
 from boxcar.versions import Version
+
+log = logging.getLogger("boxcar")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Deployer:
             token: of the Task that waits until it serves.
 
         Returns:
-            `live` (the Task is answered: it served already), `creating`, `updating`, or `waits` (asked before).
+            `live` (the Task is answered: a release before this one has published it), `deployed` (the Task is answered:
+            it is in service, and no release has published it), `creating`, `updating`, or `waits` (asked before).
 
         Raises:
             ReleaseRefused: SageMaker does not take something as it is described.
@@ -66,7 +70,7 @@ class Deployer:
         seen = describe(self.sagemaker, target.endpoint)
         if seen and seen["EndpointConfigName"] == target.config_name and seen["EndpointStatus"] == "InService":
             self._watch(target)  # by the limits that the family has now
-            return self._is_there(record, token)
+            return self._is_there(record, token, target.config_name)
         self._make(target)
         if seen is None:
             self._ask("create_endpoint", EndpointName=target.endpoint, EndpointConfigName=target.config_name,
@@ -74,7 +78,7 @@ class Deployer:
             return self._begun(record, "creating")
         # Guardrails need the same variants before and after: a trial of two production variants has been the canary.
         guarded = len(seen.get("ProductionVariants", [])) < 2
-        deployment = target.deployment(_instances(seen), watched) if guarded else {}
+        deployment = target.deployment(_instances(seen), self._quiet(watched)) if guarded else {}
         return self._update(record, seen, target.config_name, deployment)
 
     def begin_trial(self, target: Target, run: str, execution: str, token: str) -> str:
@@ -113,7 +117,7 @@ class Deployer:
 
         record = self._await(target.endpoint, execution, token, trial.config, note)
         if seen["EndpointConfigName"] == trial.config and seen["EndpointStatus"] == "InService":
-            return self._is_there(record, token)
+            return self._is_there(record, token, trial.config)
         self._ask("create_model", **target.model_request())
         self._ask("create_endpoint_config", **target.trial_request(live, _instances(seen)))
         return self._update(record, seen, trial.config, {})
@@ -135,7 +139,7 @@ class Deployer:
         record = self._await(endpoint, execution, token, config, lambda before: before)
         seen = describe(self.sagemaker, endpoint)
         if seen is None or (seen["EndpointConfigName"] == config and seen["EndpointStatus"] == "InService"):
-            return self._is_there(record, token)
+            return self._is_there(record, token, config)
         return self._update(record, seen, config, {})
 
     def _await(self, endpoint: str, execution: str, token: str, config: str, note: Any) -> Endpoint:
@@ -159,6 +163,14 @@ class Deployer:
     def _watch(self, target: Target) -> None:
         for request in alarms(self.stack, target):
             self.cloudwatch.put_metric_alarm(**request)
+
+    def _quiet(self, names: list[str]) -> list[str]:
+        """Alarms that do not ring. One that does is about what serves now, and would undo whatever is to mend that."""
+        told = self.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
+        ringing = [alarm["AlarmName"] for alarm in told if alarm["StateValue"] == "ALARM"]
+        if ringing:
+            log.warning("alarms that ring already do not stop this deployment: %s", ", ".join(ringing))
+        return [name for name in names if name not in ringing]
 
     def _update(self, record: Endpoint, seen: dict[str, Any], config: str, deployment: dict[str, Any]) -> str:
         status = seen["EndpointStatus"]
@@ -201,10 +213,12 @@ class Deployer:
             answer(self.endpoints, self.sagemaker, self.states, after, after.awaited)
         return word
 
-    def _is_there(self, record: Endpoint, token: str) -> str:
-        succeed(self.states, token, {"status": "live"})
+    def _is_there(self, record: Endpoint, token: str, config: str) -> str:
+        # What a run that died has put into service has not been tested.
+        status = "live" if record.live and record.live.config == config else "deployed"
+        succeed(self.states, token, {"status": status})
         self.endpoints.change(record, lambda before: before.model_copy(update={"awaited": None}))
-        return "live"
+        return status
 
     def _ask(self, call: str, **request: Any) -> None:
         try:
