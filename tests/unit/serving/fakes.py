@@ -107,6 +107,8 @@ class FakeSageMaker:
             endpoint["EndpointStatus"] = "InService"
             if not failure:
                 endpoint["EndpointConfigName"] = endpoint["_next"]
+            if not failure and not endpoint["_request"].get("RetainAllVariantProperties"):
+                endpoint |= _counts()  # as the configuration begins
         if failure:
             endpoint["FailureReason"] = failure
 

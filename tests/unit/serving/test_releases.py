@@ -202,7 +202,10 @@ def test_a_version_that_fails_its_smoke_test_gives_its_place_back(world: World) 
 
 
 def test_a_deployment_that_ends_after_its_release_was_given_up_is_undone(world: World) -> None:
+    world.serving = Serving(max=4, invocations_per_instance=600)
     world.release("1.0.0")
+    scaled_out = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 4}]
+    world.sagemaker.update_endpoint_weights_and_capacities(EndpointName=NAME, DesiredWeightsAndCapacities=scaled_out)
     before = world.sagemaker.everything
     world.take("1.0.1")
     world.deploy("1.0.1")
@@ -211,7 +214,9 @@ def test_a_deployment_that_ends_after_its_release_was_given_up_is_undone(world: 
     assert world.sagemaker.endpoints[NAME]["EndpointStatus"] == "Updating", "back to the version before"
     world.settle()
     assert world.sagemaker.everything == before
-    assert world.sagemaker.endpoints[NAME]["EndpointConfigName"] == world.record.live.config  # type: ignore[union-attr]
+    endpoint = world.sagemaker.endpoints[NAME]
+    assert world.record.live and endpoint["EndpointConfigName"] == world.record.live.config
+    assert endpoint["ProductionVariants"][0]["DesiredInstanceCount"] == 4, "autoscaling found so many to be right"
 
 
 def test_a_lost_event_is_made_up_for_by_the_sweep(world: World) -> None:

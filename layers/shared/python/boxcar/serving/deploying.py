@@ -17,7 +17,7 @@ from boxcar.jobs.sagemaker import already_exists
 from boxcar.serving.guards import alarm_names, alarms
 from boxcar.serving.planning import describe
 from boxcar.serving.records import Awaited, Endpoint, Endpoints, Live, Trial
-from boxcar.serving.targets import Target
+from boxcar.serving.targets import Target, update_request
 from boxcar.serving.turns import succeed
 from boxcar.serving.watching import answer
 from boxcar.versions import Version
@@ -181,16 +181,8 @@ class Deployer:
             if record.awaited and record.awaited.begun:
                 return "waits"
             raise EndpointBusy(f"endpoint {record.endpoint}: is {status}")
-        self._ask(
-            "update_endpoint",
-            EndpointName=record.endpoint,
-            EndpointConfigName=config,
-            RetainAllVariantProperties=True,  # as many instances as autoscaling has found to be right
-            ExcludeRetainedVariantProperties=[
-                {"VariantPropertyType": "DesiredWeight"}, {"VariantPropertyType": "DataCaptureConfig"},
-            ],
-            **({"DeploymentConfig": deployment} if deployment else {}),
-        )  # fmt: skip
+        asked = update_request(record.endpoint, config)
+        self._ask("update_endpoint", **asked, **({"DeploymentConfig": deployment} if deployment else {}))
         return self._begun(record, "updating")
 
     def _begun(self, record: Endpoint, word: str) -> str:
