@@ -201,6 +201,28 @@ def test_a_version_that_fails_its_smoke_test_gives_its_place_back(world: World) 
     assert world.sagemaker.everything == before
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_an_endpoint_that_had_failed_is_made_anew(world: World, back: bool) -> None:
+    world.serving = Serving(max=4, invocations_per_instance=600)
+    world.release("1.0.0")
+    world.take("1.0.1")
+    world.sagemaker.endpoints[NAME]["EndpointStatus"] = "Failed"
+
+    def ask() -> str:
+        return world.deployer.take_back(NAME, "arn-1.0.1", "deploy-1.0.1") if back else world.deploy("1.0.1")
+
+    with pytest.raises(EndpointBusy, match="had failed before"):
+        ask()
+    assert not world.scaling.targets, "AWS wants the scalable target gone first"
+    assert ask() == "creating"
+    world.settle()
+    assert world.states.answers["deploy-1.0.1"] == {"status": "deployed"}
+    endpoint = world.sagemaker.endpoints[NAME]
+    assert ("1-0-0" in endpoint["EndpointConfigName"]) == back
+    assert {tag["Key"]: tag["Value"] for tag in endpoint["Tags"]}["boxcar:model"] == "box"
+    assert world.record.live and world.record.live.beside == "", "it is scaled again by the next release"
+
+
 def test_a_deployment_that_ends_after_its_release_was_given_up_is_undone(world: World) -> None:
     world.serving = Serving(max=4, invocations_per_instance=600)
     world.release("1.0.0")

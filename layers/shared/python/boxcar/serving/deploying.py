@@ -17,6 +17,7 @@ from boxcar.jobs.sagemaker import already_exists
 from boxcar.serving.guards import alarm_names, alarms
 from boxcar.serving.planning import describe
 from boxcar.serving.records import Awaited, Endpoint, Endpoints, Live, Trial
+from boxcar.serving.scaling import forget_scaling
 from boxcar.serving.targets import Target, update_request
 from boxcar.serving.turns import succeed
 from boxcar.serving.watching import answer
@@ -30,7 +31,7 @@ class Deployer:
     """Deploys, and takes deployments back.
 
     Attributes:
-        sagemaker, cloudwatch, states: clients.
+        sagemaker, cloudwatch, scaling, states: clients; the third of Application Auto Scaling.
         stack: name of the stack.
         now: seconds since the epoch.
     """
@@ -38,6 +39,7 @@ class Deployer:
     endpoints: Endpoints
     sagemaker: Any
     cloudwatch: Any
+    scaling: Any
     states: Any
     stack: str
     now: Callable[[], float] = time.time
@@ -73,9 +75,7 @@ class Deployer:
             return self._is_there(record, token, target.config_name)
         self._make(target)
         if seen is None:
-            self._ask("create_endpoint", EndpointName=target.endpoint, EndpointConfigName=target.config_name,
-                      Tags=target.tags[:2])  # fmt: skip
-            return self._begun(record, "creating")
+            return self._create(record, target.config_name)
         # Guardrails need the same variants before and after: a trial of two production variants has been the canary.
         guarded = len(seen.get("ProductionVariants", [])) < 2
         deployment = target.deployment(_instances(seen), self._quiet(watched)) if guarded else {}
@@ -129,7 +129,7 @@ class Deployer:
             as `deploy`.
 
         Raises:
-            EndpointBusy, NotPossible: as there.
+            ReleaseRefused, EndpointBusy, NotPossible: as there.
         """
         record = self.endpoints.get(endpoint)
         if record is None or record.live is None:
@@ -138,7 +138,9 @@ class Deployer:
         config = record.live.config
         record = self._await(endpoint, execution, token, config, lambda before: before)
         seen = describe(self.sagemaker, endpoint)
-        if seen is None or (seen["EndpointConfigName"] == config and seen["EndpointStatus"] == "InService"):
+        if seen is None:  # it had failed
+            return self._create(record, config)
+        if seen["EndpointConfigName"] == config and seen["EndpointStatus"] == "InService":
             return self._is_there(record, token, config)
         return self._update(record, seen, config, {})
 
@@ -164,6 +166,17 @@ class Deployer:
         for request in alarms(self.stack, target):
             self.cloudwatch.put_metric_alarm(**request)
 
+    def _create(self, record: Endpoint, config: str) -> str:
+        def unscaled(before: Endpoint) -> Endpoint:  # the next release of what is live has it scaled
+            live = before.live.model_copy(update={"beside": ""}) if before.live else None
+            return before.model_copy(update={"live": live})
+
+        record = self.endpoints.change(record, unscaled)
+        tags = {"boxcar:family": record.family, "boxcar:model": record.model}
+        self._ask("create_endpoint", EndpointName=record.endpoint, EndpointConfigName=config,
+                  Tags=[{"Key": key, "Value": value} for key, value in tags.items()])  # fmt: skip
+        return self._begun(record, "creating")
+
     def _quiet(self, names: list[str]) -> list[str]:
         """Alarms that do not ring. One that does is about what serves now, and would undo whatever is to mend that."""
         told = self.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
@@ -175,6 +188,7 @@ class Deployer:
     def _update(self, record: Endpoint, seen: dict[str, Any], config: str, deployment: dict[str, Any]) -> str:
         status = seen["EndpointStatus"]
         if status == "Failed":  # AWS allows nothing else with it; when it is gone, a repeat makes it anew
+            forget_scaling(self.scaling, record.endpoint)
             self.sagemaker.delete_endpoint(EndpointName=record.endpoint)
             raise EndpointBusy(f"endpoint {record.endpoint}: had failed before, and is being deleted")
         if status != "InService":
