@@ -91,7 +91,7 @@ class Deployer:
 
         Returns:
             as `deploy`, or `none` (the Task is answered): nothing is live that it could be compared with, it is live
-            itself, or it is an earlier version than that.
+            itself, if with another configuration, or it is an earlier version than that.
 
         Raises:
             ReleaseRefused, EndpointBusy, NotPossible: as there.
@@ -241,7 +241,7 @@ class Deployer:
 
 
 def _is_not_new(live: Live, target: Target) -> bool:
-    return live.config == target.config_name or Version.parse(target.version) < Version.parse(live.version)
+    return Version.parse(target.version) <= Version.parse(live.version)
 
 
 def _instances(seen: dict[str, Any]) -> int:
