@@ -170,3 +170,18 @@ def test_a_version_is_taken_back_while_its_alarm_rings(empty_stack: Deployed) ->
     run = served.stack.wait(served.start("1.0.0"))
     assert run.status == "SUCCEEDED", run
     assert served.answer() == "hello from 1.0.0"
+
+
+def test_a_release_that_cannot_set_its_limits_says_that_its_version_serves_and_the_next_sets_them(
+    empty_stack: Deployed,
+) -> None:
+    served = served_by(empty_stack, max=3, invocations_per_instance=100)
+    fault = {"service": "application-autoscaling", "action": "RegisterScalableTarget"}
+    empty_stack.cloud.add_fault(**fault, error="AccessDeniedException", count=1)
+    run = served.stack.wait(served.start(served.version("1.0.0")))
+    assert (run.status, run.error) == ("FAILED", "AccessDenied") and "1.0.0 serves all the same" in run.cause, run
+    assert served.answer() == "hello from 1.0.0" and not served.things()["targets"]
+    alarms = wait_for(lambda: served.stack.mails(run.name), why="nobody was told")
+    assert "serves all the same" in " ".join(alarms[0].text.split())
+    assert served.release().output["version"] == "1.0.0"
+    assert len(served.things()["targets"]) == 1
