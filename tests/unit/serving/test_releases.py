@@ -71,7 +71,9 @@ def test_instances_and_limits_that_the_family_changes_take_effect_while_the_vers
     assert [target["MaxCapacity"] for target in world.scaling.targets.values()] == [6]
 
 
-def test_limits_that_could_not_be_set_are_set_by_the_next_release_of_what_serves(world: World) -> None:
+def test_limits_that_could_not_be_set_are_set_by_a_repeat_and_until_then_nobody_takes_them_for_set(
+    world: World,
+) -> None:
     world.release("1.0.0")
     world.serving = Serving(max=6, invocations_per_instance=600)
     world.scaling.refuses = refusal("Rate exceeded", "ThrottlingException", "RegisterScalableTarget")
@@ -81,7 +83,9 @@ def test_limits_that_could_not_be_set_are_set_by_the_next_release_of_what_serves
     live = world.record.live
     assert live and (live.version, live.number, live.beside) == ("1.0.1", 2, ""), "nobody knows which limits hold"
     world.scaling.refuses = None
-    world.finisher.released(world.plan("1.0.1"), world.target("1.0.1"), "arn-1.0.1", {})
+    plan = world.plan("1.0.1").model_copy(update={"instead_of": "1.0.0"})
+    world.finisher.released(plan, world.target("1.0.1"), "arn-1.0.1", {})
+    assert (world.told[-1]["version"], world.told[-1]["instead_of"]) == ("1.0.1", "1.0.0")
     live = world.record.live
     assert live and (live.number, live.beside) == (2, world.serving.beside_the_configuration)
     assert [target["MaxCapacity"] for target in world.scaling.targets.values()] == [6]

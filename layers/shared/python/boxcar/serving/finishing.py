@@ -71,6 +71,8 @@ class Finisher:
 
         before = self.endpoints.get(plan.endpoint)
         assert before  # it was this release's turn
+        is_repeat = before.live and before.live.run == plan.run and not before.live.beside  # of what died half done
+        replaced = plan.instead_of if is_repeat else before.live.version if before.live else ""
         record = self.endpoints.change(before, live)
         scale(self.scaling, self.sagemaker, plan.endpoint, plan.serving)
         record = self.cleaner.clean(record)
@@ -89,7 +91,7 @@ class Finisher:
             "version": plan.version,
             "endpoint": plan.endpoint,
             "number": record.live.number,
-            "instead_of": before.live.version if before.live else "",
+            "instead_of": replaced,
             "requested_by": plan.requested_by,
             **found,
         }
