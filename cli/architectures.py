@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from botocore.exceptions import ClientError
 
 from boxcar.errors import FamilyError
 from boxcar.families import Architecture
@@ -52,9 +53,13 @@ def read_architectures(folder: Path) -> dict[str, Architecture]:
     return found
 
 
-def upload_architecture(folder: Path, s3: Any, bucket: str) -> Code:
-    """Upload the code of an architecture, and know what each of its scripts is made of."""
-    return upload_code(folder, s3, bucket).model_copy(update={"scripts": script_digests(folder_files(folder))})
+def upload_architecture(folder: Path, s3: Any, bucket: str, family: str) -> Code:
+    """Upload the code of an architecture, and know what each of its scripts is made of.
+
+    Each family has a folder of its own, so that whoever may apply one writes no code that another runs.
+    """
+    files = folder_files(folder)
+    return _upload(f"{family}/{folder.name}", files, s3, bucket).model_copy(update={"scripts": script_digests(files)})
 
 
 def upload_package(folder: Path, s3: Any, bucket: str) -> Code:
@@ -80,9 +85,18 @@ def _upload(name: str, files: dict[str, bytes], s3: Any, bucket: str) -> Code:
     if s3.list_objects_v2(Bucket=bucket, Prefix=f"{place}.tar.gz").get("KeyCount"):
         return code
     for path, body in files.items():
-        s3.put_object(Bucket=bucket, Key=f"{place}/{path}", Body=body)
-    s3.put_object(Bucket=bucket, Key=f"{place}.tar.gz", Body=_archive(files))
+        _put(s3, Bucket=bucket, Key=f"{place}/{path}", Body=body)
+    _put(s3, Bucket=bucket, Key=f"{place}.tar.gz", Body=_archive(files))
     return code
+
+
+def _put(s3: Any, **request: Any) -> None:
+    """Write an object that nobody has written: of two uploads at once, neither changes what the other's jobs read."""
+    try:
+        s3.put_object(**request, IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+            raise
 
 
 def folder_files(folder: Path) -> dict[str, bytes]:

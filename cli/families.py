@@ -73,10 +73,10 @@ def apply_family(session: Session, file: Path, models_folder: Path = MODELS) -> 
     family = _checked(file, models_folder)
     specs = read_architectures(models_folder)
     used = sorted({name for model in family.models if (name := family.architecture_of(model))})
-    bucket = session.outputs["BucketName"]
+    s3, bucket = session.client("s3"), session.outputs["BucketName"]
     architectures = {
         name: AppliedArchitecture(
-            spec=specs[name], code=upload_architecture(models_folder / name, session.client("s3"), bucket)
+            spec=specs[name], code=upload_architecture(models_folder / name, s3, bucket, family.family)
         )
         for name in used
     }

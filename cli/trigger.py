@@ -10,6 +10,7 @@ import click
 from cli.session import Session
 
 BAD = ("rejected", "failed")  # what a model of a run can have come to that must stop a pipeline
+SERVES = ("released", "nothing")  # what a release comes to if its version is live then
 
 
 @click.command()
@@ -24,7 +25,8 @@ BAD = ("rejected", "failed")  # what a model of a run can have come to that must
 def trigger(session: Session, machine: str, file: Path, token: str, wait: bool, every: float) -> None:
     """Start MACHINE (training, inference, benchmark, …) through the stack's trigger function.
 
-    With --wait, the exit code is 1 if the run failed or a model was rejected, and 0 if all is well.
+    With --wait, the exit code is 1 if the run failed, a model was rejected, or the version of a release does not serve
+    then, and 0 if all is well.
     """
     answer = call(session, {"machine": machine, "input": _read(file), "token": token})
     run = answer["run"]
@@ -40,8 +42,8 @@ def wait_for_run(session: Session, machine: str, run: str, every: float) -> int:
     click.echo(f"{run}  {stands['status']}  {stands.get('sentence', '')}".rstrip())
     for model in stands.get("models", []):
         click.echo(f"  {model['model']:<20} {model['status'] or '':<10} {model['version'] or ''}".rstrip())
-    fine = stands["status"] == "SUCCEEDED" and not any(model["status"] in BAD for model in stands.get("models", []))
-    return 0 if fine else 1
+    good = not any(model["status"] in BAD for model in stands.get("models", []))
+    return 0 if stands["status"] == "SUCCEEDED" and good and stands.get("outcome", "released") in SERVES else 1
 
 
 def call(session: Session, event: dict[str, Any]) -> dict[str, Any]:

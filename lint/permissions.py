@@ -17,6 +17,7 @@ from lint.template import Template
 
 ACCOUNT, REGION, STACK = "111122223333", "us-east-1", "boxcar"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:sample-AbCdEf"
+REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/sample"
 PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
@@ -199,7 +200,8 @@ class Samples:
         if name in PSEUDO:
             return PSEUDO[name]
         if name in self._parameters:
-            sample = ACCOUNT if "Account" in name else SECRET if name.endswith("SecretArn") else "sample"
+            kinds = {"Account": ACCOUNT, "SecretArn": SECRET, "Repositories": REPOSITORY}
+            sample = next((sample for kind, sample in kinds.items() if kind in name), "sample")
             return str(self._parameters[name].get("Default") or sample)
         resource = self._resources.get(name, {})
         if resource.get("Type") in ("AWS::SNS::Topic", "AWS::StepFunctions::StateMachine"):

@@ -24,7 +24,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """
     dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
     plan, endpoints = ReleasePlan.model_validate(event["plan"]), Endpoints(dynamodb, stack.models_table)
-    deployer = Deployer(endpoints, sagemaker, client("cloudwatch"), client("stepfunctions"), stack.stack)
+    clients = sagemaker, client("cloudwatch"), client("application-autoscaling"), client("stepfunctions")
+    deployer = Deployer(endpoints, *clients, stack.stack)
     if event.get("back"):
         became = deployer.take_back(plan.endpoint, event["execution"], event["task_token"])
     else:

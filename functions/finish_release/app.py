@@ -23,7 +23,10 @@ logger = Logger(service="finish_release")
 
 @named_errors
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take `{"plan", "execution", "outcome": released or failed, "tested", "report"?}`; answer what is live."""
+    """Take `{"plan", "execution", "outcome": released or failed, "tested", "report"?}`; answer what is live.
+
+    After a failure, `serves` says whether the version of this release is.
+    """
     dynamodb, sagemaker, stack = client("dynamodb"), client("sagemaker"), settings()
     endpoints, scaling = Endpoints(dynamodb, stack.models_table), client("application-autoscaling")
     cloudwatch = client("cloudwatch")
@@ -44,8 +47,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     plan, execution = ReleasePlan.model_validate(event["plan"]), event["execution"]
     logger.info("finish", endpoint=plan.endpoint, run=plan.run, version=plan.version, outcome=event["outcome"])
     if event["outcome"] != "released":
-        finisher.failed(plan.endpoint, execution)
-        return {"status": event["outcome"]}
+        return {"status": event["outcome"], "serves": finisher.failed(plan.endpoint, plan.run, execution)}
     table, packages = ModelsTable(dynamodb, stack.models_table), Packages(sagemaker, stack.stack)
     planner = Planner(table, packages, endpoints, sagemaker, stack.stack, stack.endpoint_role_arn, stack.bucket)
     found = {

@@ -87,8 +87,11 @@ class Deployed:
     def apply(self, document: dict[str, Any], models_folder: Path = MODELS) -> None:
         """Store a family document as its next version, without the checks of `boxcar families apply`."""
         s3, store = self.session.client("s3"), self.store
+        family = document["family"]
         architectures = {
-            name: AppliedArchitecture(spec=spec, code=upload_architecture(models_folder / name, s3, self.bucket))
+            name: AppliedArchitecture(
+                spec=spec, code=upload_architecture(models_folder / name, s3, self.bucket, family)
+            )
             for name, spec in read_architectures(models_folder).items()
         }
         latest = store.latest(document["family"])

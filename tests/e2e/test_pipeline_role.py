@@ -65,6 +65,13 @@ def test_the_role_may_apply_its_family_train_and_release(pipeline: Scientist, tm
     assert released.exit_code == 1 and "run failed after" in released.output, released.output  # nothing is approved
 
 
+def test_the_role_writes_no_code_that_another_family_runs(pipeline: Scientist, tmp_path: Path) -> None:
+    other = tmp_path / "labels.yaml"
+    other.write_text((ROOT / "families/packaging.yaml").read_text().replace("family: packaging", "family: labels"))
+    refused = run(pipeline, "families", "apply", str(other), "--models-folder", str(MODELS))
+    assert refused.exit_code != 0 and "s3:PutObject" in f"{refused.output} {refused.exception}", refused.output
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

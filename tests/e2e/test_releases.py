@@ -146,9 +146,11 @@ def test_an_alarm_during_the_canary_gives_the_requests_back(empty_stack: Deploye
     served.release()
     before = served.things()
     run = served.start(served.version("1.0.1"))
-    cloudwatch = served.stack.session.client("cloudwatch")
+    cloudwatch, sagemaker = (served.stack.session.client(name) for name in ("cloudwatch", "sagemaker"))
 
-    def ring() -> None:  # a minute that ends meanwhile finds that all is well
+    def ring() -> None:  # again and again: a minute that ends meanwhile finds that all is well
+        if sagemaker.describe_endpoint(EndpointName=served.name)["EndpointStatus"] != "Updating":
+            return  # what rings before the deployment begins does not stop it
         cloudwatch.set_alarm_state(AlarmName=before["alarms"][0], StateValue="ALARM", StateReason="a test")
 
     ended = served.until_ended(run, ring)
@@ -156,3 +158,30 @@ def test_an_alarm_during_the_canary_gives_the_requests_back(empty_stack: Deploye
     assert served.answer() == "hello from 1.0.0"
     wait_for(lambda: served.things() == before, why="something is left")
     assert "1.0.0" in command(served.stack, "endpoints", "list")
+
+
+def test_a_version_is_taken_back_while_its_alarm_rings(empty_stack: Deployed) -> None:
+    served = served_by(empty_stack, canary={"wait_s": 2})
+    for number in ("1.0.0", "1.0.1"):
+        served.version(number)
+        served.release()
+    cloudwatch = served.stack.session.client("cloudwatch")
+    cloudwatch.set_alarm_state(AlarmName=served.things()["alarms"][0], StateValue="ALARM", StateReason="a test")
+    run = served.stack.wait(served.start("1.0.0"))
+    assert run.status == "SUCCEEDED", run
+    assert served.answer() == "hello from 1.0.0"
+
+
+def test_a_release_that_cannot_set_its_limits_says_that_its_version_serves_and_the_next_sets_them(
+    empty_stack: Deployed,
+) -> None:
+    served = served_by(empty_stack, max=3, invocations_per_instance=100)
+    fault = {"service": "application-autoscaling", "action": "RegisterScalableTarget"}
+    empty_stack.cloud.add_fault(**fault, error="AccessDeniedException", count=1)
+    run = served.stack.wait(served.start(served.version("1.0.0")))
+    assert (run.status, run.error) == ("FAILED", "AccessDenied") and "1.0.0 serves all the same" in run.cause, run
+    assert served.answer() == "hello from 1.0.0" and not served.things()["targets"]
+    alarms = wait_for(lambda: served.stack.mails(run.name), why="nobody was told")
+    assert "serves all the same" in " ".join(alarms[0].text.split())
+    assert served.release().output["version"] == "1.0.0"
+    assert len(served.things()["targets"]) == 1

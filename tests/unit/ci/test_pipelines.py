@@ -179,3 +179,13 @@ def test_the_role_is_for_one_branch_and_for_nothing_wider_than_it_must_be() -> N
         }
     }
     assert "arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/${BoxcarStack}-trigger-callers" in str(role.written)
+
+
+@pytest.mark.parametrize("role", ["JobRole", "EndpointRole", "RegisterVersionFunctionRole"])
+def test_images_that_pipelines_push_may_be_pulled_once_the_stack_is_told(role: str) -> None:
+    written = template.read(ROOT / "template.yaml").expanded["Resources"][role]["Properties"]["Policies"]
+    statements = [each for policy in written for each in policy["PolicyDocument"]["Statement"]]
+    [chosen] = [each["Fn::If"] for each in statements if "Fn::If" in each and "ImageRepositories" in json.dumps(each)]
+    condition, allowed, otherwise = chosen
+    assert (condition, otherwise) == ("HasImageRepositories", {"Ref": "AWS::NoValue"})
+    assert allowed["Resource"] == {"Ref": "ImageRepositories"} and "ecr:BatchGetImage" in allowed["Action"]

@@ -18,7 +18,7 @@ class Bucket:
     def list_objects_v2(self, Bucket, Prefix):  # noqa: N803
         return {"KeyCount": sum(key.startswith(Prefix) for key in self.objects)}
 
-    def put_object(self, Bucket, Key, Body):  # noqa: N803
+    def put_object(self, Bucket, Key, Body, IfNoneMatch):  # noqa: N803
         self.puts += 1
         self.objects[Key] = Body
 

@@ -17,7 +17,7 @@ from boxcar.errors import AccessDenied, FamilyError, TriggerError
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.steps import Code
-from cli.architectures import read_architectures, read_yaml, upload_code
+from cli.architectures import read_architectures, read_yaml, upload_architecture, upload_code
 from tests.unit.tables import make_tables
 
 KEY = "triggers/training/packaging.json"
@@ -256,3 +256,18 @@ def test_code_is_uploaded_once_and_its_digest_depends_on_contents_alone(stack, t
     assert keys == {f"code/trees-{first.digest}/train.py", f"code/trees-{first.digest}.tar.gz"}
     (folder / "train.py").write_text("print(2)")
     assert upload_code(folder, s3, "data").digest != first.digest
+
+
+def test_each_family_has_code_of_its_own_and_nobody_changes_what_lies_there(stack, tmp_path):
+    folder = tmp_path / "trees"
+    folder.mkdir()
+    (folder / "train.py").write_text("print(1)")
+    s3 = boto3.client("s3")
+    place = upload_architecture(folder, s3, "data", "labels").archive.removesuffix(".tar.gz")
+    mine = place.replace("s3://data/code/labels/", "code/packaging/")
+    s3.put_object(Bucket="data", Key=f"{mine}/train.py", Body=b"of an upload at the same time")
+    code = upload_architecture(folder, s3, "data", "packaging")
+    assert (code.prefix, code.archive) == (f"s3://data/{mine}/", f"s3://data/{mine}.tar.gz")
+    kept = s3.get_object(Bucket="data", Key=f"{mine}/train.py")["Body"].read()
+    assert kept == b"of an upload at the same time"
+    assert s3.head_object(Bucket="data", Key=f"{mine}.tar.gz")

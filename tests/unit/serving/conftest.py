@@ -69,7 +69,8 @@ class World:
 
     @property
     def deployer(self) -> Deployer:
-        return Deployer(self.endpoints, self.sagemaker, self.cloudwatch, self.states, "boxcar", lambda: self.clock)
+        clients = self.sagemaker, self.cloudwatch, self.scaling, self.states
+        return Deployer(self.endpoints, *clients, "boxcar", lambda: self.clock)
 
     @property
     def watcher(self) -> Watcher:

@@ -107,6 +107,8 @@ class FakeSageMaker:
             endpoint["EndpointStatus"] = "InService"
             if not failure:
                 endpoint["EndpointConfigName"] = endpoint["_next"]
+            if not failure and not endpoint["_request"].get("RetainAllVariantProperties"):
+                endpoint |= _counts()  # as the configuration begins
         if failure:
             endpoint["FailureReason"] = failure
 
@@ -153,6 +155,7 @@ class FakeCloudWatch:
 
     def __init__(self) -> None:
         self.alarms: dict[str, dict[str, Any]] = {}
+        self.ringing: set[str] = set()
         self.dashboards: dict[str, Any] = {}
         self.measured: dict[tuple[str, str], float] = {}  # variant, metric
 
@@ -175,6 +178,10 @@ class FakeCloudWatch:
     def put_metric_alarm(self, **request: Any) -> None:
         self.alarms[request["AlarmName"]] = request
 
+    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803
+        states = {name: "ALARM" if name in self.ringing else "OK" for name in AlarmNames if name in self.alarms}
+        return {"MetricAlarms": [{"AlarmName": name, "StateValue": state} for name, state in states.items()]}
+
     def delete_alarms(self, *, AlarmNames: list[str]) -> None:  # noqa: N803
         for name in AlarmNames:
             self.alarms.pop(name, None)
@@ -185,8 +192,11 @@ class FakeScaling:
 
     def __init__(self) -> None:
         self.targets: dict[str, dict[str, Any]] = {}
+        self.refuses: ClientError | None = None
 
     def register_scalable_target(self, **request: Any) -> None:
+        if self.refuses:
+            raise self.refuses
         self.targets[request["ResourceId"]] = request
 
     def put_scaling_policy(self, **request: Any) -> None:

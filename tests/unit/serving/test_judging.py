@@ -73,6 +73,29 @@ def test_what_stays_undecided_ends_as_the_family_says() -> None:
     assert "at least 1,000 each" in judge_split(Split(), outcomes(0.1, 0.1, 10), over=True).why[0]
 
 
+@pytest.mark.parametrize("live", [1.0, 0.99975])
+def test_a_version_that_has_not_failed_once_takes_the_place_when_the_hours_are_over(live: float) -> None:
+    seen = outcomes(live, 1.0)
+    assert judge_split(Split(), seen, over=False).status == "continue"
+    judged = judge_split(Split(), seen, over=True)
+    assert (judged.status, judged.error) == ("promote", "") and "has not failed once" in judged.why[0]
+    few = judge_split(Split(), outcomes(live, 1.0, 900), over=True)
+    assert few.error == "TrialInconclusive" and "at least 1,000 each" in few.why[0]
+
+
+def test_outcomes_that_are_all_the_same_say_nothing_however_many_there_are() -> None:
+    judged = judge_split(Split(metric="outcome"), outcomes(1.0, 1.0), over=True)
+    assert judged.error == "TrialInconclusive"
+    assert "nothing can be tested" in judged.why[0] and "at least" not in judged.why[0]
+
+
+def test_a_report_says_which_requests_are_left_out() -> None:
+    rules = Split(metric="outcome")
+    for each in (outcomes(0.1, 0.101), outcomes(0.1, 0.101, 100)):
+        judged = judge_split(rules, replace(each, until="2026-11-26T10:00:24Z"), over=True)
+        assert "of requests before 2026-11-26T10:00:24Z, since more are not read," in judged.why[0]
+
+
 def test_a_version_that_errs_does_not_wait_for_the_test() -> None:
     judged = judge_split(Split(), replace(SEEN, tried=Traffic(100, 30, 1.0)), over=False)
     assert (judged.status, judged.error) == ("back", "TrialLost")

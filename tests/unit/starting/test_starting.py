@@ -15,7 +15,8 @@ from boxcar.starting import Question, Start, look, read_question, start
 from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml
 
-MACHINES = {name: f"arn:aws:states:us-east-1:1:stateMachine:boxcar-{name}" for name in ("training", "inference")}
+NAMES = ("training", "inference", "release")
+MACHINES = {name: f"arn:aws:states:us-east-1:1:stateMachine:boxcar-{name}" for name in NAMES}
 NOW = datetime(2026, 11, 26, 20, 0, tzinfo=UTC)
 
 
@@ -74,8 +75,8 @@ def test_without_a_token_every_call_is_a_run() -> None:
 @pytest.mark.parametrize(
     ("machine", "asked", "why"),
     [
-        ("baking", {}, "machine: there is no 'baking'; write one of inference, training"),
-        ("benchmark", {}, "machine: there is no 'benchmark'; write one of inference, training"),
+        ("baking", {}, "machine: there is no 'baking'; write one of inference, release, training"),
+        ("benchmark", {}, "machine: there is no 'benchmark'; write one of inference, release, training"),
         ("training", {"modles": ["box"]}, "modles: is not a field; remove it"),
         ("training", {"family": "packing"}, "input: family: 'packing' was never applied; write one of packaging"),
         ("training", {"models": ["crate"]}, "input: models: 'crate' is not a model of family packaging"),
@@ -119,6 +120,23 @@ def test_how_a_run_stands() -> None:
         assert stands()["models"] == [{"model": "box", "status": "approved", "version": "1.0.1"}]
         with pytest.raises(TriggerError, match="machine training has no run 'other'"):
             stands("other")
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ({"status": "rejected", "why": "not yet", "by": "Ann"}, "rejected: not yet (Ann)"),
+        ({"status": "replaced", "why": "", "by": ""}, "replaced: packaging/box 1.0.1 on boxcar-packaging-box"),
+        ({"status": "released"}, "released: packaging/box 1.0.1 on boxcar-packaging-box"),
+        ({"status": "nothing", "why": "packaging/box 1.0.1 is live"}, "nothing: packaging/box 1.0.1 is live"),
+    ],
+)
+def test_what_a_release_has_come_to(output: dict, sentence: str) -> None:
+    states, release = States(), MACHINES["release"].replace("stateMachine", "execution")
+    told = {"family": "packaging", "model": "box", "version": "1.0.1", "endpoint": "boxcar-packaging-box", **output}
+    states.known[f"{release}:one"] = {"status": "SUCCEEDED", "output": json.dumps(told)}
+    stands = look(states, None, "data", MACHINES, Question(machine="release", run="one"))
+    assert stands == {"run": "one", "status": "SUCCEEDED", "outcome": output["status"], "sentence": sentence}
 
 
 @pytest.mark.parametrize(

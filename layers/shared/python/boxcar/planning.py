@@ -212,7 +212,7 @@ def _model_plan(family: Family, name: str, applied: AppliedArchitecture, overrid
 
 def _of_the_model(step: Step) -> dict[str, Any]:
     """A step, but for what says nothing about the model that comes out."""
-    return step.model_dump(mode="json", exclude={"cache": True, "code": {"scripts"}})
+    return step.model_dump(mode="json", exclude={"cache": True, "code": {"scripts", "archive", "prefix"}})
 
 
 def _interface_digest(family: Family, name: str) -> str:

@@ -116,23 +116,29 @@ def look(states: Any, s3: Any, bucket: str, machines: dict[str, str], asked: Que
 
     Returns:
         `run`, `status` of its execution, and once it has ended with a report, `sentence` and `models`, each with
-        `model`, `status` and `version`.
+        `model`, `status` and `version`; of a release that ended well `sentence` and `outcome`: released, nothing (it is
+        live already), rejected, expired, replaced or asked.
 
     Raises:
         TriggerError: an unknown machine or run.
     """
     machine = _machine(machines, asked.machine)
     try:
-        status = states.describe_execution(executionArn=_execution(machine, asked.run))["status"]
+        execution = states.describe_execution(executionArn=_execution(machine, asked.run))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise
         raise TriggerError(
             f"run: machine {asked.machine} has no run {asked.run!r}; write the run it answered"
         ) from None
-    answer = {"run": asked.run, "status": status}
-    if status == "RUNNING":
+    answer = {"run": asked.run, "status": execution["status"]}
+    if answer["status"] == "RUNNING":
         return answer
+    if asked.machine == "release" and answer["status"] == "SUCCEEDED":
+        output = json.loads(execution["output"])
+        by = f" ({output['by']})" if output.get("by") else ""
+        why = output.get("why") or "{family}/{model} {version} on {endpoint}".format_map(output)
+        return {**answer, "outcome": output["status"], "sentence": f"{output['status']}: {why}{by}"}
     try:
         body = s3.get_object(Bucket=bucket, Key=f"reports/{asked.run}/report.json")["Body"].read()
     except s3.exceptions.NoSuchKey:

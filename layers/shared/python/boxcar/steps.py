@@ -24,8 +24,8 @@ class Code(Document):
     """The code of an architecture at one digest, as the CLI uploaded it."""
 
     digest: str  # sha256 over names and contents, 16 hex digits
-    archive: str  # s3://…/code/<architecture>-<digest>.tar.gz, for script mode
-    prefix: str  # s3://…/code/<architecture>-<digest>/, the same files one by one, for processing jobs
+    archive: str  # s3://…/code/<family>/<architecture>-<digest>.tar.gz, for script mode
+    prefix: str  # the same files one by one, under …-<digest>/, for processing jobs
     scripts: dict[str, str] = Field(default_factory=dict)  # script -> digest of it and all that it uses of the code
 
     def digest_of(self, script: str | None) -> str:

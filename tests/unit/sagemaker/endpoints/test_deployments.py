@@ -1,14 +1,18 @@
 """Blue/green deployments in virtual time: who answers meanwhile, when the old one goes, what brings it back."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from boxcar.serving.guards import alarms
+from boxcar.serving.spec import Rollback, Serving
+from boxcar.serving.targets import Target
 from local.sagemaker.endpoints.deployments import Step, steps
 from local.service import ApiError
-from tests.unit.sagemaker.endpoints.conftest import VirtualEndpoints, variant
+from tests.unit.sagemaker.endpoints.conftest import ROLE, VirtualEndpoints, variant
 
 
 def policy(kind: str, size: dict[str, Any] | None = None, wait: int = 300, **more: Any) -> dict[str, Any]:
@@ -144,6 +148,29 @@ def test_a_quiet_alarm_lets_the_deployment_through(live, alarm):
     update(live, "new", alarmed(policy("CANARY", percent(50), wait=180), alarm))
     live.cloud.until(lambda: answers(live, 2) and live.describe("live")["EndpointStatus"] == "InService", 400)
     assert live.describe("live")["EndpointConfigName"] == "new"
+
+
+def test_a_fleet_that_is_slow_gives_the_requests_back(live):
+    """By the alarm on latency that a release makes."""
+    serving = Serving(rollback=Rollback(max_error_percent=None, max_latency_ms=500))
+    target = Target("live", "packaging", "box", "1.0.0", {}, serving, ROLE, "data")
+    [request] = alarms("boxcar", target)
+    live.metrics.put_metric_alarm(**request)
+    live.config("slow", variant(live.model("slow", message="slow", work_seconds=2), count=2))
+    update(live, "slow", alarmed(policy("CANARY", percent(50), wait=3600), request["AlarmName"]))
+    seen: set[str] = set()
+    with ThreadPoolExecutor(1) as pool:
+
+        def ask() -> bool:
+            answer = pool.submit(live.ask, "live")
+            live.cloud.until(answer.done)
+            seen.add(answer.result())
+            return any(e["detail"].get("EndpointStatus") == "ROLLING_BACK" for e in live.cloud.events)
+
+        live.cloud.until(ask, 3600)
+    live.reached("live", "ROLLING_BACK")
+    assert live.reached("live", "IN_SERVICE")["FailureReason"] == "The alarms boxcar/live/latency are in ALARM."
+    assert seen == {"old", "slow"} and answers(live, 20) == {"old": 20}
 
 
 @pytest.mark.parametrize(

@@ -28,38 +28,49 @@ class Captured:
         inference_id: that the caller gave it; "" if none.
         digest: of what was asked, by which the same request to another variant is found.
         answer: text.
+        at: when it was asked (ISO 8601, UTC, whole seconds); "" if SageMaker does not say.
     """
 
     inference_id: str
     digest: str
     answer: str
+    at: str = ""
 
 
 @dataclass(frozen=True)
 class Captures:
-    """Captured requests, the newest first, and how many lines could not be read."""
+    """Captured requests, how many lines could not be read, and whether there are more than were to be read."""
 
     records: list[Captured]
     unreadable: int = 0
+    is_cut: bool = False
 
 
 def read_captures(
-    s3: Any, bucket: str, config: str, endpoint: str, variant: str, since: float = 0.0, most: int = MOST
+    s3: Any,
+    bucket: str,
+    config: str,
+    endpoint: str,
+    variant: str,
+    since: float = 0.0,
+    most: int = MOST,
+    newest: bool = True,
 ) -> Captures:
-    """Read the newest requests that a variant answered under a configuration.
+    """Read the requests that a variant answered under a configuration.
 
     Args:
         since: seconds since the epoch. The same configuration may have served before, and does not count again.
         most: records at most.
+        newest: those come first, and are read; else the oldest.
     """
     found: list[Captured] = []
     unreadable = 0
     root = f"{ROOT}/{config}/{endpoint}/{variant}/"
-    keys = _newest_first(s3, bucket, root, root, datetime.fromtimestamp(since, UTC))
+    keys = _keys(s3, bucket, root, root, datetime.fromtimestamp(since, UTC), newest)
 
     def lines(key: str) -> list[str]:
         text: str = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode(errors="replace")
-        return text.splitlines()[::-1]
+        return text.splitlines()[:: -1 if newest else 1]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:  # each instance writes a file a minute: thousands in a trial of days
         while len(found) < most and (some := list(islice(keys, AT_ONCE))):
@@ -68,22 +79,21 @@ def read_captures(
                     found.append(_captured(json.loads(line)))
                 except (ValueError, KeyError, TypeError):
                     unreadable += 1
-    return Captures(found[:most], unreadable)
+    return Captures(found[:most], unreadable, is_cut=len(found) > most or next(keys, None) is not None)
 
 
-def _newest_first(s3: Any, bucket: str, root: str, folder: str, since: datetime) -> Iterator[str]:
+def _keys(s3: Any, bucket: str, root: str, folder: str, since: datetime, newest: bool) -> Iterator[str]:
     """Keys below a folder of years, months, days and hours. What is older than is asked for is not listed."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder, Delimiter="/")
     folders, files = [], []
     for page in pages:
         folders += [item["Prefix"] for item in page.get("CommonPrefixes", [])]
         files += [item["Key"] for item in page.get("Contents", []) if item["LastModified"] >= since]
-    yield from sorted(files, reverse=True)
-    for each in sorted(folders, reverse=True):
+    yield from sorted(files, reverse=newest)
+    for each in sorted(folders, reverse=newest):
         when = each.removeprefix(root)
-        if when < f"{since:%Y/%m/%d/%H}/"[: len(when)]:
-            return
-        yield from _newest_first(s3, bucket, root, each, since)
+        if when >= f"{since:%Y/%m/%d/%H}/"[: len(when)]:
+            yield from _keys(s3, bucket, root, each, since, newest)
 
 
 def scores_in(answer: str) -> list[float] | None:
@@ -98,7 +108,7 @@ def _captured(line: dict[str, Any]) -> Captured:
     data, metadata = line["captureData"], line["eventMetadata"]
     asked = hashlib.sha256(_content(data["endpointInput"])).hexdigest()
     answer = _content(data["endpointOutput"]).decode(errors="replace")
-    return Captured(str(metadata.get("inferenceId", "")), asked, answer)
+    return Captured(str(metadata.get("inferenceId", "")), asked, answer, str(metadata.get("inferenceTime", "")))
 
 
 def _content(part: dict[str, str]) -> bytes:

@@ -12,6 +12,7 @@ from boxcar.serving.dashboard import forget_dashboard
 from boxcar.serving.planning import AT_REST, describe
 from boxcar.serving.records import Endpoint, Endpoints
 from boxcar.serving.scaling import forget_scaling
+from boxcar.serving.targets import update_request
 
 _GONE = ("Could not find", "does not exist", "not found")
 
@@ -44,7 +45,7 @@ class Cleaner:
             self.sagemaker.delete_endpoint(EndpointName=record.endpoint)
         elif seen and seen["EndpointStatus"] == "InService" and seen["EndpointConfigName"] != kept:
             # A deployment that came to its end after its release had been given up.
-            self.sagemaker.update_endpoint(EndpointName=record.endpoint, EndpointConfigName=kept)
+            self.sagemaker.update_endpoint(**update_request(record.endpoint, kept))
             return record
         used = set(record.made.get(kept, []))
         for config, models in record.made.items():

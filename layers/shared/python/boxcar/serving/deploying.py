@@ -4,6 +4,7 @@ What is to be made is written into the endpoint's record first, then it is made,
 a repeat goes on where the one before died, and whoever cleans up knows of everything.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from boxcar.jobs.sagemaker import already_exists
 from boxcar.serving.guards import alarm_names, alarms
 from boxcar.serving.planning import describe
 from boxcar.serving.records import Awaited, Endpoint, Endpoints, Live, Trial
-from boxcar.serving.targets import Target
+from boxcar.serving.scaling import forget_scaling
+from boxcar.serving.targets import Target, update_request
 from boxcar.serving.turns import succeed
 from boxcar.serving.watching import answer
 from boxcar.versions import Version
+
+log = logging.getLogger("boxcar")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Deployer:
     """Deploys, and takes deployments back.
 
     Attributes:
-        sagemaker, cloudwatch, states: clients.
+        sagemaker, cloudwatch, scaling, states: clients; the third of Application Auto Scaling.
         stack: name of the stack.
         now: seconds since the epoch.
     """
@@ -35,6 +39,7 @@ class Deployer:
     endpoints: Endpoints
     sagemaker: Any
     cloudwatch: Any
+    scaling: Any
     states: Any
     stack: str
     now: Callable[[], float] = time.time
@@ -48,7 +53,8 @@ class Deployer:
             token: of the Task that waits until it serves.
 
         Returns:
-            `live` (the Task is answered: it served already), `creating`, `updating`, or `waits` (asked before).
+            `live` (the Task is answered: a release before this one has published it), `deployed` (the Task is answered:
+            it is in service, and no release has published it), `creating`, `updating`, or `waits` (asked before).
 
         Raises:
             ReleaseRefused: SageMaker does not take something as it is described.
@@ -66,15 +72,13 @@ class Deployer:
         seen = describe(self.sagemaker, target.endpoint)
         if seen and seen["EndpointConfigName"] == target.config_name and seen["EndpointStatus"] == "InService":
             self._watch(target)  # by the limits that the family has now
-            return self._is_there(record, token)
+            return self._is_there(record, token, target.config_name)
         self._make(target)
         if seen is None:
-            self._ask("create_endpoint", EndpointName=target.endpoint, EndpointConfigName=target.config_name,
-                      Tags=target.tags[:2])  # fmt: skip
-            return self._begun(record, "creating")
+            return self._create(record, target.config_name)
         # Guardrails need the same variants before and after: a trial of two production variants has been the canary.
         guarded = len(seen.get("ProductionVariants", [])) < 2
-        deployment = target.deployment(_instances(seen), watched) if guarded else {}
+        deployment = target.deployment(_instances(seen), self._quiet(watched)) if guarded else {}
         return self._update(record, seen, target.config_name, deployment)
 
     def begin_trial(self, target: Target, run: str, execution: str, token: str) -> str:
@@ -87,7 +91,7 @@ class Deployer:
 
         Returns:
             as `deploy`, or `none` (the Task is answered): nothing is live that it could be compared with, it is live
-            itself, or it is an earlier version than that.
+            itself, if with another configuration, or it is an earlier version than that.
 
         Raises:
             ReleaseRefused, EndpointBusy, NotPossible: as there.
@@ -113,7 +117,7 @@ class Deployer:
 
         record = self._await(target.endpoint, execution, token, trial.config, note)
         if seen["EndpointConfigName"] == trial.config and seen["EndpointStatus"] == "InService":
-            return self._is_there(record, token)
+            return self._is_there(record, token, trial.config)
         self._ask("create_model", **target.model_request())
         self._ask("create_endpoint_config", **target.trial_request(live, _instances(seen)))
         return self._update(record, seen, trial.config, {})
@@ -125,7 +129,7 @@ class Deployer:
             as `deploy`.
 
         Raises:
-            EndpointBusy, NotPossible: as there.
+            ReleaseRefused, EndpointBusy, NotPossible: as there.
         """
         record = self.endpoints.get(endpoint)
         if record is None or record.live is None:
@@ -134,8 +138,10 @@ class Deployer:
         config = record.live.config
         record = self._await(endpoint, execution, token, config, lambda before: before)
         seen = describe(self.sagemaker, endpoint)
-        if seen is None or (seen["EndpointConfigName"] == config and seen["EndpointStatus"] == "InService"):
-            return self._is_there(record, token)
+        if seen is None:  # it had failed
+            return self._create(record, config)
+        if seen["EndpointConfigName"] == config and seen["EndpointStatus"] == "InService":
+            return self._is_there(record, token, config)
         return self._update(record, seen, config, {})
 
     def _await(self, endpoint: str, execution: str, token: str, config: str, note: Any) -> Endpoint:
@@ -160,25 +166,37 @@ class Deployer:
         for request in alarms(self.stack, target):
             self.cloudwatch.put_metric_alarm(**request)
 
+    def _create(self, record: Endpoint, config: str) -> str:
+        def unscaled(before: Endpoint) -> Endpoint:  # the next release of what is live has it scaled
+            live = before.live.model_copy(update={"beside": ""}) if before.live else None
+            return before.model_copy(update={"live": live})
+
+        record = self.endpoints.change(record, unscaled)
+        tags = {"boxcar:family": record.family, "boxcar:model": record.model}
+        self._ask("create_endpoint", EndpointName=record.endpoint, EndpointConfigName=config,
+                  Tags=[{"Key": key, "Value": value} for key, value in tags.items()])  # fmt: skip
+        return self._begun(record, "creating")
+
+    def _quiet(self, names: list[str]) -> list[str]:
+        """Alarms that do not ring. One that does is about what serves now, and would undo whatever is to mend that."""
+        told = self.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
+        ringing = [alarm["AlarmName"] for alarm in told if alarm["StateValue"] == "ALARM"]
+        if ringing:
+            log.warning("alarms that ring already do not stop this deployment: %s", ", ".join(ringing))
+        return [name for name in names if name not in ringing]
+
     def _update(self, record: Endpoint, seen: dict[str, Any], config: str, deployment: dict[str, Any]) -> str:
         status = seen["EndpointStatus"]
         if status == "Failed":  # AWS allows nothing else with it; when it is gone, a repeat makes it anew
+            forget_scaling(self.scaling, record.endpoint)
             self.sagemaker.delete_endpoint(EndpointName=record.endpoint)
             raise EndpointBusy(f"endpoint {record.endpoint}: had failed before, and is being deleted")
         if status != "InService":
             if record.awaited and record.awaited.begun:
                 return "waits"
             raise EndpointBusy(f"endpoint {record.endpoint}: is {status}")
-        self._ask(
-            "update_endpoint",
-            EndpointName=record.endpoint,
-            EndpointConfigName=config,
-            RetainAllVariantProperties=True,  # as many instances as autoscaling has found to be right
-            ExcludeRetainedVariantProperties=[
-                {"VariantPropertyType": "DesiredWeight"}, {"VariantPropertyType": "DataCaptureConfig"},
-            ],
-            **({"DeploymentConfig": deployment} if deployment else {}),
-        )  # fmt: skip
+        asked = update_request(record.endpoint, config)
+        self._ask("update_endpoint", **asked, **({"DeploymentConfig": deployment} if deployment else {}))
         return self._begun(record, "updating")
 
     def _begun(self, record: Endpoint, word: str) -> str:
@@ -201,10 +219,12 @@ class Deployer:
             answer(self.endpoints, self.sagemaker, self.states, after, after.awaited)
         return word
 
-    def _is_there(self, record: Endpoint, token: str) -> str:
-        succeed(self.states, token, {"status": "live"})
+    def _is_there(self, record: Endpoint, token: str, config: str) -> str:
+        # What a run that died has put into service has not been tested.
+        status = "live" if record.live and record.live.config == config else "deployed"
+        succeed(self.states, token, {"status": status})
         self.endpoints.change(record, lambda before: before.model_copy(update={"awaited": None}))
-        return "live"
+        return status
 
     def _ask(self, call: str, **request: Any) -> None:
         try:
@@ -221,7 +241,7 @@ class Deployer:
 
 
 def _is_not_new(live: Live, target: Target) -> bool:
-    return live.config == target.config_name or Version.parse(target.version) < Version.parse(live.version)
+    return Version.parse(target.version) <= Version.parse(live.version)
 
 
 def _instances(seen: dict[str, Any]) -> int:

@@ -49,10 +49,11 @@ class Finisher:
                 its trial; "" without one), `drift_unmeasured` (the family wants its scores watched, which cannot be).
         """
 
+        beside = plan.serving.beside_the_configuration
+
         def live(before: Endpoint) -> Endpoint:
-            beside = plan.serving.beside_the_configuration
             serves = before.live if before.live and before.live.config == target.config_name else None
-            if serves and serves.beside == beside:
+            if serves and (serves.beside == beside or (serves.run == plan.run and not serves.beside)):
                 return before
             now = Live(
                 version=plan.version,
@@ -61,12 +62,17 @@ class Finisher:
                 since=serves.since if serves else datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="seconds"),
                 number=before.live.number + 1 if before.live else 1,
                 alarms=alarm_names(self.stack, target),
-                beside=beside,
             )
+            return before.model_copy(update={"live": now})
+
+        def in_effect(before: Endpoint) -> Endpoint:
+            now = before.live.model_copy(update={"beside": beside}) if before.live else None
             return before.model_copy(update={"live": now})
 
         before = self.endpoints.get(plan.endpoint)
         assert before  # it was this release's turn
+        is_repeat = before.live and before.live.run == plan.run and not before.live.beside  # of what died half done
+        replaced = plan.instead_of if is_repeat else before.live.version if before.live else ""
         record = self.endpoints.change(before, live)
         scale(self.scaling, self.sagemaker, plan.endpoint, plan.serving)
         record = self.cleaner.clean(record)
@@ -75,6 +81,7 @@ class Finisher:
         watched = (self.stack, now.config) if plan.serving.rollback.max_score_drift is not None else None
         pictured = Pictured(plan.endpoint, VARIANT, name, now.version, now.since, self.region, watched=watched)
         put_dashboard(self.cloudwatch, pictured)
+        self.endpoints.change(record, in_effect)  # not before: a release that died goes on with what it left undone
         told = {
             "kind": "released",
             "machine": "release",
@@ -84,7 +91,7 @@ class Finisher:
             "version": plan.version,
             "endpoint": plan.endpoint,
             "number": record.live.number,
-            "instead_of": before.live.version if before.live else "",
+            "instead_of": replaced,
             "requested_by": plan.requested_by,
             **found,
         }
@@ -93,12 +100,17 @@ class Finisher:
         self.end(plan.endpoint, execution)
         return {name: told[name] for name in ("family", "model", "version", "endpoint")}
 
-    def failed(self, endpoint: str, execution: str) -> None:
-        """Clean up after a release that failed, if it had its turn, and hand the turn on."""
+    def failed(self, endpoint: str, run: str, execution: str) -> bool:
+        """Clean up after a release that failed, if it had its turn, and hand the turn on.
+
+        Returns:
+            whether its version serves all the same: it failed when that had been written down.
+        """
         record = self.endpoints.get(endpoint)
         if record and record.holder and record.holder.execution == execution:
             self.cleaner.clean(record)
         self.end(endpoint, execution)
+        return bool(record and record.live and record.live.run == run)
 
     def end(self, endpoint: str, execution: str) -> None:
         """Give the turn back, or the place in the line."""

@@ -44,12 +44,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything that is known at one look."""
+    """Everything that is known at one look.
+
+    `until` is the time (ISO 8601, UTC) up to which requests count for `outcomes`, if there are too many; "": all do.
+    """
 
     live: Traffic
     tried: Traffic
     answers: Answers = Answers()
     outcomes: tuple[Outcomes, Outcomes] = (Outcomes(), Outcomes())
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,24 +103,27 @@ def judge_split(rules: Split, seen: Seen, over: bool) -> Judgement:
     if _errs(rules.max_error_percent, seen.tried, over):
         return Judgement("back", [_errors(rules.max_error_percent, seen.tried)], "TrialLost")
     first, second = seen.outcomes
+    asked = f" of requests before {seen.until}, since more are not read," if seen.until else ""
+    if min(first.count, second.count) < rules.minimum:
+        why = f"{second.count:,} and {first.count:,} outcomes{asked} of the new version and the one before"
+        if over:
+            return _undecided(rules, f"{why}, at least {rules.minimum:,} each are needed")
+        return Judgement("continue", [why])
     what = "outcome" if rules.metric == "outcome" else "share of requests without an error"
-    if min(first.count, second.count) >= rules.minimum and (found := compare(first, second, rules.alpha)):
-        why = (
-            f"{what}: {second.mean:.4g} of {second.count:,} against {first.mean:.4g} of {first.count:,}, a difference "
-            f"of {found.difference:+.4g} ({found.low:+.4g} to {found.high:+.4g}, p {found.p:.2g})"
-        )
+    why = f"{what}{asked}: {second.mean:.4g} of {second.count:,} against {first.mean:.4g} of {first.count:,}"
+    found = compare(first, second, rules.alpha)
+    if found:
+        why += f", a difference of {found.difference:+.4g} ({found.low:+.4g} to {found.high:+.4g}, p {found.p:.2g})"
         if found.p <= rules.alpha:
             better = found.difference > 0
             return Judgement("promote" if better else "back", [why], "" if better else "TrialLost", found)
-        if over:
-            return _undecided(rules, f"{why}: no difference beyond chance", found)
+    else:
+        why += ", the same for each request of a version, so that nothing can be tested"
+    if not over:
         return Judgement("continue", [why], difference=found)
-    why = f"{second.count:,} and {first.count:,} outcomes of the new version and the one before"
-    return (
-        _undecided(rules, f"{why}, at least {rules.minimum:,} each are needed")
-        if over
-        else Judgement("continue", [why])
-    )
+    if rules.metric == "errors" and second.mean == 1:
+        return Judgement("promote", [f"{why}; the new version has not failed once"], difference=found)
+    return _undecided(rules, f"{why}: no difference beyond chance", found)
 
 
 def _undecided(rules: Split, why: str, found: Difference | None = None) -> Judgement:

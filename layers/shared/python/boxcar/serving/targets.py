@@ -30,6 +30,19 @@ def tried_variant(serving: Serving) -> str:
     return SHADOW if serving.shadow else CHALLENGER
 
 
+def update_request(endpoint: str, config: str) -> dict[str, Any]:
+    """UpdateEndpoint: as many instances go on serving as autoscaling has found to be right."""
+    return {
+        "EndpointName": endpoint,
+        "EndpointConfigName": config,
+        "RetainAllVariantProperties": True,
+        "ExcludeRetainedVariantProperties": [
+            {"VariantPropertyType": "DesiredWeight"},
+            {"VariantPropertyType": "DataCaptureConfig"},
+        ],
+    }
+
+
 @dataclass(frozen=True)
 class Target:
     """One version on its endpoint.

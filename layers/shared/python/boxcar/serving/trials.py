@@ -70,11 +70,13 @@ class Looker:
     Attributes:
         s3, cloudwatch: clients.
         bucket: of the stack.
+        most: captured requests of a variant whose outcomes are looked for.
     """
 
     s3: Any
     cloudwatch: Any
     bucket: str
+    most: int = 4 * MOST
 
     def look(
         self, endpoint: str, serving: Serving, config: str, since: float, now: float, thresholds: tuple[float, float]
@@ -95,7 +97,8 @@ class Looker:
             unreadable = sum(each.unreadable for each in captures)
             return Seen(live, tried, replace(answers, unreadable=unreadable))
         if serving.split and serving.split.metric == "outcome":
-            return Seen(live, tried, outcomes=self._outcomes(endpoint, variants, config, since))
+            outcomes, until = self._outcomes(endpoint, variants, config, since)
+            return Seen(live, tried, outcomes=outcomes, until=until)
         shares = [Outcomes.of_shares(each.requests - each.failed, each.requests) for each in (live, tried)]
         return Seen(live, tried, outcomes=(shares[0], shares[1]))
 
@@ -127,12 +130,22 @@ class Looker:
 
     def _outcomes(
         self, endpoint: str, variants: tuple[str, str], config: str, since: float
-    ) -> tuple[Outcomes, Outcomes]:
+    ) -> tuple[tuple[Outcomes, Outcomes], str]:
+        """What came of the requests of each variant, and the time up to which requests count; "": all do.
+
+        If there are too many of one variant, those after a time are left out of both. The oldest stay what they are at
+        every look, as the test wants it; the newest would not, and each variant's would be of other hours.
+        """
+        captures = [
+            read_captures(self.s3, self.bucket, config, endpoint, name, since, self.most, newest=False)
+            for name in variants
+        ]
+        until = min((each.records[-1].at for each in captures if each.is_cut), default="")
         variant_of = {
             record.inference_id: place
-            for place, name in enumerate(variants)
-            for record in read_captures(self.s3, self.bucket, config, endpoint, name, since, 4 * MOST).records
-            if record.inference_id
+            for place, each in enumerate(captures)
+            for record in each.records
+            if record.inference_id and (not until or record.at < until)
         }
         reported: dict[str, float] = {}
         for line in self._reported(endpoint, since):
@@ -147,7 +160,7 @@ class Looker:
         for identifier, outcome in reported.items():
             if identifier in variant_of:
                 found[variant_of[identifier]].add(outcome)
-        return found
+        return found, until
 
     def _reported(self, endpoint: str, since: float) -> Iterable[str]:
         """Lines of what was reported since the trial began: before, nobody could know of its answers."""
