@@ -98,6 +98,17 @@ def test_what_ran_on_another_machine_is_told_and_to_be_repeated() -> None:
     ]
 
 
+def test_figures_of_another_instance_type_are_no_figures_of_this_one() -> None:
+    plan = plan_of(**SMALL, targets=REAL_TIME, backends=["openvino"])
+    facts = facts_of(plan, openvino=load_test(500, 8.0))
+    for machine in facts.machines.values():
+        machine["product"] = "c7i.2xlarge"
+    report = tell(facts, [], None, ENDED)
+    row = rows_of(report)["openvino"]
+    assert (row["status"], row["rate"], report["status"]) == ("failed", None, "failed")
+    assert row["why"] == "it ran on c7i.2xlarge, so its figures are not those of c7i.xlarge"
+
+
 def test_too_few_queries_make_a_figure_indicative() -> None:
     report = report_of(backends=["openvino"], documents={"openvino": load_test(500, 8.0, indicative=True)})
     assert "indicative" in report["targets"][0]["recommendation"]["caveats"][0]

@@ -1,20 +1,23 @@
 """What is tried, what is left out and why, and what is refused before anything starts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from boxcar.benchmarks.instances import BACKENDS, instances, packaged_prices, read_prices
-from boxcar.benchmarks.planning import outline, read_code
+from boxcar.benchmarks.instances import BACKENDS, family_of, instances, packaged_prices, read_prices
+from boxcar.benchmarks.planning import make_plan, outline, read_code
 from boxcar.benchmarks.requests import BenchmarkRequest
 from boxcar.benchmarks.sweep import BACKBONES, make_sweep
 from boxcar.errors import BenchmarkError, TriggerError
 from boxcar.kinds import find
-from boxcar.requests import read_trigger
+from boxcar.requests import Trigger, read_trigger
 from boxcar.settings import Settings
-from tests.unit.benchmarks.documents import QUEUES, plan_of
+from lint import template
+from tests.unit.benchmarks.documents import CODE, QUEUES, plan_of
 
+ROOT = Path(__file__).resolve().parents[3]
 REAL_TIME = [{"name": "realtime", "scenario": "server", "rate": 16000, "p99_ms": 10}]
 
 
@@ -55,8 +58,33 @@ def test_models_for_inferentia_are_compiled_on_cpus() -> None:
     [build] = plan_of(backends=["neuronx"], instances=["inf2.xlarge"], batches=[1]).models.values()
     places = [(step.options["queue"], step.options["definition"]) for step in build.steps[:2]]
     assert places == [
-        ("boxcar-benchmark-c7i", "boxcar-benchmark-compile-inf2"),
-        ("boxcar-benchmark-inf2", "boxcar-benchmark-inf2"),
+        ("boxcar-benchmark-c7i-xlarge", "boxcar-benchmark-compile-inf2"),
+        ("boxcar-benchmark-inf2-xlarge", "boxcar-benchmark-inf2"),
+    ]
+
+
+def test_every_instance_that_may_be_planned_has_a_queue_that_leads_to_no_other_type() -> None:
+    made = template.read(ROOT / "template.yaml")
+    environments = made.written_of_type("AWS::Batch::ComputeEnvironment")
+    types = {}
+    for queue in made.written_of_type("AWS::Batch::JobQueue").values():
+        [order] = queue["Properties"]["ComputeEnvironmentOrder"]
+        resources = environments[order["ComputeEnvironment"]["Ref"]]["Properties"]["ComputeResources"]
+        types[queue["Properties"]["JobQueueName"]["Fn::Sub"]] = resources.get("InstanceTypes")
+    for name in instances():
+        if family_of(name) in QUEUES:
+            assert types["${AWS::StackName}-benchmark-" + name.replace(".", "-")] == [name]
+
+
+def test_each_size_is_tested_in_its_own_queue_and_compiled_for_in_the_smallest() -> None:
+    prices = packaged_prices()
+    hourly = {**prices.usd_per_hour, "c7i.2xlarge": 0.357, "c7i.4xlarge": 0.714}
+    priced = prices.model_copy(update={"usd_per_hour": hourly})
+    asked = BenchmarkRequest(benchmark="b", backends=["openvino"], batches=[1], targets=REAL_TIME)
+    sweep = make_plan(Trigger(asked, "b.json", None), priced, {"c7i": 16}, CODE, "boxcar", "s3://a", "run", "now")
+    [build] = sweep.models.values()
+    assert [step.options["queue"] for step in build.steps] == [
+        f"boxcar-benchmark-c7i-{size}" for size in ("xlarge", "xlarge", "2xlarge", "4xlarge")
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from boxcar.benchmarks.instances import Prices, instances
+from boxcar.benchmarks.instances import Prices, instances, smallest_of
 from boxcar.benchmarks.plans import BenchmarkPlan, BuildPlan
 from boxcar.benchmarks.requests import BenchmarkRequest
 from boxcar.benchmarks.sweep import Build, Cell, make_sweep
@@ -53,7 +53,7 @@ def make_plan(
     Args:
         trigger: what was asked for.
         prices: on-demand prices.
-        queues: families of instances that the stack has a queue for -> vCPUs of all at once.
+        queues: families of instances that the stack has queues for -> vCPUs of all at once.
         code: of `neuron/`.
         stack: names of queues and definitions begin with it.
         artifacts: s3://… under which compiled models lie by their content.
@@ -111,23 +111,23 @@ def _build_plan(build: Build, code: Code, stack: str, artifacts: str) -> BuildPl
         "inf1": ("c7i", "compile-inf1"),
         "inf2": ("c7i", "compile-inf2"),
     }
-    queue, definition = compiling[hardware] if first.backend != "simulated" else (build.family, hardware)
+    family, definition = compiling[hardware] if first.backend != "simulated" else (build.family, hardware)
     compile_step = Step(
         name=COMPILE,
         kind="batch",
         code=code,
         outputs=[COMPILED],
         config={"job": COMPILE, "cell": first.model_dump(), "artifacts": artifacts},
-        options=_options(stack, queue, definition, COMPILE_VCPUS, COMPILE_MEMORY_MB),
+        options=_options(stack, smallest_of(family), definition, COMPILE_VCPUS, COMPILE_MEMORY_MB),
         cache=Cache(use=False),  # `artifacts` is the cache: by what the compiler is, too, which only the job can see
         max_runtime_s=COMPILE_S,
     )
-    tests = [_load_test(name, cell, code, stack, build.family, hardware) for name, cell in cells.items()]
+    tests = [_load_test(name, cell, code, stack, hardware) for name, cell in cells.items()]
     return BuildPlan(steps=[compile_step, *tests], cells=cells)
 
 
-def _load_test(name: str, cell: Cell, code: Code, stack: str, family: str, hardware: str) -> Step:
-    """The whole instance is the job's, so that nothing runs beside what is measured."""
+def _load_test(name: str, cell: Cell, code: Code, stack: str, hardware: str) -> Step:
+    """The queue has instances of that type alone and the job takes a whole one, so nothing runs beside it."""
     known = instances()[cell.instance]
     memory = int(KEPT_BY_ECS * known.memory_gib * 1024)
     return Step(
@@ -137,15 +137,15 @@ def _load_test(name: str, cell: Cell, code: Code, stack: str, family: str, hardw
         inputs={COMPILED: f"@{COMPILE}.{COMPILED}"},
         outputs=[RESULTS],
         config={"job": "load_test", "cell": cell.model_dump()},
-        options=_options(stack, family, hardware, known.vcpus, memory),
+        options=_options(stack, cell.instance, hardware, known.vcpus, memory),
         cache=Cache(use=False),  # a machine, not its inputs, makes the figures
         max_runtime_s=LOAD_TEST_S,
     )
 
 
-def _options(stack: str, queue: str, definition: str, vcpus: int, memory_mb: int) -> dict[str, Any]:
+def _options(stack: str, instance: str, definition: str, vcpus: int, memory_mb: int) -> dict[str, Any]:
     return {
-        "queue": f"{stack}-benchmark-{queue}",
+        "queue": f"{stack}-benchmark-{instance.replace('.', '-')}",
         "definition": f"{stack}-benchmark-{definition}",
         "command": _COMMAND,
         "vcpus": vcpus,

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from boxcar.benchmarks.instances import DATA, Prices
+from boxcar.benchmarks.instances import DATA, Prices, instances
 from boxcar.benchmarks.requests import Target
 from boxcar.benchmarks.sweep import Cell
 
@@ -35,6 +35,10 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
         machine: `machine.json`: where it really ran.
         prices: on-demand prices.
     """
+    product = machine.get("product")
+    if product != cell.instance and product in instances() and cell.backend != "simulated":
+        why = f"it ran on {product}, so its figures are not those of {cell.instance}"
+        return failed_row(cell, target, why, prices)
     row = _empty(cell.backend, cell.instance, cell.batch, cell.cores, cell.sequence, cell.backbone, target, prices)
     latency = document.get("latency_ms") or {}
     row |= {

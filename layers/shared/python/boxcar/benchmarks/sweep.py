@@ -103,7 +103,7 @@ def make_sweep(request: BenchmarkRequest, prices: Prices, queues: Mapping[str, i
     Args:
         request: what was asked for.
         prices: on-demand prices.
-        queues: families of instances that the stack has a Batch queue for -> vCPUs of all at once.
+        queues: families of instances that the stack has Batch queues for -> vCPUs of all at once.
         source: where the request came from, for messages.
 
     Raises:
