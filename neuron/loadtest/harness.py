@@ -130,10 +130,7 @@ class Harness:
         finally:
             generator.kill()
         latency = latencies(merged([said["latency"]]))
-        way = SCENARIOS[scenario]
-        if way.one_by_one:  # where all come at once, LoadGen knows one latency
-            latency |= said["scheduled_ms"]
-        offered = rate if way.offers_rate else 0.0
+        offered = rate if SCENARIOS[scenario].offers_rate else 0.0
         return Measurement(scenario, offered, said["throughput"], said["queries"], latency)
 
     def service(self) -> dict[str, Any]:

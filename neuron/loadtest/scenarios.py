@@ -8,11 +8,10 @@ class Scenario(NamedTuple):
 
     loadgen: str  # LoadGen's name of it
     offers_rate: bool = False  # queries come at a rate of the test's choice
-    one_by_one: bool = True  # each has its own time, so that a latency means something
 
 
 SCENARIOS = {
     "server": Scenario("Server", offers_rate=True),  # by chance, as those of many users
-    "offline": Scenario("Offline", one_by_one=False),  # all at once
+    "offline": Scenario("Offline"),  # all at once
     "single_stream": Scenario("SingleStream"),  # each when the one before is answered
 }

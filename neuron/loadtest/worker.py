@@ -79,7 +79,7 @@ class Worker:
                 return
             taken = self._run(waiting)
             done = np.empty(len(taken), pipes.ANSWER)
-            done["query"], done["issued"] = waiting["query"][taken], waiting["issued"][taken]
+            done["query"], done["came"] = waiting["query"][taken], waiting["came"][taken]
             pipes.write(replies, done)
             self.answered += len(taken)
             waiting = np.delete(waiting, taken)
