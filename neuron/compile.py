@@ -25,6 +25,9 @@ from neuron.quality import write_reference
 from neuron.storage import Storage
 
 SCHEMA = 1
+ROOT = Path(__file__).parent
+# What an artifact is made by, and the reference beside it.
+CODE = ("model.py", "weights.py", "backends/*.py", "quality.py", "tokens.py", "held_out.json")
 RANDOM_DEPARTMENTS = 16  # of a model with random weights
 log = logging.getLogger("neuron.compile")
 
@@ -101,13 +104,18 @@ def build_model(cell: Cell) -> tuple[Any, list[str]]:
 
 
 def cache_key(cell: Cell, chosen: Backend, weights: str) -> str:
-    """Return a digest of all that an artifact depends on: backend, versions, shape, options, model."""
+    """Return a digest of all that an artifact depends on: backend, versions, shape, options, weights, and our code."""
     parts = {
         "backend": chosen.name,
         "versions": chosen.versions(),
         "shape": list(cell.shape),
         "options": dict(cell.options),
         "weights": weights,
+        "code": {
+            str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for pattern in CODE
+            for path in ROOT.glob(pattern)
+        },
         "schema": SCHEMA,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
