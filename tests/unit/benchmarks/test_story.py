@@ -64,6 +64,18 @@ def test_a_target_that_nobody_meets_says_by_how_much_the_best_misses_it() -> Non
     assert report["status"] == "succeeded"  # it was measured
 
 
+def test_who_meets_a_target_without_a_price_has_not_missed_it() -> None:
+    plan = plan_of(backends=["openvino"], backbone="base", sequences=[128], batches=[1], targets=REAL_TIME)
+    hourly = dict.fromkeys(plan.prices.usd_per_hour)  # as in a region where AWS sells none of them
+    plan = plan.model_copy(update={"prices": plan.prices.model_copy(update={"usd_per_hour": hourly})})
+    told = tell(facts_of(plan, openvino=load_test(None, 25.0)), [], None, ENDED)["targets"][0]["recommendation"]
+    assert told["best"] is None
+    assert told["sentence"] == (
+        "For 16,000 queries/s within 10 ms at P99, 6 × inf2.xlarge with neuronx, batch 8 (published), meet the target "
+        "realtime, but nothing that meets it has a price: `boxcar prices refresh`, and run the benchmark again."
+    )
+
+
 def test_a_single_stream_that_is_too_slow_has_a_rate_and_misses_its_target() -> None:
     targets = [{"name": "single", "scenario": "single_stream", "rate": 100, "p99_ms": 10}]
     report = report_of(backends=["torch"], targets=targets, documents={"torch": load_test(30.0, 33.0)})
