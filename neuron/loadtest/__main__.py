@@ -9,8 +9,9 @@ went:
      "missed_by"}
 
 `rate` is the highest that meets the target (server), or what was answered (offline, single_stream); 0 where no rate
-meets it, and then `missed_by` is p99 over the target at the rate that came closest. A cell that cannot be tested is a
-result, with its reason: the exit code is 0 once the document is written.
+meets it, and then `missed_by` is p99 over the target at the rate that came closest. The document is written after each
+measurement, as one that failed, with the figures so far. A cell that cannot be tested is a result, with its reason: the
+exit code is 0 once the document is written.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import json
 import logging
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +53,37 @@ def main(arguments: list[str] | None = None, storage: Storage | None = None) -> 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     storage = storage or Storage()
     document = storage.read(addresses.cell)
+    so_far: dict[str, Any] = {}
+
+    def write(said: dict[str, Any]) -> None:
+        said = {"cell": document.get("cell", ""), "schema": SCHEMA, "why": "", **so_far, **said}
+        log.info("loadtest: %s", json.dumps(said))
+        storage.write(said, addresses.output)
+
+    def keep(figures: dict[str, Any]) -> None:
+        so_far.update(figures)
+        write(
+            {"status": "failed", "why": f"it ended before its search did, after {len(figures['curve'])} measurements"}
+        )
+
     try:
-        said = test(read_cell(document), storage.read(addresses.compiled), storage)
+        said = test(read_cell(document), storage.read(addresses.compiled), storage, keep)
     except (CellError, LoadTestError, FileNotFoundError) as error:
         said = {"status": "failed", "why": str(error)}
-    said = {"cell": document.get("cell", ""), "schema": SCHEMA, "why": "", **said}
-    log.info("loadtest: %s", json.dumps(said))
-    storage.write(said, addresses.output)
+    write(said)
     return 0
 
 
-def test(cell: Cell, compiled: dict[str, Any], storage: Storage) -> dict[str, Any]:
+def test(
+    cell: Cell, compiled: dict[str, Any], storage: Storage, keep: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
     """Test a compiled cell; return what the document says of it.
+
+    Args:
+        cell: what to test.
+        compiled: the document of the compile job.
+        storage: where the artifact lies.
+        keep: is told the figures so far after each measurement, since whoever kills this job gives no notice.
 
     Raises:
         CellError: the target says something that cannot be.
@@ -82,14 +103,13 @@ def test(cell: Cell, compiled: dict[str, Any], storage: Storage) -> dict[str, An
             if gated and not quality.get("ok"):
                 raise LoadTestError(f"not tested for speed, for it answers wrongly: {quality.get('why', quality)}")
             warm = [ready["warm"][0] for ready in harness.ready]
-            found = measured(cell, target, harness, capacity(cell, warm))
+            found = measured(cell, target, harness, capacity(cell, warm), keep)
         rows = sum(ended["rows"] for ended in harness.ended)
         answered = sum(ended["answered"] for ended in harness.ended)
         service = harness.service() if answered else {}
     return {
         "status": "ok",
         "how": "simulated" if cell.backend == "simulated" else "measured",
-        "scenario": target["scenario"],
         **found,
         "service_ms": {name: service[name] for name in ("p50", "p99") if name in service},
         "texts_per_row": round(answered / rows, 3) if rows else None,
@@ -140,26 +160,38 @@ def capacity(cell: Cell, warm: list[dict[str, Any]]) -> float:
     return sum(cell.batch / max(each["batch_ms"], 0.001) * 1000 for each in warm)
 
 
-def measured(cell: Cell, target: dict[str, Any], harness: Harness, most: float) -> dict[str, Any]:
-    """Return the figures of the cell's scenario."""
+def measured(
+    cell: Cell, target: dict[str, Any], harness: Harness, most: float, keep: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Return the figures of the cell's scenario; tell those so far after each measurement."""
     p99_ms, seconds = float(target["p99_ms"]), float(target["seconds"])
+    points: list[Measurement] = []
 
     def at(rate: float) -> Measurement:
-        return harness.measure(target["scenario"], seconds=seconds, rate=rate, p99_ms=p99_ms, seed=cell.seed)
+        points.append(harness.measure(target["scenario"], seconds=seconds, rate=rate, p99_ms=p99_ms, seed=cell.seed))
+        keep(figures(target, points))
+        return points[-1]
 
-    if not SCENARIOS[target["scenario"]].offers_rate:
-        best = at(most)
-        points = [best]
-        rate, missed_by = best.throughput, None
+    if SCENARIOS[target["scenario"]].offers_rate:
+        highest(at, p99_ms, most)
     else:
-        found = highest(at, p99_ms, most)
-        points = found.points
-        closest = min(points, key=lambda point: float(point.latency["p99"]))
-        best = found.best or closest
-        rate = best.rate if found.best else 0.0
-        missed_by = None if found.best else round(closest.latency["p99"] / p99_ms, 3)
+        at(most)
+    return figures(target, points)
+
+
+def figures(target: dict[str, Any], points: list[Measurement]) -> dict[str, Any]:
+    """Return what measurements come to: those at the highest rate that meets the target, else of the one closest."""
+    p99_ms = float(target["p99_ms"])
+    met = [point for point in points if meets(point, p99_ms)]
+    closest = min(points, key=lambda point: float(point.latency["p99"]))
+    best, rate, missed_by = closest, closest.throughput, None
+    if SCENARIOS[target["scenario"]].offers_rate:
+        best = max(met, key=lambda point: point.rate) if met else closest
+        rate = best.rate if met else 0.0
+        missed_by = None if met else round(closest.latency["p99"] / p99_ms, 3)
     needed = queries_needed(0.99)
     return {
+        "scenario": target["scenario"],
         "rate": round(rate, 2),
         "throughput": round(best.throughput, 2),
         "queries": best.queries,

@@ -14,17 +14,18 @@ from neuron.loadtest import __main__ as job
 from neuron.loadtest.harness import Artifact, Harness, LoadTestError, Measurement
 from neuron.loadtest.packing import invented
 from neuron.loadtest.search import highest
+from neuron.storage import Storage
 
 CELL = {"cell": "one", "backend": "simulated", "batch": 4, "sequence": 32, "options": {"service_ms": 2}}
 TEXTS = invented(200, 32, seed=1)
 
 
-def result_of(folder: Path, document: dict) -> dict:
+def result_of(folder: Path, document: dict, storage: Storage | None = None) -> dict:
     """Compile and load-test a cell as the jobs do; what the second wrote."""
     (folder / "cell.json").write_text(json.dumps(document))
     cell, compiled, output = ["--cell", f"{folder}/cell.json"], f"{folder}/compile.json", f"{folder}/loadtest.json"
     assert compiling.main([*cell, "--output", compiled, "--artifacts", f"{folder}/artifacts"]) == 0
-    assert job.main([*cell, "--compiled", compiled, "--output", output]) == 0
+    assert job.main([*cell, "--compiled", compiled, "--output", output], storage) == 0
     return json.loads(Path(output).read_text())
 
 
@@ -45,6 +46,27 @@ def test_a_cell_is_tested_and_says_at_which_rate_it_meets_the_target(tmp_path: P
     assert said["latency_ms"]["p50"] >= 2, "no answer is faster than the device"
     assert said["latency_ms"]["p50"] <= said["latency_ms"]["p99"] <= 400
     assert said["indicative"] and said["queries"] < said["queries_needed"] == 262_742
+
+
+class Killed(BaseException):
+    """The job, by whoever gives no notice."""
+
+
+class KilledAtTheThird(Storage):
+    """What is written lies there; the third document of the load test is its last."""
+
+    def write(self, document: dict, address: str) -> None:
+        super().write(document, address)
+        if len(document.get("curve", [])) == 3:
+            raise Killed
+
+
+def test_a_job_that_is_killed_leaves_what_it_has_measured(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        result_of(tmp_path, {**CELL, "target": {"p99_ms": 400, "seconds": 0.1}}, KilledAtTheThird())
+    said = json.loads((tmp_path / "loadtest.json").read_text())
+    assert (said["status"], said["why"]) == ("failed", "it ended before its search did, after 3 measurements")
+    assert len(said["curve"]) == 3 and said["latency_ms"]["p99"] > 0
 
 
 def test_a_target_that_nobody_meets_says_by_how_much_the_best_missed_it(tmp_path: Path) -> None:

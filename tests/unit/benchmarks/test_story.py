@@ -205,6 +205,11 @@ def test_a_job_says_better_than_the_machine_why_it_failed() -> None:
     report = tell(facts, [], None, ENDED)
     assert rows_of(report)["openvino"]["why"] == "AlgorithmError: 137"
     assert report["status"] == "failed"
+    cut = load_test(500, 8.0, status="failed", why="it ended before its search did, after 3 measurements")
+    facts.load_tests["openvino-c7i-b1-s32", "realtime_xlarge_c4"] = cut
+    row = rows_of(tell(facts, [], None, ENDED))["openvino"]
+    assert row["why"] == "AlgorithmError: 137; it ended before its search did, after 3 measurements"
+    assert (row["rate"], row["latency_ms_p99"]) == (None, 8.0)
 
 
 def test_a_run_without_a_plan_has_a_report_too() -> None:

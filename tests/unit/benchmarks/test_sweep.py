@@ -15,6 +15,7 @@ from boxcar.kinds import find
 from boxcar.requests import Trigger, read_trigger
 from boxcar.settings import Settings
 from lint import template
+from neuron.loadtest.scenarios import DRAIN_S, READY_S, SCENARIOS
 from tests.unit.benchmarks.documents import CODE, QUEUES, plan_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,6 +53,15 @@ def test_every_step_is_one_that_batch_takes_and_has_the_instance_to_itself() -> 
             find("batch").check(step, Settings(stack="boxcar"))
         for step in build.steps[1:]:
             assert step.options["vcpus"] == instances()[step.config["cell"]["instance"]].vcpus
+
+
+@pytest.mark.parametrize("seconds", [0.5, 60, 900])
+def test_a_load_test_may_last_as_long_as_all_its_measurements(seconds: float) -> None:
+    offline = {"name": "batch", "scenario": "offline", "rate": 8800, "seconds": seconds}
+    for target in (REAL_TIME[0] | {"seconds": seconds}, offline):
+        [build] = plan_of(backends=["openvino"], batches=[1], targets=[target]).models.values()
+        way = SCENARIOS[target["scenario"]]
+        assert build.steps[1].max_runtime_s >= READY_S + way.measurements * (2 * seconds + DRAIN_S)
 
 
 def test_models_for_inferentia_are_compiled_on_cpus() -> None:

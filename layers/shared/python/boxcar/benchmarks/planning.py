@@ -1,5 +1,6 @@
 """From a request to the plan of a benchmark: what is compiled where, and each load test on the instance under test."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,11 @@ CODE_KEY = "code/neuron.json"  # in the data bucket: which code the jobs run, as
 COMPILE, COMPILED, RESULTS = "compile", "compiled", "results"
 COMPILE_VCPUS, COMPILE_MEMORY_MB = 4, 6_500  # of a c7i.xlarge, less what ECS keeps
 KEPT_BY_ECS = 0.85  # the part of an instance's memory that a container may have
-COMPILE_S, LOAD_TEST_S = 2 * 3600, 3600  # at most
+COMPILE_S = 2 * 3600  # at most
+# A load test loads and warms up, and measures at most so often, each time for up to twice the seconds and a while more
+# (neuron/loadtest/scenarios.py).
+LOADING_S, DRAINING_S = 1200, 30
+MEASUREMENTS = {"server": 12, "offline": 1, "single_stream": 1}
 _COMMAND = ["python3", "-c", FETCH, "-m", "neuron.step"]
 
 
@@ -139,8 +144,13 @@ def _load_test(name: str, cell: Cell, code: Code, stack: str, hardware: str) -> 
         config={"job": "load_test", "cell": cell.model_dump()},
         options=_options(stack, cell.instance, hardware, known.vcpus, memory),
         cache=Cache(use=False),  # a machine, not its inputs, makes the figures
-        max_runtime_s=LOAD_TEST_S,
+        max_runtime_s=_longest_s(cell.target),
     )
+
+
+def _longest_s(target: dict[str, Any]) -> int:
+    """How long a load test may last, in seconds."""
+    return LOADING_S + math.ceil(MEASUREMENTS[target["scenario"]] * (2 * target["seconds"] + DRAINING_S))
 
 
 def _options(stack: str, instance: str, definition: str, vcpus: int, memory_mb: int) -> dict[str, Any]:

@@ -96,6 +96,11 @@ def _target(
             if cell.target["name"] != target.name or cell.sequence != tokens:
                 continue
             if document := facts.load_tests.get((build, step)):
+                if failed := why.get((build, step)):
+                    document = document | {
+                        "status": "failed",
+                        "why": f"{failed}; {document.get('why') or ''}".strip("; "),
+                    }
                 machine = facts.machines.get((build, step), {})
                 rows.append(measured_row(cell, target, document, machine, plan.prices))
             else:
