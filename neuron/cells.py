@@ -35,6 +35,12 @@ class Cell:
         """The shape to compile for."""
         return Shape(self.batch, self.sequence, self.slots)
 
+    @property
+    def fed(self) -> Shape:
+        """The shape that a worker hands to its model: DataParallel gives each core a compiled batch of it."""
+        copies = self.cores if self.options.get("data_parallel") else 1
+        return Shape(self.batch * copies, self.sequence, self.slots)
+
 
 def read_cell(document: Mapping[str, Any]) -> Cell:
     """Return the cell of a document.

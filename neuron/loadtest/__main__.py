@@ -97,7 +97,7 @@ def test(
         folder = storage.fetch_folder(compiled["artifact"], Path(scratch) / "artifact")
         gated = (folder / REFERENCE).is_file()
         texts = reference(folder / REFERENCE) if gated else invented(TEXTS, cell.sequence, cell.seed)
-        harness = Harness(cell.backend, [Artifact(folder, cell.shape)], shares(cell), texts, gate=gated)
+        harness = Harness(cell.backend, [Artifact(folder, cell.fed)], shares(cell), texts, gate=gated)
         with harness:
             quality: dict[str, Any] = harness.ready[0].get("quality", {})
             if gated and not quality.get("ok"):
@@ -157,7 +157,7 @@ def reference(path: Path) -> Texts:
 
 def capacity(cell: Cell, warm: list[dict[str, Any]]) -> float:
     """Return how many texts a second all workers answer when no batch waits, as warming up showed."""
-    return sum(cell.batch / max(each["batch_ms"], 0.001) * 1000 for each in warm)
+    return sum(cell.fed.batch / max(each["batch_ms"], 0.001) * 1000 for each in warm)
 
 
 def measured(

@@ -15,7 +15,15 @@ import torch
 
 from neuron.backends import backend, traced
 from neuron.backends.protocol import CompileError, Cores, OptionError, Shape
+from neuron.cells import Cell
+from neuron.loadtest import __main__ as load_test
+from neuron.loadtest import pipes
+from neuron.loadtest.harness import Measurement
+from neuron.loadtest.packing import Texts
+from neuron.loadtest.worker import Model, Worker, warm_up
 from neuron.model import Size, TwoHeaded, example
+from neuron.quality import check, write_reference
+from neuron.storage import Storage
 
 SHAPE = Shape(2, 8)
 
@@ -32,11 +40,19 @@ class Vendor(ModuleType):
             raise self.fails
         assert Path(compiler_workdir).is_dir()
         self.asked = {"workdir": Path(compiler_workdir), "args": compiler_args}
+        self.batch = len(example_inputs[0])
         return torch.jit.trace(func, example_inputs)
 
     def DataParallel(self, model, device_ids=None, dim=0):  # noqa: N802
         self.parallel.append((device_ids, dim, os.environ[traced.VISIBLE]))
-        return model
+
+        def split(*inputs):
+            """Each core's share is what was compiled for; else AWS's would be filled up, or raise."""
+            assert len(inputs[0]) / len(device_ids) == self.batch, "input.shape[0] / len(device_ids)"
+            parts = zip(*(each.chunk(len(device_ids)) for each in inputs), strict=True)
+            return [torch.cat(answers) for answers in zip(*(model(*part) for part in parts), strict=True)]
+
+        return split
 
 
 @pytest.fixture(params=["neuron", "neuronx"])
@@ -94,6 +110,41 @@ def test_data_parallel_takes_the_cores_that_the_process_sees(vendor: tuple, mode
     chosen = backend(vendor[0])
     chosen.load(chosen.compile(model, SHAPE, {"data_parallel": True}, tmp_path / "artifact"), Cores(4, 4))
     assert vendor[1].parallel == [([0, 1, 2, 3], 0, "4-7")]  # set before the runtime loads
+
+
+class InProcess:
+    """What the harness does with its workers, in this process, where the fake is."""
+
+    def __init__(self, name: str, artifacts: list, workers: list[Cores], texts: Texts, gate: bool) -> None:
+        [artifact], [cores] = artifacts, workers
+        self.model, self.texts = Model(artifact.shape, backend(name).load(artifact.folder, cores)), texts
+        quality = check(self.model.infer, artifact.shape, artifact.folder) if gate else {}
+        self.ready = [{"warm": [warm_up(self.model, texts, 0.1)], "quality": quality}]
+        self.ended = [{"rows": 0, "answered": 0}]
+
+    def __enter__(self) -> "InProcess":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def measure(self, scenario: str, *, rate: float, **told: object) -> Measurement:
+        answered = Worker([self.model], self.texts)._run(np.zeros(100, pipes.REQUEST))
+        return Measurement(scenario, rate, len(answered), len(answered), {"p50": 1.0, "p99": 1.0})
+
+
+def test_data_parallel_is_fed_a_compiled_batch_for_each_core(
+    vendor: tuple, model: TwoHeaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_test, "Harness", InProcess)
+    options = {"data_parallel": True}
+    cell = Cell("one", vendor[0], *SHAPE[:2], cores=4, options=options, target={"scenario": "offline"})
+    folder = backend(vendor[0]).compile(model, cell.shape, options, tmp_path / "artifact")
+    write_reference(model, cell.sequence, [], folder)
+    Storage().store_folder(folder, f"{tmp_path}/artifact.tar")
+    compiled = {"status": "ok", "artifact": f"{tmp_path}/artifact.tar"}
+    said = load_test.test(cell, compiled, Storage(), lambda figures: None)
+    assert said["queries"] == 4 * SHAPE.batch and said["quality"]["ok"]
 
 
 def test_a_compiler_that_refuses_is_quoted(vendor: tuple, model: TwoHeaded, tmp_path: Path) -> None:
