@@ -36,9 +36,10 @@ class Vendor(ModuleType):
         self.asked, self.parallel, self.fails = {}, [], None
 
     def trace(self, func, example_inputs, *, compiler_workdir=None, compiler_args=None):
-        if self.fails:
-            raise self.fails
         assert Path(compiler_workdir).is_dir()
+        if self.fails:
+            (Path(compiler_workdir) / "log-neuron-cc.txt").write_text("INFO: begun\n" * 9 + "ERROR: 2 operators\n")
+            raise self.fails
         self.asked = {"workdir": Path(compiler_workdir), "args": compiler_args}
         self.batch = len(example_inputs[0])
         return torch.jit.trace(func, example_inputs)
@@ -150,9 +151,10 @@ def test_data_parallel_is_fed_a_compiled_batch_for_each_core(
 def test_a_compiler_that_refuses_is_quoted(vendor: tuple, model: TwoHeaded, tmp_path: Path) -> None:
     vendor[1].fails = RuntimeError("[ERROR] unsupported operator aten::erf")
     with pytest.raises(
-        CompileError, match=r"RuntimeError: \[ERROR\] unsupported operator aten::erf \(what the compiler"
-    ):
+        CompileError, match=r"RuntimeError: \[ERROR\] unsupported operator aten::erf; log-neuron-cc.txt ends with: INFO"
+    ) as refused:
         backend(vendor[0]).compile(model, SHAPE, {}, tmp_path / "artifact")
+    assert str(refused.value).endswith("INFO: begun / ERROR: 2 operators")
 
 
 def test_a_placeholder_of_the_public_index_is_not_the_real_thing(monkeypatch: pytest.MonkeyPatch) -> None:
