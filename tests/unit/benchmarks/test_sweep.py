@@ -8,13 +8,14 @@ import pytest
 
 from boxcar.benchmarks.instances import BACKENDS, family_of, instances, packaged_prices, read_prices
 from boxcar.benchmarks.planning import make_plan, outline, read_code
-from boxcar.benchmarks.requests import BenchmarkRequest
+from boxcar.benchmarks.requests import LARGEST, BenchmarkRequest
 from boxcar.benchmarks.sweep import BACKBONES, make_sweep
 from boxcar.errors import BenchmarkError, TriggerError
 from boxcar.kinds import find
 from boxcar.requests import Trigger, read_trigger
 from boxcar.settings import Settings
 from lint import template
+from neuron.cells import NUMBERS
 from neuron.loadtest.scenarios import DRAIN_S, READY_S, SCENARIOS
 from tests.unit.benchmarks.documents import CODE, QUEUES, plan_of
 
@@ -105,6 +106,10 @@ def test_each_size_is_tested_in_its_own_queue_and_compiled_for_in_the_smallest()
         ({"backends": ["torch"], "instances": ["c7i.xlarge"], "cores": [8]}, "8 cores are more than the 4"),
         ({"backends": ["neuron"], "instances": ["inf1.xlarge"], "batches": [4096]}, "a batch of 4096 × 128 tokens needs"),
         ({"backends": ["cuda"], "instances": ["g5.xlarge"]}, "set BenchmarkG5Vcpus"),
+        (
+            {"backends": ["torch"], "instances": ["c7i.2xlarge"], "cores": [8]},
+            "c7i.2xlarge has no price in the table of 2026-01-19: `boxcar prices refresh`",
+        ),
         ({"backends": ["neuronx"], "instances": ["inf2.24xlarge"]}, "has 96 vCPUs, and BenchmarkInf2Vcpus is 4"),
         ({"backends": ["neuronx"], "instances": ["inf2.xlarge"], "queues": {"inf2": 4}}, "compiled on CPUs: set BenchmarkC7i"),
         (
@@ -136,7 +141,6 @@ def test_a_known_instance_without_a_price_is_left_out() -> None:
         ({"backends": ["tensorflow"]}, "backends: there is no backend 'tensorflow'; write one of openvino"),
         ({"options": {"tpu": [{}]}}, "options: there is no backend 'tpu'"),
         ({"instances": ["c9z.huge"]}, "instances: 'c9z.huge' is not known; write one of c5.xlarge"),
-        ({"instances": ["c7i.2xlarge"]}, "is not in the price table of 2026-01-19; run `boxcar prices refresh` first"),
         ({"batches": list(range(1, 200))}, "load tests, and one run has at most 300"),
     ],
 )
@@ -150,7 +154,16 @@ def test_what_nobody_knows_is_refused_and_named(asked: dict[str, Any], words: st
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"batches": [0]}, "0 is not a number from 1 on"),
+        ({"batches": [0]}, "0 is not a number from 1 to 4096"),
+        ({"batches": [5000]}, "batches: 5000 is not a number from 1 to 4096"),
+        ({"sequences": [1024]}, "sequences: 1024 is not a number from 1 to 512"),
+        ({"seed": -1}, "seed"),
+        ({"options": {"torch": []}}, "options.torch: [] tries nothing; write [{}] for its defaults, or leave it out"),
+        (
+            {"options": {"neuron": [{}, {"pipeline_cores": "4"}]}},
+            "options.neuron.1.pipeline_cores: '4' is not a whole number; write for example 4",
+        ),
+        ({"options": {"neuron": [{"data_parallel": "yes"}]}}, "options.neuron.0.data_parallel: 'yes' is not a truth"),
         ({"targets": [{"name": "t", "scenario": "server", "rate": 1}]}, "p99_ms belongs to"),
         ({"targets": [{"name": "t", "scenario": "offline", "rate": 1, "p99_ms": 3}]}, "p99_ms belongs to"),
         ({"targets": REAL_TIME * 2}, "each needs a name of its own"),
@@ -169,6 +182,12 @@ def test_memory_grows_with_the_batch_and_with_the_square_of_the_sequence() -> No
     assert base.bytes_of(1, 128) == pytest.approx(4 * (109.5e6 + 128 * (4 * 768 + 3072) + 2 * 12 * 128**2))
     assert base.bytes_of(2, 128) - base.bytes_of(1, 128) == base.bytes_of(3, 128) - base.bytes_of(2, 128)
     assert base.bytes_of(8, 512) > 4 * (base.bytes_of(8, 128) - 4 * base.weights)
+
+
+def test_what_may_be_asked_for_is_what_a_cell_may_have() -> None:
+    assert {
+        "batches": NUMBERS["batch"], "cores": NUMBERS["cores"], "sequences": NUMBERS["sequence"]
+    } == LARGEST  # fmt: skip
 
 
 def test_there_is_a_backend_in_the_containers_for_every_name_in_a_sweep() -> None:

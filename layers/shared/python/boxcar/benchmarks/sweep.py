@@ -112,7 +112,7 @@ def make_sweep(request: BenchmarkRequest, prices: Prices, queues: Mapping[str, i
     backends = request.backends or [name for name in BACKENDS if name != "simulated"]
     priced = [name for name in instances() if name in prices.usd_per_hour]
     chosen = request.instances or [name for name in priced if family_of(name) in queues]
-    faults = [*_unknown_backends(request, backends), *_unknown_instances(chosen, prices)]
+    faults = [*_unknown_backends(request, backends), *_unknown_instances(chosen)]
     if faults:
         raise TriggerError("\n".join(f"{source}: {fault}" for fault in faults))
     builds: dict[str, Build] = {}
@@ -177,13 +177,10 @@ def _unknown_backends(request: BenchmarkRequest, backends: list[str]) -> Iterato
                 yield f"{field_name}: there is no backend {name!r}; write one of {', '.join(BACKENDS)}"
 
 
-def _unknown_instances(names: list[str], prices: Prices) -> Iterator[str]:
+def _unknown_instances(names: list[str]) -> Iterator[str]:
     for name in names:
         if name not in instances():
-            known = ", ".join(instances())
-            yield f"instances: {name!r} is not known; write one of {known}"
-        elif name not in prices.usd_per_hour:
-            yield f"instances: {name!r} is not in the price table of {prices.date}; run `boxcar prices refresh` first"
+            yield f"instances: {name!r} is not known; write one of {', '.join(instances())}"
 
 
 def _combinations(request: BenchmarkRequest, backends: list[str], chosen: list[str]) -> Iterator[_Combination]:
