@@ -27,7 +27,7 @@ from neuron.storage import Storage
 SCHEMA = 1
 ROOT = Path(__file__).parent
 # What an artifact is made by, and the reference beside it.
-CODE = ("model.py", "weights.py", "backends/*.py", "quality.py", "tokens.py", "held_out.json")
+CODE = ("model.py", "weights.py", "backends/*.py", "quality.py", "tokens.py", "loadtest/packing.py", "held_out.json")
 RANDOM_DEPARTMENTS = 16  # of a model with random weights
 log = logging.getLogger("neuron.compile")
 

@@ -23,22 +23,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from neuron.backends.protocol import Cores
 from neuron.cells import Cell, CellError, read_cell
 from neuron.loadtest.harness import Artifact, Harness, LoadTestError, Measurement
-from neuron.loadtest.packing import Texts, invented, of_rows
+from neuron.loadtest.packing import invented
 from neuron.loadtest.percentiles import queries_needed
 from neuron.loadtest.scenarios import SCENARIOS
 from neuron.loadtest.search import highest, meets
+from neuron.quality import FILE, of_unit
 from neuron.storage import Storage
 
 SCHEMA = 1
-SECONDS = 4.0  # of one measurement, where the target does not say
-P99_MS = 10.0
+DEFAULTS = {"scenario": "server", "p99_ms": 10.0, "seconds": 4.0, "workers": 1, "unit": "queries"}  # of a target
 TEXTS = 2048
-REFERENCE = "reference.npz"  # held-out texts and what full precision said of them, beside the artifact
 ONE_CORE = ("neuron", "neuronx")  # backends whose workers have one NeuronCore each
 log = logging.getLogger("neuron.loadtest")
 
@@ -95,8 +92,8 @@ def test(
         raise LoadTestError(f"it was not compiled: {compiled.get('why') or 'the compile job says nothing'}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = storage.fetch_folder(compiled["artifact"], Path(scratch) / "artifact")
-        gated = (folder / REFERENCE).is_file()
-        texts = reference(folder / REFERENCE) if gated else invented(TEXTS, cell.sequence, cell.seed)
+        gated = (folder / FILE).is_file()
+        texts = of_unit(folder, target["unit"]) if gated else invented(TEXTS, cell.sequence, cell.seed)
         harness = Harness(cell.backend, [Artifact(folder, cell.fed)], shares(cell), texts, gate=gated)
         with harness:
             quality: dict[str, Any] = harness.ready[0].get("quality", {})
@@ -125,7 +122,7 @@ def checked(cell: Cell) -> dict[str, Any]:
     Raises:
         CellError: an unknown scenario, or a number that is not above 0.
     """
-    target = {"scenario": "server", "p99_ms": P99_MS, "seconds": SECONDS, "workers": 1, **cell.target}
+    target = {**DEFAULTS, **cell.target}
     if target["scenario"] not in SCENARIOS:
         raise CellError(
             f"target.scenario: there is no {target['scenario']!r}; write one of {', '.join(sorted(SCENARIOS))}"
@@ -147,12 +144,6 @@ def shares(cell: Cell) -> list[Cores]:
         count = int(cell.target.get("workers", 1))
         each = max(1, cell.cores // count)
     return [Cores(number * each, each) for number in range(count)]
-
-
-def reference(path: Path) -> Texts:
-    """Return the held-out texts that lie beside an artifact."""
-    with np.load(path) as held_out:
-        return of_rows(held_out["input_ids"], held_out["attention_mask"], held_out["token_type_ids"])
 
 
 def capacity(cell: Cell, warm: list[dict[str, Any]]) -> float:

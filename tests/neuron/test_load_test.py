@@ -14,6 +14,7 @@ from neuron.loadtest import __main__ as job
 from neuron.loadtest.harness import Artifact, Harness, LoadTestError, Measurement
 from neuron.loadtest.packing import invented
 from neuron.loadtest.search import highest
+from neuron.quality import FILE
 from neuron.storage import Storage
 
 CELL = {"cell": "one", "backend": "simulated", "batch": 4, "sequence": 32, "options": {"service_ms": 2}}
@@ -128,6 +129,25 @@ def test_a_device_that_hangs_is_a_result_with_its_reason(tmp_path: Path, monkeyp
     monkeypatch.setattr("neuron.loadtest.harness.READY_S", 20)  # on a busy machine it may hang before it was steady
     said = result_of(tmp_path, {**CELL, "options": {"fault": "hang", "fault_after": 30}, "target": {"seconds": 0.3}})
     assert said["status"] == "failed" and said["why"].endswith("did not answer in time: what it waits for hangs")
+
+
+def test_a_device_that_answers_wrongly_is_not_tested_for_speed(tmp_path: Path) -> None:
+    folder = backend("simulated").compile(None, Shape(4, 32), {"service_ms": 1}, tmp_path / "artifact")
+    ids = np.full((2, 32), 100)  # of which the device makes 100 / 30,522: no duplicate, and the second department
+    rows = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    labels = {"pairs": 1, "duplicate": np.array([True]), "intent": np.array([0])}
+    fp32 = {"fp32_duplicate": np.ones(2), "fp32_intent": np.eye(2)[[0, 0]], "fp32_embedding": np.ones((2, 1))}
+    np.savez(folder / FILE, **rows, **labels, **fp32)
+    Storage().store_folder(folder, f"{tmp_path}/artifact.tar")
+    Storage().write({"status": "ok", "artifact": f"{tmp_path}/artifact.tar"}, f"{tmp_path}/compile.json")
+    (tmp_path / "cell.json").write_text(json.dumps(CELL))
+    places = [f"{tmp_path}/{name}.json" for name in ("cell", "compile", "loadtest")]
+    assert job.main(["--cell", places[0], "--compiled", places[1], "--output", places[2]]) == 0
+    said = Storage().read(places[2])
+    assert said["status"] == "failed" and "curve" not in said
+    assert said["why"].startswith(
+        "not tested for speed, for it answers wrongly: duplicate: accuracy 0.0000 is under 99%"
+    )
 
 
 def test_what_was_not_compiled_is_not_tested(tmp_path: Path) -> None:
