@@ -3,7 +3,8 @@
 Addresses are paths or s3://bucket/key. Artifacts lie under the third by the digest of all that they depend on, so that
 the same is compiled once, whichever cells and runs ask for it. The output document says how it went:
 
-    {"cell", "schema": 1, "status": "ok|failed", "why", "key", "artifact", "cached", "seconds", "bytes", "versions"}
+    {"cell", "schema": 1, "status": "ok|failed", "why", "key", "artifact", "cached", "seconds", "bytes", "versions",
+     "buckets": [{"sequence", "artifact"}]}
 
 A cell that cannot be compiled is a result, with its reason: the exit code is 0 once the document is written.
 """
@@ -15,6 +16,7 @@ import logging
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None, storage: Storage | None = None) -> 
     storage = storage or Storage()
     document = storage.read(addresses.cell)
     try:
-        said = compile_cell(read_cell(document), storage, addresses.artifacts)
+        said = compile_lengths(read_cell(document), storage, addresses.artifacts)
     except (CellError, KeyError, OptionError, CompileError) as error:
         why = error.args[0] if isinstance(error, KeyError) else str(error)
         said = {"status": "failed", "why": why}
@@ -51,6 +53,19 @@ def main(arguments: list[str] | None = None, storage: Storage | None = None) -> 
     log.info("compile: %s", json.dumps(said))
     storage.write(said, addresses.output)
     return 0
+
+
+def compile_lengths(cell: Cell, storage: Storage, artifacts: str) -> dict[str, Any]:
+    """Compile a cell for its length and for each of its buckets; raises as `compile_cell`, which does one."""
+    said = compile_cell(cell, storage, artifacts)
+    buckets = [compile_cell(replace(cell, sequence=length), storage, artifacts) for length in cell.buckets]
+    made = zip(cell.buckets, buckets, strict=True)
+    return {
+        **said,
+        "cached": all(each["cached"] for each in (said, *buckets)),
+        **{name: sum(each[name] for each in (said, *buckets)) for name in ("seconds", "bytes")},
+        "buckets": [{"sequence": length, "artifact": each["artifact"]} for length, each in made],
+    }
 
 
 def compile_cell(cell: Cell, storage: Storage, artifacts: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What speed has to pass first: the held-out accuracy of both heads through a backend, against the model in fp32.
 
 The compile job puts held-out texts, as tokens, with their labels and what the model answers in fp32 (eager PyTorch, a
-text a row) into the artifact. So a device is checked with NumPy alone: no catalogue, tokenizer or second model. It is asked as it is under load: where rows hold several texts, they are packed.
+text a row) into the artifact. So a device is checked with NumPy alone: no catalogue, tokenizer or second model. It is
+asked as it is under load: where rows hold several texts, they are packed.
 """
 
 import json

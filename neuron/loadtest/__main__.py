@@ -94,7 +94,11 @@ def test(
         folder = storage.fetch_folder(compiled["artifact"], Path(scratch) / "artifact")
         gated = (folder / FILE).is_file()
         texts = of_unit(folder, target["unit"]) if gated else invented(TEXTS, cell.sequence, cell.seed)
-        harness = Harness(cell.backend, [Artifact(folder, cell.fed)], shares(cell), texts, gate=gated)
+        artifacts = [Artifact(folder, cell.fed)]
+        for bucket in compiled.get("buckets", []):
+            beside = storage.fetch_folder(bucket["artifact"], Path(scratch) / str(bucket["sequence"]))
+            artifacts.append(Artifact(beside, cell.fed._replace(sequence=bucket["sequence"])))
+        harness = Harness(cell.backend, artifacts, shares(cell), texts, gate=gated)
         with harness:
             quality: dict[str, Any] = harness.ready[0].get("quality", {})
             if gated and not quality.get("ok"):

@@ -110,6 +110,15 @@ def test_texts_go_to_the_shortest_of_several_models(tmp_path: Path) -> None:
     assert crew.service()["p0"] < 0.32 * 8, "a batch of short texts took no more than the short model takes"
 
 
+def test_a_cell_with_buckets_and_workers_runs_each_text_where_it_fits(tmp_path: Path) -> None:
+    target = {"scenario": "offline", "seconds": 0.2, "workers": 2}
+    said = result_of(tmp_path, {**CELL, "cores": 2, "buckets": [8, 16], "target": target})
+    assert (said["status"], said["workers"]) == ("ok", 2), said
+    compiled = json.loads((tmp_path / "compile.json").read_text())
+    assert [bucket["sequence"] for bucket in compiled["buckets"]] == [8, 16]
+    assert len({compiled["artifact"], *(bucket["artifact"] for bucket in compiled["buckets"])}) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

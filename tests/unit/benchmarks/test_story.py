@@ -148,6 +148,12 @@ def test_sets_of_options_are_told_apart() -> None:
     assert "50% cheaper than 160 × c7i.xlarge with torch mode=trace, batch 1 (measured)" in sentence
 
 
+def test_workers_and_buckets_are_told_apart() -> None:
+    plan = plan_of(**SMALL, targets=REAL_TIME, backends=["torch"], workers=[1, 2], buckets=[16])
+    report = tell(facts_of(plan, torch=load_test(100, 8.0)), [], None, ENDED)
+    assert [row["options"] for row in report["targets"][0]["rows"]] == ["buckets=16", "workers=2 buckets=16"]
+
+
 def test_published_rows_of_the_same_model_and_length_stand_beside_with_their_source() -> None:
     documents = {"openvino": load_test(100, 9.0)}
     report = report_of(backends=["openvino"], backbone="base", sequences=[128], documents=documents)

@@ -15,7 +15,7 @@ from boxcar.kinds import find
 from boxcar.requests import Trigger, read_trigger
 from boxcar.settings import Settings
 from lint import template
-from neuron.cells import NUMBERS
+from neuron.cells import NUMBERS, read_cell
 from neuron.loadtest.scenarios import DRAIN_S, READY_S, SCENARIOS
 from tests.unit.benchmarks.documents import CODE, QUEUES, plan_of
 
@@ -106,6 +106,8 @@ def test_each_size_is_tested_in_its_own_queue_and_compiled_for_in_the_smallest()
         ({"backends": ["torch"], "instances": ["c7i.xlarge"], "cores": [8]}, "8 cores are more than the 4"),
         ({"backends": ["neuron"], "instances": ["inf1.xlarge"], "batches": [4096]}, "a batch of 4096 × 128 tokens needs"),
         ({"backends": ["cuda"], "instances": ["g5.xlarge"]}, "set BenchmarkG5Vcpus"),
+        ({"backends": ["torch"], "instances": ["c7i.xlarge"], "workers": [8]}, "8 workers are more than 4 cores"),
+        ({"backends": ["neuron"], "instances": ["inf1.xlarge"], "workers": [2]}, "each NeuronCore has a worker of its own"),
         (
             {"backends": ["torch"], "instances": ["c7i.2xlarge"], "cores": [8]},
             "c7i.2xlarge has no price in the table of 2026-01-19: `boxcar prices refresh`",
@@ -185,9 +187,17 @@ def test_memory_grows_with_the_batch_and_with_the_square_of_the_sequence() -> No
 
 
 def test_what_may_be_asked_for_is_what_a_cell_may_have() -> None:
-    assert {
-        "batches": NUMBERS["batch"], "cores": NUMBERS["cores"], "sequences": NUMBERS["sequence"]
-    } == LARGEST  # fmt: skip
+    fields = {"batches": "batch", "cores": "cores", "workers": "cores", "sequences": "sequence", "buckets": "sequence"}
+    assert {name: NUMBERS[field] for name, field in fields.items()} == LARGEST
+
+
+def test_workers_and_buckets_are_asked_for() -> None:
+    asked = {"backends": ["torch"], "instances": ["c7i.xlarge"], "batches": [8], "targets": REAL_TIME}
+    [build] = plan_of(**asked, workers=[1, 2], sequences=[64], buckets=[32, 16, 32, 128]).models.values()
+    assert [step.name for step in build.steps] == ["compile", "realtime_xlarge_c4", "realtime_xlarge_c4_w2"]
+    cells = [read_cell(step.config["cell"]) for step in build.steps]
+    assert [list(cell.buckets) for cell in cells] == [[16, 32]] * 3
+    assert [cell.target["workers"] for cell in cells[1:]] == [1, 2]
 
 
 def test_there_is_a_backend_in_the_containers_for_every_name_in_a_sweep() -> None:

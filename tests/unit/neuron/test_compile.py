@@ -81,6 +81,7 @@ def test_the_artifact_is_what_load_wants(tmp_path: Path) -> None:
         ({"batch": 0}, "batch: 0 is not a whole number from 1 to 4096"),
         ({"sequence": 1024}, "sequence: 1024 is not a whole number from 1 to 512"),
         ({"batchsize": 1}, "batchsize: a cell has no such field"),
+        ({"buckets": [16, 32]}, "buckets: 32 is not a whole number below the sequence, 32"),
     ],
 )
 def test_a_cell_that_cannot_be_compiled_says_why(tmp_path: Path, change: dict, why: str) -> None:

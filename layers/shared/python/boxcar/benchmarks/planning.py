@@ -164,5 +164,7 @@ def _options(stack: str, instance: str, definition: str, vcpus: int, memory_mb: 
 
 
 def _test_name(cell: Cell) -> str:
-    """Of a step: `realtime_xlarge_c4`."""
-    return f"{cell.target['name']}_{cell.instance.partition('.')[2]}_c{cell.cores}"
+    """Of a step: `realtime_xlarge_c4`, and `_w2` with two workers."""
+    workers = cell.target["workers"]
+    shared = f"_w{workers}" if workers > 1 else ""
+    return f"{cell.target['name']}_{cell.instance.partition('.')[2]}_c{cell.cores}{shared}"

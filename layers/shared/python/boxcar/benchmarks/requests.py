@@ -8,7 +8,8 @@ from boxcar.requests import RunRequest
 from boxcar.steps import Document
 
 Scenario = Literal["server", "offline", "single_stream"]
-LARGEST = {"batches": 4096, "cores": 1024, "sequences": 512}  # that a cell may have (neuron/cells.py)
+# What a cell may have at most (neuron/cells.py).
+LARGEST = {"batches": 4096, "cores": 1024, "workers": 1024, "sequences": 512, "buckets": 512}
 TIMED = ("server", "single_stream")  # in the third, queries wait for one another
 
 
@@ -45,7 +46,9 @@ class BenchmarkRequest(RunRequest):
     instances: list[str] | None = Field(default=None, min_length=1)  # None: all with a queue in this stack and a price
     batches: list[int] = Field(default=[1, 8], min_length=1)
     cores: list[int] | None = Field(default=None, min_length=1)  # None: all that the instance has
+    workers: list[int] = Field(default=[1], min_length=1)  # processes that share the cores; NeuronCores have one each
     sequences: list[int] = Field(default=[128], min_length=1)  # tokens
+    buckets: list[int] = Field(default=[])  # shorter lengths, compiled beside each: a text goes to the shortest
     backbone: Literal["minilm", "base"] = "base"
     slots: int = Field(default=1, ge=1, le=64)  # texts that one row may hold
     options: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)  # backend -> sets of options to try

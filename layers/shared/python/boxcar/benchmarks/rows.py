@@ -150,8 +150,11 @@ def _empty(
 
 
 def _options(cell: Cell) -> str:
-    """`mode=trace precision=bf16`."""
-    return " ".join(f"{name}={value}" for name, value in sorted(cell.options.items()))
+    """`mode=trace precision=bf16`, and what else tells rows of one backend apart."""
+    chosen = [f"{name}={value}" for name, value in sorted(cell.options.items())]
+    chosen += [f"workers={workers}"] if (workers := cell.target.get("workers", 1)) > 1 else []
+    chosen += [f"buckets={','.join(map(str, cell.buckets))}"] if cell.buckets else []
+    return " ".join(chosen)
 
 
 def _elsewhere(instance: str, machine: dict[str, Any]) -> str:

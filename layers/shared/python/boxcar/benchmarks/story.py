@@ -164,6 +164,7 @@ def _grouped(plan: BenchmarkPlan) -> list[dict[str, Any]]:
     """What was left out, one line a reason."""
     by_reason: dict[str, list[str]] = {}
     for one in plan.pruned:
-        name = f"{one.backend} on {one.instance}, batch {one.batch}, {one.cores} cores, {one.sequence} tokens"
+        shared = f" for {one.workers} workers" if one.workers > 1 else ""
+        name = f"{one.backend} on {one.instance}, batch {one.batch}, {one.cores} cores{shared}, {one.sequence} tokens"
         by_reason.setdefault(one.why, []).append(name)
     return [{"why": why, "count": len(names), "cells": names} for why, names in by_reason.items()]
