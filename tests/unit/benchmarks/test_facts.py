@@ -71,8 +71,8 @@ def test_what_is_missing_is_noted(account) -> None:
 
 
 def test_what_a_job_had_measured_before_it_failed_is_read_and_what_it_had_not_is_not_missed(account) -> None:
-    key, facts = read(account, {"loadtest.json": json.dumps(load_test(500, 8.0, status="failed"))}, "Failed")
-    assert facts.load_tests[key]["latency_ms"]["p99"] == 8.0
+    key, facts = read(account, {"loadtest.json": json.dumps(load_test(500, 8.0))}, "Failed")
+    assert (facts.load_tests[key]["status"], facts.load_tests[key]["latency_ms"]["p99"]) == ("failed", 8.0)
     assert facts.notes == []
 
 

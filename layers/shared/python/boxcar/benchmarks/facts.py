@@ -41,7 +41,7 @@ def gather(run: str, *, s3: Any, dynamodb: Any, bucket: str, jobs_table: str) ->
             key = (job["model"], job["step"])
             document = _read(s3, f"{place}loadtest.json", notes)
             if document and document.get("status") in STATUSES:
-                facts.load_tests[key] = document
+                facts.load_tests[key] = document if owed else {**document, "status": "failed"}
             elif document:
                 notes.append(f"{place}loadtest.json: status: is {document.get('status')!r}, not one of {STATUSES}")
             facts.machines[key] = _read(s3, f"{place}machine.json", notes) or {}

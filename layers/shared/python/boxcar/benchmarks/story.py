@@ -96,11 +96,8 @@ def _target(
             if cell.target["name"] != target.name or cell.sequence != tokens:
                 continue
             if document := facts.load_tests.get((build, step)):
-                if failed := why.get((build, step)):
-                    document = document | {
-                        "status": "failed",
-                        "why": f"{failed}; {document.get('why') or ''}".strip("; "),
-                    }
+                if document["status"] != "ok" and (stopped := why.get((build, step))):  # it had no time to say so
+                    document = document | {"why": f"{stopped}; {document.get('why') or ''}".strip("; ")}
                 machine = facts.machines.get((build, step), {})
                 rows.append(measured_row(cell, target, document, machine, plan.prices))
             else:

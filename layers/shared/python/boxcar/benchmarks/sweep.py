@@ -10,7 +10,7 @@ from boxcar.benchmarks.requests import BenchmarkRequest, Target
 from boxcar.errors import TriggerError
 from boxcar.steps import Document
 
-MOST_CELLS = 300  # of one run: some twelve events of the execution's history each, of 25,000 that it may have
+MOST_CELLS = 300  # of one run: some twenty events of the execution's history each, of 25,000 that it may have
 ROOM = 0.8  # of a memory that weights and activations may take; the rest is the runtime's
 _GIB = 2**30
 _FLOAT = 4  # bytes
