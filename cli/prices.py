@@ -40,6 +40,9 @@ def refresh(session: Session, region: str) -> None:
     """
     client = boto3.client("pricing", region_name=API_REGION)
     table = read_price_list(client, region, instances(), datetime.now(UTC).date().isoformat())
+    if not any(table.usd_per_hour.values()):
+        words = "AWS's Price List has no price there; write a region such as us-east-1. The table is as it was"
+        raise click.ClickException(f"--region: {region!r}: {words}")
     body = table.model_dump_json(indent=1).encode()
     session.client("s3").put_object(Bucket=session.outputs["BucketName"], Key=PRICES_KEY, Body=body)
     missing = [name for name, price in table.usd_per_hour.items() if price is None]

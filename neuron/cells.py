@@ -1,6 +1,6 @@
 """A cell of the sweep: one backend on one instance in one shape. Its document is the same from plan to report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class Cell:
     cores: int = 1
     backbone: str = "minilm"  # or base: BERT-base's size with random weights
     slots: int = 1  # how many texts a row may hold
+    buckets: Sequence[int] = ()  # shorter lengths that are compiled too: a text goes to the shortest that holds it
     options: Mapping[str, Any] = field(default_factory=dict)
     target: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -34,6 +35,12 @@ class Cell:
     def shape(self) -> Shape:
         """The shape to compile for."""
         return Shape(self.batch, self.sequence, self.slots)
+
+    @property
+    def fed(self) -> Shape:
+        """The shape that a worker hands to its model: DataParallel gives each core a compiled batch of it."""
+        copies = self.cores if self.options.get("data_parallel") else 1
+        return Shape(self.batch * copies, self.sequence, self.slots)
 
 
 def read_cell(document: Mapping[str, Any]) -> Cell:
@@ -55,4 +62,9 @@ def read_cell(document: Mapping[str, Any]) -> Cell:
             raise CellError(f"{name}: {value!r} is not text")
         if name in ("options", "target") and not isinstance(value, Mapping):
             raise CellError(f"{name}: {value!r} is not an object")
+        if name == "buckets" and not isinstance(value, list):
+            raise CellError(f"{name}: {value!r} is not a list")
+    for length in document.get("buckets", []):
+        if not (type(length) is int and 1 <= length < document["sequence"]):
+            raise CellError(f"buckets: {length!r} is not a whole number below the sequence, {document['sequence']}")
     return Cell(**document)

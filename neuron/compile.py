@@ -3,7 +3,8 @@
 Addresses are paths or s3://bucket/key. Artifacts lie under the third by the digest of all that they depend on, so that
 the same is compiled once, whichever cells and runs ask for it. The output document says how it went:
 
-    {"cell", "schema": 1, "status": "ok|failed", "why", "key", "artifact", "cached", "seconds", "bytes", "versions"}
+    {"cell", "schema": 1, "status": "ok|failed", "why", "key", "artifact", "cached", "seconds", "bytes", "versions",
+     "buckets": [{"sequence", "artifact"}]}
 
 A cell that cannot be compiled is a result, with its reason: the exit code is 0 once the document is written.
 """
@@ -15,6 +16,7 @@ import logging
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from neuron.quality import write_reference
 from neuron.storage import Storage
 
 SCHEMA = 1
+ROOT = Path(__file__).parent
+# What an artifact is made by, and the reference beside it.
+CODE = ("model.py", "weights.py", "backends/*.py", "quality.py", "tokens.py", "loadtest/packing.py", "held_out.json")
 RANDOM_DEPARTMENTS = 16  # of a model with random weights
 log = logging.getLogger("neuron.compile")
 
@@ -40,7 +45,7 @@ def main(arguments: list[str] | None = None, storage: Storage | None = None) -> 
     storage = storage or Storage()
     document = storage.read(addresses.cell)
     try:
-        said = compile_cell(read_cell(document), storage, addresses.artifacts)
+        said = compile_lengths(read_cell(document), storage, addresses.artifacts)
     except (CellError, KeyError, OptionError, CompileError) as error:
         why = error.args[0] if isinstance(error, KeyError) else str(error)
         said = {"status": "failed", "why": why}
@@ -48,6 +53,19 @@ def main(arguments: list[str] | None = None, storage: Storage | None = None) -> 
     log.info("compile: %s", json.dumps(said))
     storage.write(said, addresses.output)
     return 0
+
+
+def compile_lengths(cell: Cell, storage: Storage, artifacts: str) -> dict[str, Any]:
+    """Compile a cell for its length and for each of its buckets; raises as `compile_cell`, which does one."""
+    said = compile_cell(cell, storage, artifacts)
+    buckets = [compile_cell(replace(cell, sequence=length), storage, artifacts) for length in cell.buckets]
+    made = zip(cell.buckets, buckets, strict=True)
+    return {
+        **said,
+        "cached": all(each["cached"] for each in (said, *buckets)),
+        **{name: sum(each[name] for each in (said, *buckets)) for name in ("seconds", "bytes")},
+        "buckets": [{"sequence": length, "artifact": each["artifact"]} for length, each in made],
+    }
 
 
 def compile_cell(cell: Cell, storage: Storage, artifacts: str) -> dict[str, Any]:
@@ -101,13 +119,18 @@ def build_model(cell: Cell) -> tuple[Any, list[str]]:
 
 
 def cache_key(cell: Cell, chosen: Backend, weights: str) -> str:
-    """Return a digest of all that an artifact depends on: backend, versions, shape, options, model."""
+    """Return a digest of all that an artifact depends on: backend, versions, shape, options, weights, and our code."""
     parts = {
         "backend": chosen.name,
         "versions": chosen.versions(),
         "shape": list(cell.shape),
         "options": dict(cell.options),
         "weights": weights,
+        "code": {
+            str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for pattern in CODE
+            for path in ROOT.glob(pattern)
+        },
         "schema": SCHEMA,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neuron.backends.protocol import CompileError, Cores, Infer, Options, Shape, choose
 from neuron.backends.tensors import on_tensors
+from neuron.step import machine
 
 if TYPE_CHECKING:
     from neuron.model import TwoHeaded
@@ -30,8 +31,8 @@ class TorchCpu:
         return None if int(found.split(".")[0]) >= 2 else f"torch {found} is too old; 2.0 or newer is needed"
 
     def versions(self) -> dict[str, str]:
-        """That of PyTorch."""
-        return {"torch": metadata.version("torch")}
+        """That of PyTorch, and the processor: inductor's code is native, and a frozen graph is laid out for it."""
+        return {"torch": metadata.version("torch"), "processor": machine()["processor"]}
 
     def check(self, options: Options) -> None:
         """Refuse what is not in OPTIONS."""

@@ -11,6 +11,7 @@ from neuron.backends.protocol import CompileError, Cores, Infer, Options
 from neuron.backends.tensors import on_tensors
 
 FILE, ABOUT = "model.pt", "options.json"
+LAST_LINES, LONGEST = 5, 1000  # of the compiler's log, in characters
 VISIBLE = "NEURON_RT_VISIBLE_CORES"  # read by the runtime when it first loads a model in a process
 
 
@@ -32,7 +33,7 @@ def trace(call: Callable, options: Options, workdir: Path) -> Path:
     """Compile with `call`, a vendor's trace with all but the work folder bound, and keep what it made.
 
     Raises:
-        CompileError: the compiler refused; what it wrote lies in `<workdir>.compiler`, and the message names it.
+        CompileError: the compiler refused; the message holds the end of what it logged.
     """
     import torch
 
@@ -42,9 +43,19 @@ def trace(call: Callable, options: Options, workdir: Path) -> Path:
     try:
         torch.jit.save(call(compiler_workdir=str(scratch)), str(workdir / FILE))
     except Exception as error:  # the stacks raise their own errors, torch's, and those of the compiler's process
-        raise CompileError(f"{type(error).__name__}: {error} (what the compiler wrote is in {scratch})") from error
+        raise CompileError(f"{type(error).__name__}: {error}{_logged(scratch)}") from error
     (workdir / ABOUT).write_text(json.dumps(options))
     return workdir
+
+
+def _logged(scratch: Path) -> str:
+    """The end of what the compiler logged last: its work folder goes with the job."""
+    logs = [path for path in scratch.rglob("*") if path.is_file() and path.suffix in (".txt", ".log")]
+    if not logs:
+        return ""
+    latest = max(logs, key=lambda path: (path.stat().st_mtime, path.name))
+    lines = [line.strip() for line in latest.read_text(errors="replace").splitlines() if line.strip()]
+    return f"; {latest.name} ends with: {' / '.join(lines[-LAST_LINES:])[-LONGEST:]}"
 
 
 def load(artifact: Path, cores: Cores, parallel: Callable[[Any, list[int]], Any]) -> Infer:

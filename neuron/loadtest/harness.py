@@ -17,10 +17,8 @@ from neuron.backends.protocol import Cores, Shape
 from neuron.loadtest import pipes
 from neuron.loadtest.packing import Texts
 from neuron.loadtest.percentiles import latencies, merged
-from neuron.loadtest.scenarios import SCENARIOS
+from neuron.loadtest.scenarios import DRAIN_S, READY_S, SCENARIOS
 
-READY_S = 600.0  # for a worker to load and warm up
-DRAIN_S = 30.0  # beyond twice the length of a measurement, for answers that are still to come
 LAST_LINES = 3  # of what a process said before it died
 
 
@@ -130,10 +128,7 @@ class Harness:
         finally:
             generator.kill()
         latency = latencies(merged([said["latency"]]))
-        way = SCENARIOS[scenario]
-        if way.one_by_one:  # where all come at once, LoadGen knows one latency
-            latency |= said["scheduled_ms"]
-        offered = rate if way.offers_rate else 0.0
+        offered = rate if SCENARIOS[scenario].offers_rate else 0.0
         return Measurement(scenario, offered, said["throughput"], said["queries"], latency)
 
     def service(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import os
 
 import numpy as np
 
-REQUEST = np.dtype([("query", "u8"), ("issued", "u8"), ("text", "u8"), ("unused", "u8")])
-ANSWER = np.dtype([("query", "u8"), ("issued", "u8")])
+REQUEST = np.dtype([("query", "u8"), ("came", "u8"), ("text", "u8"), ("unused", "u8")])
+ANSWER = np.dtype([("query", "u8"), ("came", "u8")])
 CAPACITY = 1 << 20  # bytes; 32,768 requests
 
 

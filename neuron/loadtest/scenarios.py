@@ -2,17 +2,20 @@
 
 from typing import NamedTuple
 
+READY_S = 600.0  # for a worker to load and warm up
+DRAIN_S = 30.0  # beyond twice the length of a measurement, for answers that are still to come
+
 
 class Scenario(NamedTuple):
     """One way in which queries come."""
 
     loadgen: str  # LoadGen's name of it
     offers_rate: bool = False  # queries come at a rate of the test's choice
-    one_by_one: bool = True  # each has its own time, so that a latency means something
+    measurements: int = 1  # at most
 
 
 SCENARIOS = {
-    "server": Scenario("Server", offers_rate=True),  # by chance, as those of many users
-    "offline": Scenario("Offline", one_by_one=False),  # all at once
+    "server": Scenario("Server", offers_rate=True, measurements=12),  # by chance, as those of many users
+    "offline": Scenario("Offline"),  # all at once
     "single_stream": Scenario("SingleStream"),  # each when the one before is answered
 }

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from neuron.loadtest.harness import Measurement
+from neuron.loadtest.scenarios import SCENARIOS
 
 FIRST = 0.4  # of what the device could do if it never waited
 CLOSE = 1.1  # the rate that fails is at most so many times the rate that meets
-MOST = 12  # measurements
+MOST = SCENARIOS["server"].measurements
 HALVINGS = 6  # of a first rate that fails, before nothing meets
 
 

@@ -79,7 +79,7 @@ class Worker:
                 return
             taken = self._run(waiting)
             done = np.empty(len(taken), pipes.ANSWER)
-            done["query"], done["issued"] = waiting["query"][taken], waiting["issued"][taken]
+            done["query"], done["came"] = waiting["query"][taken], waiting["came"][taken]
             pipes.write(replies, done)
             self.answered += len(taken)
             waiting = np.delete(waiting, taken)
@@ -116,8 +116,9 @@ def main(told: dict[str, Any]) -> None:
     if told["gate"]:
         from neuron.quality import check
 
-        first = told["artifacts"][0]
-        ready["quality"] = check(models[0].infer, models[0].shape, Path(first["folder"]))
+        places = [Path(artifact["folder"]) for artifact in told["artifacts"]]
+        said = [check(model.infer, model.shape, place) for model, place in zip(models, places, strict=True)]
+        ready["quality"] = next((each for each in said if not each["ok"]), said[0])
     print(json.dumps(ready), flush=True)
     worker = Worker(models, texts)
     worker.serve(told["requests"], told["replies"])

@@ -19,6 +19,7 @@ from neuron.backends import backend
 from neuron.backends.protocol import Cores, Infer, Shape
 from neuron.loadtest.harness import Artifact, Harness
 from neuron.loadtest.packing import Texts, arrays, invented, of_rows, pack
+from neuron.loadtest.percentiles import latencies, merged
 from neuron.model import backbone_size, operations
 from neuron.tokens import Tokenizer
 from neuron.weights import load_minilm, random_model
@@ -135,7 +136,7 @@ def generator() -> float:
     asked = json.dumps({**told, "texts": 1024, "requests": -1, "replies": -1, "echo": True})
     done = subprocess.run([*command, asked], check=True, capture_output=True, text=True)
     said = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
-    microseconds = {name: 1000 * value for name, value in said["scheduled_ms"].items()}
+    microseconds = {name: 1000 * value for name, value in latencies(merged([said["latency"]])).items() if value}
     print(
         f"\ngenerator at {RATE:,.0f} queries/s: {said['queries']:,} queries, "
         + ", ".join(f"{name} {value:.0f} µs" for name, value in microseconds.items())

@@ -80,9 +80,10 @@ class Client:
                 self._aws.calls.append((f"{self._service}.{method}", self._role, parameters))
             if self._service == "lambda":
                 return self._invoke(parameters)
-            if self._service == "s3" and method in ("get_object", "put_object"):
+            called = f"{self._service}.{method}"
+            if called in ("s3.get_object", "s3.put_object") and called not in self._aws.methods:
                 return self._object(method, parameters)
-            answer = self._aws.methods[f"{self._service}.{method}"](**parameters)
+            answer = self._aws.methods[called](**parameters)
             return {"ResponseMetadata": OK, **answer}
 
         return call

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from neuron import compile as job
 from neuron import quality
 from neuron.backends import backend
 from neuron.backends.protocol import Cores, Infer, Outputs, Shape
-from neuron.loadtest.__main__ import REFERENCE, reference
-from neuron.quality import check
+from neuron.model import Size, TwoHeaded
+from neuron.quality import check, of_unit, write_reference
 from neuron.storage import Storage
 
 CELL = {"cell": "one", "backend": "torch", "batch": 32, "sequence": 48, "options": {"mode": "eager"}}
@@ -57,7 +58,15 @@ def test_a_device_that_answers_noise_is_not_measured(compiled: tuple[Infer, Path
     )
 
 
-def test_the_load_test_sends_the_texts_that_are_held_out(compiled: tuple[Infer, Path]) -> None:
-    texts = reference(compiled[1] / REFERENCE)
-    assert len(texts.starts) - 1 == 2 * TEXTS
-    assert texts.ids[0] == 101  # [CLS], with which every text begins
+def test_the_load_test_sends_held_out_texts_of_the_unit_that_its_target_counts(compiled: tuple[Infer, Path]) -> None:
+    pairs, queries = (of_unit(compiled[1], unit) for unit in ("pairs", "queries"))
+    assert pairs.size == queries.size == TEXTS
+    assert pairs.ids[0] == queries.ids[0] == 101  # [CLS], with which every text begins
+    assert pairs.types.max() == 1 and queries.types.max() == 0  # a pair has two parts
+
+
+def test_a_random_model_is_asked_texts_of_real_lengths(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    write_reference(TwoHeaded(Size(32, 1, 4, 64), 5, slots=4).eval(), 128, [], tmp_path)
+    queries = of_unit(tmp_path, "queries")
+    assert queries.size >= 64 and max(queries.length(text) for text in range(queries.size)) < 32

@@ -14,17 +14,19 @@ from neuron.loadtest import __main__ as job
 from neuron.loadtest.harness import Artifact, Harness, LoadTestError, Measurement
 from neuron.loadtest.packing import invented
 from neuron.loadtest.search import highest
+from neuron.quality import FILE
+from neuron.storage import Storage
 
 CELL = {"cell": "one", "backend": "simulated", "batch": 4, "sequence": 32, "options": {"service_ms": 2}}
 TEXTS = invented(200, 32, seed=1)
 
 
-def result_of(folder: Path, document: dict) -> dict:
+def result_of(folder: Path, document: dict, storage: Storage | None = None) -> dict:
     """Compile and load-test a cell as the jobs do; what the second wrote."""
     (folder / "cell.json").write_text(json.dumps(document))
     cell, compiled, output = ["--cell", f"{folder}/cell.json"], f"{folder}/compile.json", f"{folder}/loadtest.json"
     assert compiling.main([*cell, "--output", compiled, "--artifacts", f"{folder}/artifacts"]) == 0
-    assert job.main([*cell, "--compiled", compiled, "--output", output]) == 0
+    assert job.main([*cell, "--compiled", compiled, "--output", output], storage) == 0
     return json.loads(Path(output).read_text())
 
 
@@ -45,6 +47,27 @@ def test_a_cell_is_tested_and_says_at_which_rate_it_meets_the_target(tmp_path: P
     assert said["latency_ms"]["p50"] >= 2, "no answer is faster than the device"
     assert said["latency_ms"]["p50"] <= said["latency_ms"]["p99"] <= 400
     assert said["indicative"] and said["queries"] < said["queries_needed"] == 262_742
+
+
+class Killed(BaseException):
+    """The job, by whoever gives no notice."""
+
+
+class KilledAtTheThird(Storage):
+    """What is written lies there; the third document of the load test is its last."""
+
+    def write(self, document: dict, address: str) -> None:
+        super().write(document, address)
+        if len(document.get("curve", [])) == 3:
+            raise Killed
+
+
+def test_a_job_that_is_killed_leaves_what_it_has_measured(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        result_of(tmp_path, {**CELL, "target": {"p99_ms": 400, "seconds": 0.1}}, KilledAtTheThird())
+    said = json.loads((tmp_path / "loadtest.json").read_text())
+    assert (said["status"], said["why"]) == ("failed", "it ended before its search did, after 3 measurements")
+    assert len(said["curve"]) == 3 and said["latency_ms"]["p99"] > 0
 
 
 def test_a_target_that_nobody_meets_says_by_how_much_the_best_missed_it(tmp_path: Path) -> None:
@@ -87,6 +110,15 @@ def test_texts_go_to_the_shortest_of_several_models(tmp_path: Path) -> None:
     assert crew.service()["p0"] < 0.32 * 8, "a batch of short texts took no more than the short model takes"
 
 
+def test_a_cell_with_buckets_and_workers_runs_each_text_where_it_fits(tmp_path: Path) -> None:
+    target = {"scenario": "offline", "seconds": 0.2, "workers": 2}
+    said = result_of(tmp_path, {**CELL, "cores": 2, "buckets": [8, 16], "target": target})
+    assert (said["status"], said["workers"]) == ("ok", 2), said
+    compiled = json.loads((tmp_path / "compile.json").read_text())
+    assert [bucket["sequence"] for bucket in compiled["buckets"]] == [8, 16]
+    assert len({compiled["artifact"], *(bucket["artifact"] for bucket in compiled["buckets"])}) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -106,6 +138,25 @@ def test_a_device_that_hangs_is_a_result_with_its_reason(tmp_path: Path, monkeyp
     monkeypatch.setattr("neuron.loadtest.harness.READY_S", 20)  # on a busy machine it may hang before it was steady
     said = result_of(tmp_path, {**CELL, "options": {"fault": "hang", "fault_after": 30}, "target": {"seconds": 0.3}})
     assert said["status"] == "failed" and said["why"].endswith("did not answer in time: what it waits for hangs")
+
+
+def test_a_device_that_answers_wrongly_is_not_tested_for_speed(tmp_path: Path) -> None:
+    folder = backend("simulated").compile(None, Shape(4, 32), {"service_ms": 1}, tmp_path / "artifact")
+    ids = np.full((2, 32), 100)  # of which the device makes 100 / 30,522: no duplicate, and the second department
+    rows = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    labels = {"pairs": 1, "duplicate": np.array([True]), "intent": np.array([0])}
+    fp32 = {"fp32_duplicate": np.ones(2), "fp32_intent": np.eye(2)[[0, 0]], "fp32_embedding": np.ones((2, 1))}
+    np.savez(folder / FILE, **rows, **labels, **fp32)
+    Storage().store_folder(folder, f"{tmp_path}/artifact.tar")
+    Storage().write({"status": "ok", "artifact": f"{tmp_path}/artifact.tar"}, f"{tmp_path}/compile.json")
+    (tmp_path / "cell.json").write_text(json.dumps(CELL))
+    places = [f"{tmp_path}/{name}.json" for name in ("cell", "compile", "loadtest")]
+    assert job.main(["--cell", places[0], "--compiled", places[1], "--output", places[2]]) == 0
+    said = Storage().read(places[2])
+    assert said["status"] == "failed" and "curve" not in said
+    assert said["why"].startswith(
+        "not tested for speed, for it answers wrongly: duplicate: accuracy 0.0000 is under 99%"
+    )
 
 
 def test_what_was_not_compiled_is_not_tested(tmp_path: Path) -> None:

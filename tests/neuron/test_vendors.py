@@ -15,7 +15,15 @@ import torch
 
 from neuron.backends import backend, traced
 from neuron.backends.protocol import CompileError, Cores, OptionError, Shape
+from neuron.cells import Cell
+from neuron.loadtest import __main__ as load_test
+from neuron.loadtest import pipes
+from neuron.loadtest.harness import Measurement
+from neuron.loadtest.packing import Texts
+from neuron.loadtest.worker import Model, Worker, warm_up
 from neuron.model import Size, TwoHeaded, example
+from neuron.quality import check, write_reference
+from neuron.storage import Storage
 
 SHAPE = Shape(2, 8)
 
@@ -28,15 +36,24 @@ class Vendor(ModuleType):
         self.asked, self.parallel, self.fails = {}, [], None
 
     def trace(self, func, example_inputs, *, compiler_workdir=None, compiler_args=None):
-        if self.fails:
-            raise self.fails
         assert Path(compiler_workdir).is_dir()
+        if self.fails:
+            (Path(compiler_workdir) / "log-neuron-cc.txt").write_text("INFO: begun\n" * 9 + "ERROR: 2 operators\n")
+            raise self.fails
         self.asked = {"workdir": Path(compiler_workdir), "args": compiler_args}
+        self.batch = len(example_inputs[0])
         return torch.jit.trace(func, example_inputs)
 
     def DataParallel(self, model, device_ids=None, dim=0):  # noqa: N802
         self.parallel.append((device_ids, dim, os.environ[traced.VISIBLE]))
-        return model
+
+        def split(*inputs):
+            """Each core's share is what was compiled for; else AWS's would be filled up, or raise."""
+            assert len(inputs[0]) / len(device_ids) == self.batch, "input.shape[0] / len(device_ids)"
+            parts = zip(*(each.chunk(len(device_ids)) for each in inputs), strict=True)
+            return [torch.cat(answers) for answers in zip(*(model(*part) for part in parts), strict=True)]
+
+        return split
 
 
 @pytest.fixture(params=["neuron", "neuronx"])
@@ -96,12 +113,48 @@ def test_data_parallel_takes_the_cores_that_the_process_sees(vendor: tuple, mode
     assert vendor[1].parallel == [([0, 1, 2, 3], 0, "4-7")]  # set before the runtime loads
 
 
+class InProcess:
+    """What the harness does with its workers, in this process, where the fake is."""
+
+    def __init__(self, name: str, artifacts: list, workers: list[Cores], texts: Texts, gate: bool) -> None:
+        [artifact], [cores] = artifacts, workers
+        self.model, self.texts = Model(artifact.shape, backend(name).load(artifact.folder, cores)), texts
+        quality = check(self.model.infer, artifact.shape, artifact.folder) if gate else {}
+        self.ready = [{"warm": [warm_up(self.model, texts, 0.1)], "quality": quality}]
+        self.ended = [{"rows": 0, "answered": 0}]
+
+    def __enter__(self) -> "InProcess":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def measure(self, scenario: str, *, rate: float, **told: object) -> Measurement:
+        answered = Worker([self.model], self.texts)._run(np.zeros(100, pipes.REQUEST))
+        return Measurement(scenario, rate, len(answered), len(answered), {"p50": 1.0, "p99": 1.0})
+
+
+def test_data_parallel_is_fed_a_compiled_batch_for_each_core(
+    vendor: tuple, model: TwoHeaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_test, "Harness", InProcess)
+    options = {"data_parallel": True}
+    cell = Cell("one", vendor[0], *SHAPE[:2], cores=4, options=options, target={"scenario": "offline"})
+    folder = backend(vendor[0]).compile(model, cell.shape, options, tmp_path / "artifact")
+    write_reference(model, cell.sequence, [], folder)
+    Storage().store_folder(folder, f"{tmp_path}/artifact.tar")
+    compiled = {"status": "ok", "artifact": f"{tmp_path}/artifact.tar"}
+    said = load_test.test(cell, compiled, Storage(), lambda figures: None)
+    assert said["queries"] == 4 * SHAPE.batch and said["quality"]["ok"]
+
+
 def test_a_compiler_that_refuses_is_quoted(vendor: tuple, model: TwoHeaded, tmp_path: Path) -> None:
     vendor[1].fails = RuntimeError("[ERROR] unsupported operator aten::erf")
     with pytest.raises(
-        CompileError, match=r"RuntimeError: \[ERROR\] unsupported operator aten::erf \(what the compiler"
-    ):
+        CompileError, match=r"RuntimeError: \[ERROR\] unsupported operator aten::erf; log-neuron-cc.txt ends with: INFO"
+    ) as refused:
         backend(vendor[0]).compile(model, SHAPE, {}, tmp_path / "artifact")
+    assert str(refused.value).endswith("INFO: begun / ERROR: 2 operators")
 
 
 def test_a_placeholder_of_the_public_index_is_not_the_real_thing(monkeypatch: pytest.MonkeyPatch) -> None:

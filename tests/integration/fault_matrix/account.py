@@ -23,7 +23,7 @@ from moto import mock_aws
 import boxcar.aws
 import boxcar.serving.trial_judge
 from boxcar.attributes import encode_all
-from boxcar.benchmarks.planning import CODE_KEY, RESULTS
+from boxcar.benchmarks.planning import CODE_KEY, COMPILED, RESULTS
 from boxcar.families import AppliedArchitecture, Family, FamilyVersion
 from boxcar.family_store import FamilyStore
 from boxcar.jobs.answers import send_answer
@@ -212,6 +212,7 @@ class Account:
         with Engine() as self.engine:
             self.engine.aws.functions |= {name: self.function(name) for name in self.functions}
             self.engine.aws.methods["sqs.send_message"] = self.send
+            self.engine.aws.methods["s3.get_object"] = self.read
             yield self.engine
         self._deliver()
         self._forget()
@@ -243,6 +244,11 @@ class Account:
             told = {"job": f"job-{payload['step']}", "step": payload["step"], "outputs": {}}
             self.engine("SendTaskSuccess", taskToken=payload["task_token"], output=json.dumps(told))
         return WELL.get(name)
+
+    def read(self, **request: Any) -> dict[str, Any]:
+        """S3, as a machine reads it."""
+        with self.turn:
+            return dict(self.client("s3").get_object(Bucket=BUCKET, Key=request["Key"]))
 
     def send(self, **request: Any) -> dict[str, Any]:
         """SQS: what lands on the alarm queue is kept."""
@@ -311,6 +317,7 @@ class Account:
             ("unload", "data"): ("manifest", {"meta": {"record_count": ROWS}}),
             ("split", "counts"): ("counts.json", {**counts, "models": dict.fromkeys((AFFECTED, SIBLING), of_a_model)}),
             ("load", "data"): ("000", {"bin": 0, "row_count": ROWS, "yes": 1}),
+            ("compile", COMPILED): ("compile.json", {"status": "ok"}),
             ("batch_xlarge_c4", RESULTS): ("loadtest.json", {"status": "ok", "throughput": 100.0, "how": "measured"}),
         }
         file, body = written.get((job.step, name), ("", "content"))

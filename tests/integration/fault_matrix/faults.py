@@ -1,4 +1,4 @@
-"""Faults of a Task: what befalls the function or the queue that it calls, or the job that it waits for."""
+"""Faults of a Task: what befalls the function, queue or object that it calls for, or the job that it waits for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Fault:
     """A column of the matrix."""
 
     words: str
-    of: str = "function job question queue"  # kinds of Task that can have it: `job` waits for one
+    of: str = "function job question queue object"  # kinds of Task that can have it: `job` waits for one
     once: bool = False  # the next attempt goes well
 
     def befalls(self, kind: str) -> bool:
@@ -37,7 +37,9 @@ FAULTS = {
     "denied": Fault("the role of the machine may not make the call"),
     "denied inside": Fault("the role of the function may not do what it has to", of="function job question"),
     "no answer": Fault("no answer comes before TimeoutSeconds are over"),
-    "own error": Fault("the error that is its own: of the request, the step, the figures; a queue that is gone"),
+    "own error": Fault(
+        "the error that is its own: of the request, the step, the figures; a queue or object that is gone"
+    ),
     "null": Fault("the answer is null", of="function job question"),
     "empty": Fault("the answer is {}", of="function job question"),
     "odd": Fault("each field of the answer is 0", of="function job question"),
@@ -54,9 +56,9 @@ NO_OWN_ERROR = ("report_run", "report_inference", "report_benchmark", "take_turn
 class Faulty:
     """What a Task calls in the place of what it would call, with one fault."""
 
-    def __init__(self, account: Account, function: str, fault: str) -> None:
+    def __init__(self, account: Account, function: str, fault: str, healthy: Call) -> None:
         self._account, self._function, self._fault = account, function, fault
-        self._healthy = account.function(function) if function else lambda body: account.send(**body)
+        self._healthy = healthy
         self._calls = 0
 
     def __call__(self, payload: Payload) -> Any:
@@ -94,6 +96,8 @@ class Faulty:
     def _own_error(self, payload: Payload) -> Any:
         if self._function == "smoke_test":
             return self._with(payload, score=0.75)
+        if "Key" in payload:
+            raise client_error("NoSuchKey", "The specified key does not exist.", 404)
         if not self._function:
             raise client_error("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
         if self._function in NO_OWN_ERROR:

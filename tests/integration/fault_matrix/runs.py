@@ -14,6 +14,8 @@ from tests.integration.fault_matrix.machines import FUNCTION, State, definition,
 
 REPORTS = ("report", "inference_report", "benchmark_report", "released")  # kinds of messages that sum a run up
 NEVER = 1e9  # seconds
+# What the arguments of a Task call, and by which method; a function by its own name.
+CALLED = {"FunctionName": "", "QueueUrl": "sqs.send_message", "Bucket": "s3.get_object"}
 _number = itertools.count(1)
 
 
@@ -70,6 +72,7 @@ WAYS: dict[str, dict[str, Way]] = {
     "benchmark": {
         "Plan": Way(),
         "Compile": Way(),
+        "ReadCompiled": Way(),
         "LoadTest": Way(),
         "AlarmTest": Way(after="LoadTest"),
         "AlarmBuild": Way(after="Compile"),
@@ -115,12 +118,12 @@ class Measured:
 
 
 def kind_of(state: State) -> str:
-    """What a Task is, as far as faults go: `queue`, `function`, or a function that stores what is waited for.
+    """What a Task is, as far as faults go: `queue`, `object`, `function`, or one that stores what is waited for.
 
     That is a `job`, or a `question`: to a person, to SageMaker, or to whoever has the turn.
     """
     if "FunctionName" not in state["Arguments"]:
-        return "queue"
+        return "queue" if "QueueUrl" in state["Arguments"] else "object"
     if not state["Resource"].endswith(".waitForTaskToken"):
         return "function"
     return "job" if state["Arguments"]["FunctionName"].endswith("submit_job") else "question"
@@ -163,23 +166,24 @@ def run(account: Account, machine: str, task: str, fault: str | None) -> Measure
 def _point(account: Account, engine: Engine, state: State, fault: str, alias: str) -> None:
     """Let a Task call a stand-in that has the fault, for the affected model and for what is of no model."""
     arguments = state["Arguments"]
-    field = "FunctionName" if "FunctionName" in arguments else "QueueUrl"
-    function = arguments[field].removeprefix(FUNCTION) if field == "FunctionName" else ""
-    faulty = Faulty(account, function, fault)
-    healthy = engine.aws.functions[function] if function else engine.aws.methods["sqs.send_message"]
-    arguments[field] += f":{alias}"
-    if function:
+    field = next(name for name in CALLED if name in arguments)
+    method, arguments[field] = CALLED[field], f"{arguments[field]}:{alias}"
+    called = arguments[field]
+    if not method:
+        function = called.removeprefix(FUNCTION).removesuffix(f":{alias}")
+        faulty, healthy = Faulty(account, function, fault, account.function(function)), engine.aws.functions[function]
         engine.aws.functions[alias] = lambda payload: (faulty if _affected(payload) else healthy)(payload)
     else:
-        url = arguments[field]
+        well = engine.aws.methods[method]
+        unwell = Faulty(account, "", fault, lambda request: well(**request))
 
-        def send(**request: Any) -> Any:
-            if request["QueueUrl"] != url:
-                return healthy(**request)
-            return faulty({**request, "QueueUrl": url.rpartition(":")[0]})
+        def call(**request: Any) -> Any:
+            if request[field] != called:
+                return well(**request)
+            return unwell({**request, field: called.rpartition(":")[0]})
 
-        engine.aws.methods["sqs.send_message"] = send
-    if fault == "no answer" and kind_of(state) in ("function", "queue"):
+        engine.aws.methods[method] = call
+    if fault == "no answer" and kind_of(state) in ("function", "queue", "object"):
         engine.api._engine.runner = _Silent(engine.api._engine.runner, arguments[field])
 
 
@@ -188,7 +192,7 @@ def _affected(payload: dict[str, Any]) -> bool:
 
 
 class _Silent:
-    """A runner that never hears from one function or queue."""
+    """A runner that never hears from one function, queue or bucket."""
 
     def __init__(self, inner: Any, silent: str) -> None:
         self._inner, self._silent = inner, silent
@@ -197,8 +201,8 @@ class _Silent:
         return getattr(self._inner, name)
 
     async def call(self, run: Any, resource: Any, arguments: Any, role: str) -> Any:
-        called = arguments.get("FunctionName") or arguments["QueueUrl"]
-        told = arguments.get("Payload") or arguments["MessageBody"]
+        called = next(arguments[name] for name in CALLED if name in arguments)
+        told = arguments.get("Payload") or arguments.get("MessageBody") or {}
         if called == self._silent and _affected(told):
             await run.clock.sleep(NEVER)
         return await self._inner.call(run, resource, arguments, role)

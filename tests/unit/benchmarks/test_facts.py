@@ -28,7 +28,7 @@ def account(monkeypatch):
         yield s3, dynamodb
 
 
-def read(account, files: dict[str, Any]):
+def read(account, files: dict[str, Any], status: str = "Completed"):
     s3, dynamodb = account
     plan = plan_of(backends=["openvino"], batches=[1])
     write_plan(s3, "data", "run-1", plan)
@@ -36,8 +36,9 @@ def read(account, files: dict[str, Any]):
     place = f"runs/run-1/{build}/{STEP}/1/results/"
     for name, body in files.items():
         s3.put_object(Bucket="data", Key=f"{place}{name}", Body=body.encode())
-    job = {"pk": "job#j", "run": "run-1", "model": build, "step": STEP, "status": "Completed", "created": "2026-11-26"}
-    item = encode_all({**job, "job": "j", "outputs": {"results": f"s3://data/{place}"}})
+    job = {"pk": "job#j", "run": "run-1", "model": build, "step": STEP, "status": status, "created": "2026-11-26"}
+    place_of = "outputs" if status == "Completed" else "destination"
+    item = encode_all({**job, "job": "j", place_of: {"results": f"s3://data/{place}"}})
     dynamodb.put_item(TableName="jobs", Item=item)
     return (build, STEP), gather("run-1", s3=s3, dynamodb=dynamodb, bucket="data", jobs_table="jobs")
 
@@ -67,6 +68,12 @@ def test_what_is_missing_is_noted(account) -> None:
         "loadtest.json: is missing",
         "machine.json: is missing",
     ]
+
+
+def test_what_a_job_had_measured_before_it_failed_is_read_and_what_it_had_not_is_not_missed(account) -> None:
+    key, facts = read(account, {"loadtest.json": json.dumps(load_test(500, 8.0))}, "Failed")
+    assert (facts.load_tests[key]["status"], facts.load_tests[key]["latency_ms"]["p99"]) == ("failed", 8.0)
+    assert facts.notes == []
 
 
 def test_a_run_without_a_plan_says_so(account) -> None:

@@ -64,6 +64,18 @@ def test_a_target_that_nobody_meets_says_by_how_much_the_best_misses_it() -> Non
     assert report["status"] == "succeeded"  # it was measured
 
 
+def test_who_meets_a_target_without_a_price_has_not_missed_it() -> None:
+    plan = plan_of(backends=["openvino"], backbone="base", sequences=[128], batches=[1], targets=REAL_TIME)
+    hourly = dict.fromkeys(plan.prices.usd_per_hour)  # as in a region where AWS sells none of them
+    plan = plan.model_copy(update={"prices": plan.prices.model_copy(update={"usd_per_hour": hourly})})
+    told = tell(facts_of(plan, openvino=load_test(None, 25.0)), [], None, ENDED)["targets"][0]["recommendation"]
+    assert told["best"] is None
+    assert told["sentence"] == (
+        "For 16,000 queries/s within 10 ms at P99, 6 × inf2.xlarge with neuronx, batch 8 (published), meet the target "
+        "realtime, but nothing that meets it has a price: `boxcar prices refresh`, and run the benchmark again."
+    )
+
+
 def test_a_single_stream_that_is_too_slow_has_a_rate_and_misses_its_target() -> None:
     targets = [{"name": "single", "scenario": "single_stream", "rate": 100, "p99_ms": 10}]
     report = report_of(backends=["torch"], targets=targets, documents={"torch": load_test(30.0, 33.0)})
@@ -98,6 +110,17 @@ def test_what_ran_on_another_machine_is_told_and_to_be_repeated() -> None:
     ]
 
 
+def test_figures_of_another_instance_type_are_no_figures_of_this_one() -> None:
+    plan = plan_of(**SMALL, targets=REAL_TIME, backends=["openvino"])
+    facts = facts_of(plan, openvino=load_test(500, 8.0))
+    for machine in facts.machines.values():
+        machine["product"] = "c7i.2xlarge"
+    report = tell(facts, [], None, ENDED)
+    row = rows_of(report)["openvino"]
+    assert (row["status"], row["rate"], report["status"]) == ("failed", None, "failed")
+    assert row["why"] == "it ran on c7i.2xlarge, so its figures are not those of c7i.xlarge"
+
+
 def test_too_few_queries_make_a_figure_indicative() -> None:
     report = report_of(backends=["openvino"], documents={"openvino": load_test(500, 8.0, indicative=True)})
     assert "indicative" in report["targets"][0]["recommendation"]["caveats"][0]
@@ -123,6 +146,12 @@ def test_sets_of_options_are_told_apart() -> None:
     sentence = report["targets"][0]["recommendation"]["sentence"]
     assert "buy 80 × c7i.xlarge with torch mode=trace precision=bf16, batch 1" in sentence
     assert "50% cheaper than 160 × c7i.xlarge with torch mode=trace, batch 1 (measured)" in sentence
+
+
+def test_workers_and_buckets_are_told_apart() -> None:
+    plan = plan_of(**SMALL, targets=REAL_TIME, backends=["torch"], workers=[1, 2], buckets=[16])
+    report = tell(facts_of(plan, torch=load_test(100, 8.0)), [], None, ENDED)
+    assert [row["options"] for row in report["targets"][0]["rows"]] == ["buckets=16", "workers=2 buckets=16"]
 
 
 def test_published_rows_of_the_same_model_and_length_stand_beside_with_their_source() -> None:
@@ -182,6 +211,11 @@ def test_a_job_says_better_than_the_machine_why_it_failed() -> None:
     report = tell(facts, [], None, ENDED)
     assert rows_of(report)["openvino"]["why"] == "AlgorithmError: 137"
     assert report["status"] == "failed"
+    cut = load_test(500, 8.0, status="failed", why="it ended before its search did, after 3 measurements")
+    facts.load_tests["openvino-c7i-b1-s32", "realtime_xlarge_c4"] = cut
+    row = rows_of(tell(facts, [], None, ENDED))["openvino"]
+    assert row["why"] == "AlgorithmError: 137; it ended before its search did, after 3 measurements"
+    assert (row["rate"], row["latency_ms_p99"]) == (None, 8.0)
 
 
 def test_a_run_without_a_plan_has_a_report_too() -> None:

@@ -1,20 +1,25 @@
 """What is tried, what is left out and why, and what is refused before anything starts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from boxcar.benchmarks.instances import BACKENDS, instances, packaged_prices, read_prices
-from boxcar.benchmarks.planning import outline, read_code
-from boxcar.benchmarks.requests import BenchmarkRequest
+from boxcar.benchmarks.instances import BACKENDS, family_of, instances, packaged_prices, read_prices
+from boxcar.benchmarks.planning import make_plan, outline, read_code
+from boxcar.benchmarks.requests import LARGEST, BenchmarkRequest
 from boxcar.benchmarks.sweep import BACKBONES, make_sweep
 from boxcar.errors import BenchmarkError, TriggerError
 from boxcar.kinds import find
-from boxcar.requests import read_trigger
+from boxcar.requests import Trigger, read_trigger
 from boxcar.settings import Settings
-from tests.unit.benchmarks.documents import QUEUES, plan_of
+from lint import template
+from neuron.cells import NUMBERS, read_cell
+from neuron.loadtest.scenarios import DRAIN_S, READY_S, SCENARIOS
+from tests.unit.benchmarks.documents import CODE, QUEUES, plan_of
 
+ROOT = Path(__file__).resolve().parents[3]
 REAL_TIME = [{"name": "realtime", "scenario": "server", "rate": 16000, "p99_ms": 10}]
 
 
@@ -51,12 +56,46 @@ def test_every_step_is_one_that_batch_takes_and_has_the_instance_to_itself() -> 
             assert step.options["vcpus"] == instances()[step.config["cell"]["instance"]].vcpus
 
 
+@pytest.mark.parametrize("seconds", [0.5, 60, 900])
+def test_a_load_test_may_last_as_long_as_all_its_measurements(seconds: float) -> None:
+    offline = {"name": "batch", "scenario": "offline", "rate": 8800, "seconds": seconds}
+    for target in (REAL_TIME[0] | {"seconds": seconds}, offline):
+        [build] = plan_of(backends=["openvino"], batches=[1], targets=[target]).models.values()
+        way = SCENARIOS[target["scenario"]]
+        assert build.steps[1].max_runtime_s >= READY_S + way.measurements * (2 * seconds + DRAIN_S)
+
+
 def test_models_for_inferentia_are_compiled_on_cpus() -> None:
     [build] = plan_of(backends=["neuronx"], instances=["inf2.xlarge"], batches=[1]).models.values()
     places = [(step.options["queue"], step.options["definition"]) for step in build.steps[:2]]
     assert places == [
-        ("boxcar-benchmark-c7i", "boxcar-benchmark-compile-inf2"),
-        ("boxcar-benchmark-inf2", "boxcar-benchmark-inf2"),
+        ("boxcar-benchmark-c7i-xlarge", "boxcar-benchmark-compile-inf2"),
+        ("boxcar-benchmark-inf2-xlarge", "boxcar-benchmark-inf2"),
+    ]
+
+
+def test_every_instance_that_may_be_planned_has_a_queue_that_leads_to_no_other_type() -> None:
+    made = template.read(ROOT / "template.yaml")
+    environments = made.written_of_type("AWS::Batch::ComputeEnvironment")
+    types = {}
+    for queue in made.written_of_type("AWS::Batch::JobQueue").values():
+        [order] = queue["Properties"]["ComputeEnvironmentOrder"]
+        resources = environments[order["ComputeEnvironment"]["Ref"]]["Properties"]["ComputeResources"]
+        types[queue["Properties"]["JobQueueName"]["Fn::Sub"]] = resources.get("InstanceTypes")
+    for name in instances():
+        if family_of(name) in QUEUES:
+            assert types["${AWS::StackName}-benchmark-" + name.replace(".", "-")] == [name]
+
+
+def test_each_size_is_tested_in_its_own_queue_and_compiled_for_in_the_smallest() -> None:
+    prices = packaged_prices()
+    hourly = {**prices.usd_per_hour, "c7i.2xlarge": 0.357, "c7i.4xlarge": 0.714}
+    priced = prices.model_copy(update={"usd_per_hour": hourly})
+    asked = BenchmarkRequest(benchmark="b", backends=["openvino"], batches=[1], targets=REAL_TIME)
+    sweep = make_plan(Trigger(asked, "b.json", None), priced, {"c7i": 16}, CODE, "boxcar", "s3://a", "run", "now")
+    [build] = sweep.models.values()
+    assert [step.options["queue"] for step in build.steps] == [
+        f"boxcar-benchmark-c7i-{size}" for size in ("xlarge", "xlarge", "2xlarge", "4xlarge")
     ]
 
 
@@ -67,6 +106,12 @@ def test_models_for_inferentia_are_compiled_on_cpus() -> None:
         ({"backends": ["torch"], "instances": ["c7i.xlarge"], "cores": [8]}, "8 cores are more than the 4"),
         ({"backends": ["neuron"], "instances": ["inf1.xlarge"], "batches": [4096]}, "a batch of 4096 × 128 tokens needs"),
         ({"backends": ["cuda"], "instances": ["g5.xlarge"]}, "set BenchmarkG5Vcpus"),
+        ({"backends": ["torch"], "instances": ["c7i.xlarge"], "workers": [8]}, "8 workers are more than 4 cores"),
+        ({"backends": ["neuron"], "instances": ["inf1.xlarge"], "workers": [2]}, "each NeuronCore has a worker of its own"),
+        (
+            {"backends": ["torch"], "instances": ["c7i.2xlarge"], "cores": [8]},
+            "c7i.2xlarge has no price in the table of 2026-01-19: `boxcar prices refresh`",
+        ),
         ({"backends": ["neuronx"], "instances": ["inf2.24xlarge"]}, "has 96 vCPUs, and BenchmarkInf2Vcpus is 4"),
         ({"backends": ["neuronx"], "instances": ["inf2.xlarge"], "queues": {"inf2": 4}}, "compiled on CPUs: set BenchmarkC7i"),
         (
@@ -98,7 +143,6 @@ def test_a_known_instance_without_a_price_is_left_out() -> None:
         ({"backends": ["tensorflow"]}, "backends: there is no backend 'tensorflow'; write one of openvino"),
         ({"options": {"tpu": [{}]}}, "options: there is no backend 'tpu'"),
         ({"instances": ["c9z.huge"]}, "instances: 'c9z.huge' is not known; write one of c5.xlarge"),
-        ({"instances": ["c7i.2xlarge"]}, "is not in the price table of 2026-01-19; run `boxcar prices refresh` first"),
         ({"batches": list(range(1, 200))}, "load tests, and one run has at most 300"),
     ],
 )
@@ -112,7 +156,16 @@ def test_what_nobody_knows_is_refused_and_named(asked: dict[str, Any], words: st
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"batches": [0]}, "0 is not a number from 1 on"),
+        ({"batches": [0]}, "0 is not a number from 1 to 4096"),
+        ({"batches": [5000]}, "batches: 5000 is not a number from 1 to 4096"),
+        ({"sequences": [1024]}, "sequences: 1024 is not a number from 1 to 512"),
+        ({"seed": -1}, "seed"),
+        ({"options": {"torch": []}}, "options.torch: [] tries nothing; write [{}] for its defaults, or leave it out"),
+        (
+            {"options": {"neuron": [{}, {"pipeline_cores": "4"}]}},
+            "options.neuron.1.pipeline_cores: '4' is not a whole number; write for example 4",
+        ),
+        ({"options": {"neuron": [{"data_parallel": "yes"}]}}, "options.neuron.0.data_parallel: 'yes' is not a truth"),
         ({"targets": [{"name": "t", "scenario": "server", "rate": 1}]}, "p99_ms belongs to"),
         ({"targets": [{"name": "t", "scenario": "offline", "rate": 1, "p99_ms": 3}]}, "p99_ms belongs to"),
         ({"targets": REAL_TIME * 2}, "each needs a name of its own"),
@@ -131,6 +184,20 @@ def test_memory_grows_with_the_batch_and_with_the_square_of_the_sequence() -> No
     assert base.bytes_of(1, 128) == pytest.approx(4 * (109.5e6 + 128 * (4 * 768 + 3072) + 2 * 12 * 128**2))
     assert base.bytes_of(2, 128) - base.bytes_of(1, 128) == base.bytes_of(3, 128) - base.bytes_of(2, 128)
     assert base.bytes_of(8, 512) > 4 * (base.bytes_of(8, 128) - 4 * base.weights)
+
+
+def test_what_may_be_asked_for_is_what_a_cell_may_have() -> None:
+    fields = {"batches": "batch", "cores": "cores", "workers": "cores", "sequences": "sequence", "buckets": "sequence"}
+    assert {name: NUMBERS[field] for name, field in fields.items()} == LARGEST
+
+
+def test_workers_and_buckets_are_asked_for() -> None:
+    asked = {"backends": ["torch"], "instances": ["c7i.xlarge"], "batches": [8], "targets": REAL_TIME}
+    [build] = plan_of(**asked, workers=[1, 2], sequences=[64], buckets=[32, 16, 32, 128]).models.values()
+    assert [step.name for step in build.steps] == ["compile", "realtime_xlarge_c4", "realtime_xlarge_c4_w2"]
+    cells = [read_cell(step.config["cell"]) for step in build.steps]
+    assert [list(cell.buckets) for cell in cells] == [[16, 32]] * 3
+    assert [cell.target["workers"] for cell in cells[1:]] == [1, 2]
 
 
 def test_there_is_a_backend_in_the_containers_for_every_name_in_a_sweep() -> None:

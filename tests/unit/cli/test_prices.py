@@ -1,9 +1,16 @@
-"""`boxcar prices refresh`: what is asked of the Price List, and what is read from its answer."""
+"""`boxcar prices`: what is asked of the Price List, what is read from its answer, and what benchmarks reckon with then."""
 
 import json
 from typing import Any
 
-from cli.prices import read_price_list
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from boxcar.benchmarks.instances import packaged_prices, read_prices
+from cli.prices import prices, read_price_list
+from cli.session import Session
 
 SKU = "H6T3SYB5G6QCVMZM"
 
@@ -67,3 +74,47 @@ def test_two_prices_are_none() -> None:
 def test_hours_paid_by_a_reservation_and_other_units_are_no_price() -> None:
     client = PriceList(c7i_xlarge=[product("0.0000000000"), product("0.1785"), product("9", unit="Quantity")])
     assert read_price_list(client, "us-east-1", ["c7i.xlarge"], "d").usd_per_hour == {"c7i.xlarge": 0.1785}
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """A stack, and a Price List that sells two types in one region."""
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        s3.create_bucket(Bucket="data")
+        client = PriceList(c7i_xlarge=[product("0.2")], inf2_xlarge=[product("0.8")])
+        monkeypatch.setattr("cli.prices.boto3.client", lambda service, region_name: client)
+        made = Session("boxcar", local=False, _clients={"s3": s3})
+        made.__dict__["outputs"] = {"BucketName": "data"}
+        yield made, client
+
+
+def call(session: Session, *words: str) -> Result:
+    return CliRunner().invoke(prices, list(words), obj=session)
+
+
+def test_benchmarks_reckon_with_refreshed_prices(session) -> None:
+    stack, _ = session
+    assert "0.1785 USD an hour" in call(stack, "show").output
+    refreshed = call(stack, "refresh", "--region", "eu-west-1")
+    assert refreshed.exit_code == 0 and refreshed.output.startswith("2 prices of ")
+    assert "without a price there: c5.xlarge, " in refreshed.output
+    table = read_prices(stack.client("s3"), "data")
+    assert (table.region, table.usd_per_hour["c7i.xlarge"], table.usd_per_hour["inf1.xlarge"]) == (
+        "eu-west-1",
+        0.2,
+        None,
+    )
+    shown = call(stack, "show").output
+    assert "0.2000 USD an hour" in shown and "no price" in shown
+
+
+def test_a_region_that_is_none_leaves_the_table_as_it_was(session) -> None:
+    stack, client = session
+    client.products.clear()
+    result = call(stack, "refresh", "--region", "us-est-1")
+    assert result.exit_code == 1
+    assert (
+        "--region: 'us-est-1': AWS's Price List has no price there; write a region such as us-east-1" in result.output
+    )
+    assert read_prices(stack.client("s3"), "data") == packaged_prices()

@@ -1,6 +1,7 @@
 """The compile job: a document for every cell, an artifact for every content, once."""
 
 import json
+import shutil
 from pathlib import Path
 
 import boto3
@@ -31,6 +32,35 @@ def test_the_same_content_is_compiled_once(tmp_path: Path) -> None:
         assert not other["cached"] and other["key"] != first["key"], change
 
 
+@pytest.mark.parametrize(
+    ("file", "again"),
+    [
+        ("model.py", True),
+        ("backends/traced.py", True),
+        ("quality.py", True),
+        ("held_out.json", True),
+        ("loadtest/search.py", False),
+    ],
+)
+def test_what_our_code_would_make_otherwise_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, again: bool
+) -> None:
+    monkeypatch.setattr(job, "ROOT", Path(shutil.copytree(job.ROOT, tmp_path / "neuron")))
+    run(tmp_path, CELL)
+    with (tmp_path / "neuron" / file).open("a") as source:
+        source.write("\n")
+    assert run(tmp_path, CELL)["cached"] is not again
+
+
+def test_what_is_compiled_for_one_processor_is_not_found_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "2.9.0")
+    cell, keys = read_cell({**CELL, "backend": "torch", "options": {"mode": "inductor"}}), set()
+    for processor in ("Intel(R) Xeon(R) Platinum 8488C", "AMD EPYC 9R14", "AMD EPYC 9R14"):
+        monkeypatch.setattr("neuron.backends.torch_cpu.machine", lambda name=processor: {"processor": name})
+        keys.add(job.cache_key(cell, job.backend("torch"), ""))
+    assert len(keys) == 2
+
+
 def test_an_artifact_without_its_document_is_compiled_again(tmp_path: Path) -> None:
     first = run(tmp_path, CELL)
     (tmp_path / "artifacts" / first["key"] / "compile.json").unlink()  # as if the job died between the two
@@ -51,6 +81,7 @@ def test_the_artifact_is_what_load_wants(tmp_path: Path) -> None:
         ({"batch": 0}, "batch: 0 is not a whole number from 1 to 4096"),
         ({"sequence": 1024}, "sequence: 1024 is not a whole number from 1 to 512"),
         ({"batchsize": 1}, "batchsize: a cell has no such field"),
+        ({"buckets": [16, 32]}, "buckets: 32 is not a whole number below the sequence, 32"),
     ],
 )
 def test_a_cell_that_cannot_be_compiled_says_why(tmp_path: Path, change: dict, why: str) -> None:

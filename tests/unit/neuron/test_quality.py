@@ -66,11 +66,26 @@ def test_what_is_no_number_does_not_pass(artifact: Path) -> None:
     assert not said["ok"] and "embeddings agree with fp32's to nan" in said["why"]
 
 
-def test_batches_that_are_not_full_and_slots_change_nothing(artifact: Path) -> None:
-    def slotted(input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Outputs:
-        return Outputs(*(np.stack([values, values * 0], 1) for values in exact(input_ids, attention_mask)))
+def slots_of(input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Outputs:
+    """As `exact`, for each of the two texts that a row may hold."""
+    first = [np.take_along_axis(input_ids, (attention_mask == slot).argmax(1)[:, None], 1) for slot in (1, 2)]
+    return Outputs(*(np.stack(values, 1) for values in zip(*(exact(text, text) for text in first), strict=True)))
 
-    assert check(exact, Shape(7, SEQUENCE), artifact) == check(slotted, Shape(33, SEQUENCE, 2), artifact)
+
+def first_alone(input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Outputs:
+    """A device that answers the second text of a row as it does the first."""
+    return Outputs(*(np.stack([values, values], 1) for values in exact(input_ids, attention_mask)))
+
+
+def test_batches_that_are_not_full_change_nothing(artifact: Path) -> None:
+    assert check(exact, Shape(7, SEQUENCE), artifact) == check(exact, Shape(33, SEQUENCE), artifact)
+
+
+def test_rows_are_packed_as_they_are_under_load(artifact: Path) -> None:
+    packed = Shape(16, 2 * SEQUENCE, 2)
+    assert check(slots_of, packed, artifact)["ok"]
+    said = check(first_alone, packed, artifact)
+    assert not said["ok"] and "duplicate: accuracy" in said["why"]
 
 
 def test_an_artifact_without_a_reference_is_no_pass(tmp_path: Path) -> None:

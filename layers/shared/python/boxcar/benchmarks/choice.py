@@ -95,7 +95,14 @@ def _caveats(rows: list[Row], target: Target) -> list[str]:
 
 
 def _nobody(rows: list[Row], target: Target, asked: str) -> str:
-    """That nobody meets the target, and by how much the best misses it."""
+    """That nobody meets the target, and by how much the best misses it; or that who meets it has no price."""
+    if free := [row for row in rows if row["meets"]]:
+        best = min(free, key=lambda row: row["instances"])
+        words = f"{best['instances']} × {named(best)}, batch {best['batch_size']} ({best['how']}), meet the target"
+        return (
+            f"For {asked}, {words} {target.name}, but nothing that meets it has a price: `boxcar prices refresh`, and "
+            "run the benchmark again."
+        )
     missed = [row for row in rows if row["status"] == "ok" and row["latency_ms_p99"] is not None]
     words = f"Nothing meets the target {target.name}, {asked}"
     if target.p99_ms is None or not missed:

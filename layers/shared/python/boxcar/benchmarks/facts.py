@@ -34,16 +34,17 @@ def gather(run: str, *, s3: Any, dynamodb: Any, bucket: str, jobs_table: str) ->
         facts.notes.append(str(error))
         return facts
     for job in facts.jobs:
-        if place := (job.get("outputs") or {}).get(RESULTS):
+        # What a job that failed had measured till then lies where its outputs would; nobody misses what does not.
+        owed = job.get("outputs") or {}
+        notes = facts.notes if owed else []
+        if place := (owed or job.get("destination") or {}).get(RESULTS):
             key = (job["model"], job["step"])
-            document = _read(s3, f"{place}loadtest.json", facts.notes)
+            document = _read(s3, f"{place}loadtest.json", notes)
             if document and document.get("status") in STATUSES:
-                facts.load_tests[key] = document
+                facts.load_tests[key] = document if owed else {**document, "status": "failed"}
             elif document:
-                facts.notes.append(
-                    f"{place}loadtest.json: status: is {document.get('status')!r}, not one of {STATUSES}"
-                )
-            facts.machines[key] = _read(s3, f"{place}machine.json", facts.notes) or {}
+                notes.append(f"{place}loadtest.json: status: is {document.get('status')!r}, not one of {STATUSES}")
+            facts.machines[key] = _read(s3, f"{place}machine.json", notes) or {}
     return facts
 
 

@@ -76,3 +76,8 @@ def read_prices(s3: Any, bucket: str) -> Prices:
 def family_of(instance: str) -> str:
     """`inf2` of `inf2.xlarge`."""
     return instance.partition(".")[0]
+
+
+def smallest_of(family: str) -> str:
+    """`c7i.xlarge` of `c7i`: where its models are compiled."""
+    return min((name for name in instances() if family_of(name) == family), key=lambda name: instances()[name].vcpus)

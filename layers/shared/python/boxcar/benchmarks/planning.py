@@ -1,11 +1,12 @@
 """From a request to the plan of a benchmark: what is compiled where, and each load test on the instance under test."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from boxcar.benchmarks.instances import Prices, instances
+from boxcar.benchmarks.instances import Prices, instances, smallest_of
 from boxcar.benchmarks.plans import BenchmarkPlan, BuildPlan
 from boxcar.benchmarks.requests import BenchmarkRequest
 from boxcar.benchmarks.sweep import Build, Cell, make_sweep
@@ -19,7 +20,11 @@ CODE_KEY = "code/neuron.json"  # in the data bucket: which code the jobs run, as
 COMPILE, COMPILED, RESULTS = "compile", "compiled", "results"
 COMPILE_VCPUS, COMPILE_MEMORY_MB = 4, 6_500  # of a c7i.xlarge, less what ECS keeps
 KEPT_BY_ECS = 0.85  # the part of an instance's memory that a container may have
-COMPILE_S, LOAD_TEST_S = 2 * 3600, 3600  # at most
+COMPILE_S = 2 * 3600  # at most
+# A load test loads and warms up, and measures at most so often, each time for up to twice the seconds and a while more
+# (neuron/loadtest/scenarios.py).
+LOADING_S, DRAINING_S = 1200, 30
+MEASUREMENTS = {"server": 12, "offline": 1, "single_stream": 1}
 _COMMAND = ["python3", "-c", FETCH, "-m", "neuron.step"]
 
 
@@ -53,7 +58,7 @@ def make_plan(
     Args:
         trigger: what was asked for.
         prices: on-demand prices.
-        queues: families of instances that the stack has a queue for -> vCPUs of all at once.
+        queues: families of instances that the stack has queues for -> vCPUs of all at once.
         code: of `neuron/`.
         stack: names of queues and definitions begin with it.
         artifacts: s3://… under which compiled models lie by their content.
@@ -111,23 +116,23 @@ def _build_plan(build: Build, code: Code, stack: str, artifacts: str) -> BuildPl
         "inf1": ("c7i", "compile-inf1"),
         "inf2": ("c7i", "compile-inf2"),
     }
-    queue, definition = compiling[hardware] if first.backend != "simulated" else (build.family, hardware)
+    family, definition = compiling[hardware] if first.backend != "simulated" else (build.family, hardware)
     compile_step = Step(
         name=COMPILE,
         kind="batch",
         code=code,
         outputs=[COMPILED],
         config={"job": COMPILE, "cell": first.model_dump(), "artifacts": artifacts},
-        options=_options(stack, queue, definition, COMPILE_VCPUS, COMPILE_MEMORY_MB),
+        options=_options(stack, smallest_of(family), definition, COMPILE_VCPUS, COMPILE_MEMORY_MB),
         cache=Cache(use=False),  # `artifacts` is the cache: by what the compiler is, too, which only the job can see
         max_runtime_s=COMPILE_S,
     )
-    tests = [_load_test(name, cell, code, stack, build.family, hardware) for name, cell in cells.items()]
+    tests = [_load_test(name, cell, code, stack, hardware) for name, cell in cells.items()]
     return BuildPlan(steps=[compile_step, *tests], cells=cells)
 
 
-def _load_test(name: str, cell: Cell, code: Code, stack: str, family: str, hardware: str) -> Step:
-    """The whole instance is the job's, so that nothing runs beside what is measured."""
+def _load_test(name: str, cell: Cell, code: Code, stack: str, hardware: str) -> Step:
+    """The queue has instances of that type alone and the job takes a whole one, so nothing runs beside it."""
     known = instances()[cell.instance]
     memory = int(KEPT_BY_ECS * known.memory_gib * 1024)
     return Step(
@@ -137,15 +142,20 @@ def _load_test(name: str, cell: Cell, code: Code, stack: str, family: str, hardw
         inputs={COMPILED: f"@{COMPILE}.{COMPILED}"},
         outputs=[RESULTS],
         config={"job": "load_test", "cell": cell.model_dump()},
-        options=_options(stack, family, hardware, known.vcpus, memory),
+        options=_options(stack, cell.instance, hardware, known.vcpus, memory),
         cache=Cache(use=False),  # a machine, not its inputs, makes the figures
-        max_runtime_s=LOAD_TEST_S,
+        max_runtime_s=_longest_s(cell.target),
     )
 
 
-def _options(stack: str, queue: str, definition: str, vcpus: int, memory_mb: int) -> dict[str, Any]:
+def _longest_s(target: dict[str, Any]) -> int:
+    """How long a load test may last, in seconds."""
+    return LOADING_S + math.ceil(MEASUREMENTS[target["scenario"]] * (2 * target["seconds"] + DRAINING_S))
+
+
+def _options(stack: str, instance: str, definition: str, vcpus: int, memory_mb: int) -> dict[str, Any]:
     return {
-        "queue": f"{stack}-benchmark-{queue}",
+        "queue": f"{stack}-benchmark-{instance.replace('.', '-')}",
         "definition": f"{stack}-benchmark-{definition}",
         "command": _COMMAND,
         "vcpus": vcpus,
@@ -154,5 +164,7 @@ def _options(stack: str, queue: str, definition: str, vcpus: int, memory_mb: int
 
 
 def _test_name(cell: Cell) -> str:
-    """Of a step: `realtime_xlarge_c4`."""
-    return f"{cell.target['name']}_{cell.instance.partition('.')[2]}_c{cell.cores}"
+    """Of a step: `realtime_xlarge_c4`, and `_w2` with two workers."""
+    workers = cell.target["workers"]
+    shared = f"_w{workers}" if workers > 1 else ""
+    return f"{cell.target['name']}_{cell.instance.partition('.')[2]}_c{cell.cores}{shared}"

@@ -8,6 +8,8 @@ from boxcar.requests import RunRequest
 from boxcar.steps import Document
 
 Scenario = Literal["server", "offline", "single_stream"]
+# What a cell may have at most (neuron/cells.py).
+LARGEST = {"batches": 4096, "cores": 1024, "workers": 1024, "sequences": 512, "buckets": 512}
 TIMED = ("server", "single_stream")  # in the third, queries wait for one another
 
 
@@ -44,19 +46,34 @@ class BenchmarkRequest(RunRequest):
     instances: list[str] | None = Field(default=None, min_length=1)  # None: all with a queue in this stack and a price
     batches: list[int] = Field(default=[1, 8], min_length=1)
     cores: list[int] | None = Field(default=None, min_length=1)  # None: all that the instance has
+    workers: list[int] = Field(default=[1], min_length=1)  # processes that share the cores; NeuronCores have one each
     sequences: list[int] = Field(default=[128], min_length=1)  # tokens
+    buckets: list[int] = Field(default=[])  # shorter lengths, compiled beside each: a text goes to the shortest
     backbone: Literal["minilm", "base"] = "base"
     slots: int = Field(default=1, ge=1, le=64)  # texts that one row may hold
     options: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)  # backend -> sets of options to try
     targets: list[Target] = Field(default=[BATCH, REAL_TIME], min_length=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, le=2**31)
+
+    @model_validator(mode="after")
+    def _sets_of_options(self) -> "BenchmarkRequest":
+        for backend, sets in self.options.items():
+            if not sets:
+                raise ValueError(f"options.{backend}: [] tries nothing; write [{{}}] for its defaults, or leave it out")
+            for number, options in enumerate(sets):
+                where, stages = f"options.{backend}.{number}", options.get("pipeline_cores", 1)
+                if type(stages) is not int or stages < 1:
+                    raise ValueError(f"{where}.pipeline_cores: {stages!r} is not a whole number; write for example 4")
+                if type(copies := options.get("data_parallel", False)) is not bool:
+                    raise ValueError(f"{where}.data_parallel: {copies!r} is not a truth; write true or false")
+        return self
 
     @model_validator(mode="after")
     def _numbers(self) -> "BenchmarkRequest":
-        for field in ("batches", "cores", "sequences"):
+        for field, largest in LARGEST.items():
             for value in getattr(self, field) or []:
-                if value < 1:
-                    raise ValueError(f"{field}: {value} is not a number from 1 on")
+                if not 1 <= value <= largest:
+                    raise ValueError(f"{field}: {value} is not a number from 1 to {largest}")
         names = [target.name for target in self.targets]
         if len(set(names)) < len(names):
             raise ValueError(f"targets: {', '.join(names)}: each needs a name of its own")

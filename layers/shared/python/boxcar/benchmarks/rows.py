@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from boxcar.benchmarks.instances import DATA, Prices
+from boxcar.benchmarks.instances import DATA, Prices, instances
 from boxcar.benchmarks.requests import Target
 from boxcar.benchmarks.sweep import Cell
 
@@ -35,6 +35,10 @@ def measured_row(cell: Cell, target: Target, document: dict[str, Any], machine: 
         machine: `machine.json`: where it really ran.
         prices: on-demand prices.
     """
+    product = machine.get("product")
+    if product != cell.instance and product in instances() and cell.backend != "simulated":
+        why = f"it ran on {product}, so its figures are not those of {cell.instance}"
+        return failed_row(cell, target, why, prices)
     row = _empty(cell.backend, cell.instance, cell.batch, cell.cores, cell.sequence, cell.backbone, target, prices)
     latency = document.get("latency_ms") or {}
     row |= {
@@ -146,8 +150,11 @@ def _empty(
 
 
 def _options(cell: Cell) -> str:
-    """`mode=trace precision=bf16`."""
-    return " ".join(f"{name}={value}" for name, value in sorted(cell.options.items()))
+    """`mode=trace precision=bf16`, and what else tells rows of one backend apart."""
+    chosen = [f"{name}={value}" for name, value in sorted(cell.options.items())]
+    chosen += [f"workers={workers}"] if (workers := cell.target.get("workers", 1)) > 1 else []
+    chosen += [f"buckets={','.join(map(str, cell.buckets))}"] if cell.buckets else []
+    return " ".join(chosen)
 
 
 def _elsewhere(instance: str, machine: dict[str, Any]) -> str:

@@ -96,6 +96,8 @@ def _target(
             if cell.target["name"] != target.name or cell.sequence != tokens:
                 continue
             if document := facts.load_tests.get((build, step)):
+                if document["status"] != "ok" and (stopped := why.get((build, step))):  # it had no time to say so
+                    document = document | {"why": f"{stopped}; {document.get('why') or ''}".strip("; ")}
                 machine = facts.machines.get((build, step), {})
                 rows.append(measured_row(cell, target, document, machine, plan.prices))
             else:
@@ -159,6 +161,7 @@ def _grouped(plan: BenchmarkPlan) -> list[dict[str, Any]]:
     """What was left out, one line a reason."""
     by_reason: dict[str, list[str]] = {}
     for one in plan.pruned:
-        name = f"{one.backend} on {one.instance}, batch {one.batch}, {one.cores} cores, {one.sequence} tokens"
+        shared = f" for {one.workers} workers" if one.workers > 1 else ""
+        name = f"{one.backend} on {one.instance}, batch {one.batch}, {one.cores} cores{shared}, {one.sequence} tokens"
         by_reason.setdefault(one.why, []).append(name)
     return [{"why": why, "count": len(names), "cells": names} for why, names in by_reason.items()]

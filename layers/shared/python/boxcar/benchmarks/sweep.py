@@ -1,4 +1,4 @@
-"""The sweep: backend × instance × batch × cores × sequence, without what cannot be, each with its reason."""
+"""The sweep: backend × instance × batch × cores × workers × sequence, without what cannot be, each with its reason."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from boxcar.benchmarks.requests import BenchmarkRequest, Target
 from boxcar.errors import TriggerError
 from boxcar.steps import Document
 
-MOST_CELLS = 300  # of one run: some twelve events of the execution's history each, of 25,000 that it may have
+MOST_CELLS = 300  # of one run: some twenty events of the execution's history each, of 25,000 that it may have
 ROOM = 0.8  # of a memory that weights and activations may take; the rest is the runtime's
 _GIB = 2**30
 _FLOAT = 4  # bytes
@@ -51,6 +51,7 @@ class Cell(Document):
     batch: int
     cores: int
     sequence: int
+    buckets: list[int] = []  # shorter lengths, compiled beside it
     backbone: str
     slots: int
     options: dict[str, Any]
@@ -65,6 +66,7 @@ class Pruned(Document):
     instance: str
     batch: int
     cores: int
+    workers: int = 1
     sequence: int
     why: str
 
@@ -92,6 +94,7 @@ class _Combination:
     instance: str
     batch: int
     cores: int
+    workers: int
     sequence: int
     options: Mapping[str, Any]
     variant: int  # which of the backend's sets of options
@@ -103,7 +106,7 @@ def make_sweep(request: BenchmarkRequest, prices: Prices, queues: Mapping[str, i
     Args:
         request: what was asked for.
         prices: on-demand prices.
-        queues: families of instances that the stack has a Batch queue for -> vCPUs of all at once.
+        queues: families of instances that the stack has Batch queues for -> vCPUs of all at once.
         source: where the request came from, for messages.
 
     Raises:
@@ -112,14 +115,14 @@ def make_sweep(request: BenchmarkRequest, prices: Prices, queues: Mapping[str, i
     backends = request.backends or [name for name in BACKENDS if name != "simulated"]
     priced = [name for name in instances() if name in prices.usd_per_hour]
     chosen = request.instances or [name for name in priced if family_of(name) in queues]
-    faults = [*_unknown_backends(request, backends), *_unknown_instances(chosen, prices)]
+    faults = [*_unknown_backends(request, backends), *_unknown_instances(chosen)]
     if faults:
         raise TriggerError("\n".join(f"{source}: {fault}" for fault in faults))
     builds: dict[str, Build] = {}
     pruned = []
     for one in _combinations(request, backends, chosen):
         if why := why_not(one, request, prices, queues):
-            fields = ("backend", "instance", "batch", "cores", "sequence")
+            fields = ("backend", "instance", "batch", "cores", "workers", "sequence")
             pruned.append(Pruned(**{name: getattr(one, name) for name in fields}, why=why))
             continue
         build = builds.setdefault(_build_name(one), Build(_build_name(one), family_of(one.instance)))
@@ -146,7 +149,11 @@ def why_not(one: _Combination, request: BenchmarkRequest, prices: Prices, queues
         return f"torch.neuron.DataParallel takes no model that was compiled for a pipeline of {pipeline} cores"
     if pipeline > one.cores:
         return f"a pipeline of {pipeline} cores does not fit on {one.cores}"
-    if why := _does_not_fit(one, request.backbone, known):
+    if one.workers > 1 and wants in ("inf1", "inf2"):
+        return f"each NeuronCore has a worker of its own, so {one.workers} workers are none to choose"
+    if one.workers > one.cores:
+        return f"{one.workers} workers are more than {one.cores} cores"
+    if why := _does_not_fit(one, request, known):
         return why
     if family not in queues:
         return f"this stack has no queue for {family}: set Benchmark{family.capitalize()}Vcpus"
@@ -157,10 +164,12 @@ def why_not(one: _Combination, request: BenchmarkRequest, prices: Prices, queues
     return ""
 
 
-def _does_not_fit(one: _Combination, backbone: str, known: Instance) -> str:
+def _does_not_fit(one: _Combination, request: BenchmarkRequest, known: Instance) -> str:
     """Batch and weights against the memory of the instance, or of one accelerator core."""
     memory = known.core_memory_gib or known.memory_gib
-    needs = BACKBONES[backbone].bytes_of(one.batch, one.sequence) / _GIB
+    lengths = [one.sequence, *_buckets(request, one.sequence)]
+    backbone = BACKBONES[request.backbone]
+    needs = sum(backbone.bytes_of(one.batch, length, one.workers) for length in lengths) / _GIB
     if needs <= ROOM * memory:
         return ""
     of = "a core" if known.core_memory_gib else "the instance"
@@ -177,20 +186,21 @@ def _unknown_backends(request: BenchmarkRequest, backends: list[str]) -> Iterato
                 yield f"{field_name}: there is no backend {name!r}; write one of {', '.join(BACKENDS)}"
 
 
-def _unknown_instances(names: list[str], prices: Prices) -> Iterator[str]:
+def _unknown_instances(names: list[str]) -> Iterator[str]:
     for name in names:
         if name not in instances():
-            known = ", ".join(instances())
-            yield f"instances: {name!r} is not known; write one of {known}"
-        elif name not in prices.usd_per_hour:
-            yield f"instances: {name!r} is not in the price table of {prices.date}; run `boxcar prices refresh` first"
+            yield f"instances: {name!r} is not known; write one of {', '.join(instances())}"
 
 
 def _combinations(request: BenchmarkRequest, backends: list[str], chosen: list[str]) -> Iterator[_Combination]:
     for backend, instance, batch, sequence in itertools.product(backends, chosen, request.batches, request.sequences):
-        for cores in request.cores or [instances()[instance].cores]:
+        for cores, workers in itertools.product(request.cores or [instances()[instance].cores], request.workers):
             for variant, options in enumerate(request.options.get(backend, [{}])):
-                yield _Combination(backend, instance, batch, cores, sequence, options, variant)
+                yield _Combination(backend, instance, batch, cores, workers, sequence, options, variant)
+
+
+def _buckets(request: BenchmarkRequest, sequence: int) -> list[int]:
+    return sorted({length for length in request.buckets if length < sequence})
 
 
 def _build_name(one: _Combination) -> str:
@@ -202,15 +212,16 @@ def _build_name(one: _Combination) -> str:
 def _cell(one: _Combination, request: BenchmarkRequest, target: Target) -> Cell:
     size = one.instance.partition(".")[2]
     return Cell(
-        cell=f"{_build_name(one)}-{size}-c{one.cores}-{target.name}",
+        cell=f"{_build_name(one)}-{size}-c{one.cores}{f'-w{one.workers}' if one.workers > 1 else ''}-{target.name}",
         backend=one.backend,
         instance=one.instance,
         batch=one.batch,
         cores=one.cores,
         sequence=one.sequence,
+        buckets=_buckets(request, one.sequence),
         backbone=request.backbone,
         slots=request.slots,
         options=dict(one.options),
-        target=target.model_dump(exclude_none=True),
+        target=target.model_dump(exclude_none=True) | {"workers": one.workers},
         seed=request.seed,
     )
