@@ -141,3 +141,19 @@ def test_a_stopped_run_is_said_and_the_command_decides_all_the_same(stack: Deplo
     newest, first = stack.versions(family, "mailer")
     assert (newest["status"], first["is_approved"]) == ("Rejected", True)
     assert stack.disagreements(family, "mailer") == []
+
+
+def test_the_restart_of_a_run_that_was_stopped_while_it_waited_asks_with_a_link_of_its_own(stack: Deployed) -> None:
+    family = stack.small_family("mailer", models__mailer__gate=UNSURE)
+    run = start(stack, family)
+    old = asked(stack, run)
+    stack.session.client("stepfunctions").stop_execution(executionArn=stack.execution_arn(run))
+    stack.wait(run)
+    again = command(stack, "runs", "restart", run).splitlines()[0]
+    new = asked(stack, again)
+    for link, expected in ((old, 410), (new, 200)):
+        form = {"token": link.partition("token=")[2], "decision": "approve", "name": "Ann", "why": "x"}
+        status, page = fetch(link.partition("?")[0], form)
+        assert status == expected and ("This link was replaced" in page) == (link == old)
+    assert stack.wait(again).output["status"] == "succeeded"
+    assert [(one["version"], one["is_approved"]) for one in stack.versions(family, "mailer")] == [("1.0.0", True)]

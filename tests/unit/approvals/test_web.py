@@ -92,6 +92,10 @@ def test_what_cannot_be_decided_has_a_page_of_its_own(world):
     assert answer["statusCode"] == 409 and "The run was stopped" in answer["body"]
     assert get(world, world.token())["statusCode"] == 409
     assert world.status() == "PendingManualApproval"
+    world.review("run-3", "task-3", restart_of="run-2")
+    for answer in (get(world, world.token(0)), submit(world, **form, token=world.token(0))):
+        assert answer["statusCode"] == 410 and "This link was replaced" in answer["body"]
+    assert get(world, world.token())["statusCode"] == 200 and world.status() == "PendingManualApproval"
 
 
 def test_a_version_that_was_overtaken_can_only_be_rejected(world):
