@@ -68,13 +68,23 @@ def restart(session: Session, run: str, watch: bool) -> None:
 @WATCH
 @click.pass_obj
 def redrive(session: Session, run: str, watch: bool) -> None:
-    """Let a run that failed go on where it failed, as the same run: AWS's redrive.
+    """Let a run that was stopped or timed out go on where it was, as the same run: AWS's redrive.
 
-    Code, family and plan are those it began with. After 14 days, or with others, use `boxcar runs restart`.
+    Code, family and plan are those it began with. After 14 days, with others, or for a run that has said itself that it
+    failed, use `boxcar runs restart`.
     """
-    states = session.client("stepfunctions")
+    states, execution = session.client("stepfunctions"), find_execution(session, run)
+    arn = execution["executionArn"]
+    if execution["status"] == "FAILED":
+        events = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=2)["events"]
+        failed = next((one["stateEnteredEventDetails"] for one in events if one["type"] == "FailStateEntered"), None)
+        if failed:
+            raise click.ClickException(
+                f"run {run} ended in its state {failed['name']}, and a redrive would only end it there again; "
+                f"`boxcar runs restart {run}` starts it again as a new run, which does not repeat what was done"
+            )
     try:
-        states.redrive_execution(executionArn=find_execution(session, run)["executionArn"])
+        states.redrive_execution(executionArn=arn)
     except states.exceptions.ExecutionNotRedrivable as error:
         reason = error.response["Error"]["Message"]
         raise click.ClickException(f"{reason}; `boxcar runs restart {run}` starts it again as a new run") from None

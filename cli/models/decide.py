@@ -59,5 +59,7 @@ def decide(session: Session, named: Named, body: dict[str, Any]) -> None:
     """
     path = f"/models/{quote(named.family)}/{quote(named.model)}/decisions"
     _, told = session.call_api("POST", path, body={name: value for name, value in body.items() if value is not None})
+    if told.get("warning"):
+        click.echo(told["warning"], err=True)
     predicts = f"{told['predicts']} predicts" if told["predicts"] else "nothing predicts yet"
     click.echo(f"{named} {told['version']} is {told['status']}; {predicts}")

@@ -56,10 +56,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     }
     for message in [*messages, summary]:
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message))
-    watches = Watches(dynamodb, stack.jobs_table)
-    watches.run_ended(run)
     measure_seconds("benchmark", report)
-    if report["status"] == "succeeded":
-        watches.run_succeeded("benchmark", report["family"], run, report["ended"] - report["started"])
+    Watches(dynamodb, stack.jobs_table).run_reported("benchmark", report["family"], facts.plan, report)
     logger.info("reported", run=run, status=report["status"], report=address)
     return {"run": run, "status": report["status"], "report": address}

@@ -65,10 +65,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(message))
     measure_seconds("inference", report)
     measure_predictions(report)
-    watches = Watches(dynamodb, stack.jobs_table)
-    watches.run_ended(run)
-    if report["status"] == "succeeded":
-        usual = f"{report['family']} {report['scope']}"
-        watches.run_succeeded("inference", usual, run, report["ended"] - report["started"])
+    usual = f"{report['family']} {report['scope']}"
+    Watches(dynamodb, stack.jobs_table).run_reported("inference", usual, facts.plan, report)
     logger.info("reported", run=run, status=report["status"], report=address, drifted=report["drifted"])
     return {"run": run, "status": report["status"], "report": address, "skipped": skipped}

@@ -65,9 +65,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     ):
         client("sqs").send_message(QueueUrl=stack.alarm_queue_url, MessageBody=json.dumps(each))
     measure_seconds("training", report)
-    watches = Watches(dynamodb, stack.jobs_table)
-    watches.run_ended(run)
-    if report["status"] == "succeeded" and report["started"] is not None:
-        watches.run_succeeded("training", report["family"], run, report["ended"] - report["started"])
+    Watches(dynamodb, stack.jobs_table).run_reported("training", report["family"], facts.plan, report)
     logger.info("reported", run=run, status=report["status"], report=address)
     return {"run": run, "status": report["status"], "report": address}

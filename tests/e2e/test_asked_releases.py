@@ -102,7 +102,7 @@ def test_a_release_asks_a_person_first_and_ends_well_without_anything_made_when_
     newer = served.start(served.version("1.0.1"))
     wait_for(lambda: len(questions(served)) == 3, 120, why="nobody was asked about the newer one")
     assert served.stack.wait(older).output["status"] == "replaced"
-    assert fetch(questions(served)[1])[0] == 404, "the older release's link is void"
+    assert fetch(questions(served)[1])[0] == 410, "the older release's link is void"
     assert "approved by" in command(served.stack, "endpoints", "approve", f"{served.family}/mailer", "--why", "go")
     assert served.stack.wait(newer).output["status"] == "released"
     assert served.answer() == "hello from 1.0.1"

@@ -55,6 +55,7 @@ def test_a_run_without_one_good_model_fails_but_alarms_once(stack: Deployed) -> 
     family = stack.small_family("mailer", models__mailer__label="always")
     run = stack.run({"family": family})
     assert (run.status, run.error) == ("FAILED", "AllModelsFailed")
+    assert f"boxcar runs restart {run.name}" in cli(stack, "runs", "redrive", run.name, code=1), "it would fail again"
     assert "InputError" in stack.one_alarm(run.name, "science")
 
 
@@ -151,10 +152,10 @@ def test_a_stopped_run_goes_on_where_it_was_by_restart_and_by_redrive(stack: Dep
     assert stack.disagreements(family, "mailer") == []
 
 
-def cli(stack: Deployed, *arguments: str) -> str:
+def cli(stack: Deployed, *arguments: str, code: int = 0) -> str:
     session = stack.session
     done = CliRunner().invoke(boxcar, ["--local", "--state", str(session.state), *arguments], env={"COLUMNS": "240"})
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     return done.output
 
 

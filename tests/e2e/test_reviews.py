@@ -141,3 +141,44 @@ def test_a_stopped_run_is_said_and_the_command_decides_all_the_same(stack: Deplo
     newest, first = stack.versions(family, "mailer")
     assert (newest["status"], first["is_approved"]) == ("Rejected", True)
     assert stack.disagreements(family, "mailer") == []
+
+
+def test_the_restart_of_a_run_that_was_stopped_while_it_waited_asks_with_a_link_of_its_own(stack: Deployed) -> None:
+    family = stack.small_family("mailer", models__mailer__gate=UNSURE)
+    run = start(stack, family)
+    old = asked(stack, run)
+    stack.session.client("stepfunctions").stop_execution(executionArn=stack.execution_arn(run))
+    stack.wait(run)
+    again = command(stack, "runs", "restart", run).splitlines()[0]
+    new = asked(stack, again)
+    for link, expected in ((old, 410), (new, 200)):
+        form = {"token": link.partition("token=")[2], "decision": "approve", "name": "Ann", "why": "x"}
+        status, page = fetch(link.partition("?")[0], form)
+        assert status == expected and ("This link was replaced" in page) == (link == old)
+    assert stack.wait(again).output["status"] == "succeeded"
+    assert [(one["version"], one["is_approved"]) for one in stack.versions(family, "mailer")] == [("1.0.0", True)]
+
+
+def test_what_the_gate_approved_against_another_version_than_the_approved_one_is_left_to_a_person(
+    stack: Deployed,
+) -> None:
+    family = stack.small_family("mailer", cached=True)
+    for _ in range(2):
+        assert stack.wait(start(stack, family)).output["status"] == "succeeded"
+    stack.cloud.add_fault(
+        service="sagemaker", action="CreateModelPackage", caller="boxcar-RegisterVersion*", error="ThrottlingException"
+    )
+    run = start(stack, family)
+    wait_for(lambda: stack.cloud.faults()["fired"], 120, why="Register was not reached")
+    assert "1.0.0 predicts" in command(stack, "models", "rollback", f"{family}/mailer", "--why", "returns went up")
+    stack.cloud.forget_faults()
+    link = asked(stack, run)
+    status, page = fetch(link)
+    assert status == 200 and "The figures compare with 1.0.1, but 1.0.0 is the approved version by now" in page
+    said = command(stack, "models", "approve", f"{family}/mailer", "--why", "it is better all the same")
+    assert "1.0.2 was compared with 1.0.1, and 1.0.0 was the approved version" in said and "1.0.2 predicts" in said
+    assert stack.wait(run).output["status"] == "succeeded"
+    report = wait_for(lambda: stack.session.read_json(f"reports/{run}/report.json"), 30)
+    (model,) = report["models"]
+    assert model["status"] == "approved" and model["reasons"][0].startswith("compared with version 1.0.1, but 1.0.0")
+    assert stack.disagreements(family, "mailer") == []

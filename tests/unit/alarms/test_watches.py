@@ -33,7 +33,7 @@ class World:
             self.watches.look(
                 item,
                 status_of=lambda arn: self.status[arn],
-                unfinished=lambda run: self.jobs.get(run, []),
+                jobs_of=lambda run: self.jobs.get(run, []),
                 send=told.append,
                 now=self.path.now,
             )
@@ -41,8 +41,13 @@ class World:
 
     def start(self, run: str, family: str = "packaging", *steps: str) -> None:
         self.status[ARN + run] = "RUNNING"
-        self.jobs[run] = [SimpleNamespace(model="bag", step=step) for step in steps]
+        self.jobs[run] = [self.job("bag", step) for step in steps]
         self.watches.watch_run("training", family, ARN + run, self.path.now)
+
+    def job(self, model: str, step: str, ended: float | None = None) -> SimpleNamespace:
+        """A step that is submitted now."""
+        now = self.path.now
+        return SimpleNamespace(model=model, step=step, created=now, ended=ended, finished=ended is not None)
 
     def ran(self, *seconds: float, family: str = "packaging") -> None:
         for number, took in enumerate(seconds):
@@ -127,9 +132,52 @@ def test_a_run_that_waits_for_a_person_is_looked_at_again_and_told_of_when_a_ste
     world.ran(600, 600, 600)
     world.start("run-1")
     assert world.sweep(1200) == [] and world.sweep(AGAIN_S - 1) == []
-    world.jobs["run-1"] = [SimpleNamespace(model="", step="unload")]
+    world.jobs["run-1"] = [world.job("", "unload")]
+    assert world.sweep(1) == [] and world.sweep(1198) == []
     (message,) = world.sweep(1)
-    assert message["steps"] == ["unload"]
+    assert message["steps"] == ["unload"] and message["seconds"] == 1200
+
+
+def test_the_days_in_which_a_run_waited_for_a_person_are_not_time_that_it_took(world: World):
+    world.ran(600, 600, 600)
+    world.start("run-1")
+    world.jobs["run-1"] = [world.job("bag", "train", ended=world.path.now + 100)]
+    assert world.sweep(86400) == [], "it waits"
+    world.jobs["run-1"].append(world.job("box", "train"))
+    assert world.sweep(AGAIN_S) == [] and world.sweep(199) == []
+    (message,) = world.sweep(1)
+    assert (message["steps"], message["seconds"]) == (["box/train"], 1200)
+
+
+def report(*steps: tuple[float, float], status: str = "succeeded", cached: bool = False, model: str = "bag") -> dict:
+    made = [{"model": model, "created": begun, "ended": ended, "cached": cached} for begun, ended in steps]
+    return {"run": "run-1", "status": status, "steps": made}
+
+
+def test_what_is_usual_is_how_long_runs_work_and_not_how_long_a_person_takes(world: World):
+    plan = SimpleNamespace(restart_of=[], from_step="", request={"family": "packaging"})
+    for run in ("run-1", "run-2", "run-3"):
+        took = report((100.0, 160.0), (150.0, 200.0), (86_500.0, 86_600.0))
+        world.watches.run_reported("training", "packaging", plan, {**took, "run": run})
+    assert world.watches.usual("training", "packaging") == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"restart_of": ["run-0"]}, report((1.0, 9.0))),
+        ({"from_step": "train"}, report((1.0, 9.0))),
+        ({"request": {"models": ["bag"]}}, report((1.0, 9.0))),
+        ({}, report((1.0, 9.0), cached=True)),
+        ({}, report((1.0, 9.0), status="partial")),
+    ],
+)
+def test_a_part_of_a_run_and_one_from_the_cache_do_not_say_what_is_usual(world: World, changes: dict, told: dict):
+    plan = SimpleNamespace(**{"restart_of": [], "from_step": "", "request": {}, **changes})
+    world.ran(600, 600)
+    world.start("run-1", "packaging", "train")
+    world.watches.run_reported("training", "packaging", plan, told)
+    assert world.watches.usual("training", "packaging") is None
 
 
 def test_a_queue_that_takes_no_message_leaves_the_watch(world: World):
@@ -141,7 +189,7 @@ def test_a_queue_that_takes_no_message_leaves_the_watch(world: World):
 
     (item,) = world.path.due()
     with pytest.raises(ConnectionError):
-        world.watches.look(item, status_of=str, unfinished=list, send=refuse, now=world.path.now)
+        world.watches.look(item, status_of=str, jobs_of=list, send=refuse, now=world.path.now)
     assert len(world.sweep(60)) == 1
 
 

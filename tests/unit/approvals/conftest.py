@@ -75,13 +75,20 @@ class World:
         return replace(self, stack=stack, states=states or self.states)
 
     def review(
-        self, run: str, task_token: str = "task-1", attempt: int = 0, tell: Callable[..., None] | None = None
+        self,
+        run: str,
+        task_token: str = "task-1",
+        attempt: int = 0,
+        tell: Callable[..., None] | None = None,
+        restart_of: str = "",
     ) -> str:
-        """Ask about the version of a run, as the state machine does. Returns what became of it."""
+        """Ask about the version of a run, as the state machine does. Returns what became of it.
+
+        A restart asks about the version of the run that it goes on from."""
         arn = f"arn:aws:states:eu-west-1:1:execution:boxcar-training:{run}"
         self.states.statuses.setdefault(arn, "RUNNING")
         self.states.waiting.add(task_token)
-        held = self.stack.table.reserve(FAMILY, MODEL, run, "", "")
+        held = self.stack.table.reserve(FAMILY, MODEL, restart_of or run, "", "")
         question = Question(run, arn, FAMILY, MODEL, held.version, task_token, attempt, HOURS)
         link = lambda token: page_link(URL, token)  # noqa: E731
         return Asker(self.reviews, self.decisions, self.states, tell or self.told.append, link, self.now).ask(

@@ -2,7 +2,9 @@
 
 import pytest
 
+from boxcar.approvals.deciding import NotOpen
 from boxcar.approvals.reviews import digest
+from boxcar.errors import StepError
 from boxcar.registry.decisions import decisions_of
 from boxcar.versions import Version
 from tests.unit.approvals.conftest import HOURS, NOW, UNSURE, FakeStates, World
@@ -93,3 +95,35 @@ def test_a_run_that_comes_back_for_what_was_decided_is_answered_at_once(world):
     assert world.review("run-2", "task-2", attempt=1000) == "answered"
     assert world.states.answers["task-2"]["outcome"] == "rejected" and len(world.told) == 1
     assert len(decisions_of(world.stack.table.version(FAMILY, MODEL, VERSION))) == 1
+
+
+@pytest.mark.parametrize("who", ["link", "command"])
+def test_the_restart_of_a_run_that_was_stopped_while_it_waited_asks_anew_and_hears_of_it(world, who):
+    world.review("run-2", "task-2", attempt=1000)
+    world.stop("run-2")
+    assert world.review("run-3", "task-3", restart_of="run-2") == "asked"
+    assert [(told["run"], told["version"], told["number"]) for told in world.told[1:]] == [("run-3", "1.0.1", 2)]
+    with pytest.raises(NotOpen, match="asked anew: this link was replaced") as refused:
+        world.decider.by_link(world.token(0), world.decision())
+    assert refused.value.state == "replaced" and world.status() == "PendingManualApproval"
+    if who == "link":
+        world.decider.by_link(world.token(1), world.decision())
+    else:
+        world.decider.by_name(FAMILY, MODEL, VERSION, world.decision())
+    assert set(world.states.answers) == {"task-3"} and world.status() == "Approved"
+
+
+def test_the_restart_of_a_run_whose_decision_was_begun_hears_of_that_one(world):
+    review = world.reviews.of(FAMILY, MODEL, VERSION)
+    world.reviews.save(review, state="deciding", decision=world.decision())
+    world.stop("run-2")
+    assert world.review("run-3", "task-3", restart_of="run-2") == "waits", "it is decided: nobody is asked again"
+    world.decider.by_link(world.token(), world.decision())
+    assert world.states.answers["task-3"]["outcome"] == "approved"
+
+
+def test_two_runs_that_go_on_do_not_ask_about_one_version(world):
+    with pytest.raises(StepError, match="run run-2 has asked already, and goes on"):
+        world.review("run-3", "task-3", restart_of="run-2")
+    world.decider.by_link(world.token(), world.decision())
+    assert set(world.states.answers) == {"task-1"} and len(world.told) == 1

@@ -130,7 +130,7 @@ def test_a_newer_release_takes_the_place_of_one_that_waits_and_its_link_is_void(
     assert releases.answer("r1") == {
         "outcome": "replaced", "version": "1.0.0", "why": "run r2 asks about 1.0.1, in its place",
     }  # fmt: skip
-    with pytest.raises(NotOpen, match="a newer one has taken its place"):
+    with pytest.raises(NotOpen, match="replaced by that of a newer mail"):
         releases.world.decider.by_link(releases.token(0), releases.world.decision())
     releases.world.decider.by_link(releases.token(1), releases.world.decision())
     assert releases.answer("r2")["outcome"] == "approved"

@@ -12,7 +12,7 @@ from boxcar.approvals.slack_actions import SlackActions
 from boxcar.reports.review_page import gather, render_review
 from boxcar.slack import SlackSecret, post, signature_of
 from boxcar.versions import Version
-from tests.unit.approvals.conftest import HOURS, World
+from tests.unit.approvals.conftest import HOURS, UNSURE, World
 from tests.unit.judging.conftest import FAMILY, MODEL
 from tests.unit.slack.conftest import SlackServer, slack_server  # noqa: F401 - a fixture
 
@@ -92,14 +92,35 @@ def test_what_cannot_be_decided_has_a_page_of_its_own(world):
     assert answer["statusCode"] == 409 and "The run was stopped" in answer["body"]
     assert get(world, world.token())["statusCode"] == 409
     assert world.status() == "PendingManualApproval"
+    world.review("run-3", "task-3", restart_of="run-2")
+    for answer in (get(world, world.token(0)), submit(world, **form, token=world.token(0))):
+        assert answer["statusCode"] == 410 and "This link was replaced" in answer["body"]
+    assert get(world, world.token())["statusCode"] == 200 and world.status() == "PendingManualApproval"
 
 
 def test_a_version_that_was_overtaken_can_only_be_rejected(world):
     world.stack.judged("run-3")
-    assert "disabled" in get(world, world.token())["body"]
+    assert 'value="approve" disabled' in get(world, world.token())["body"]
     answer = submit(world, decision="approve", name="Ann", why="x")
     assert answer["statusCode"] == 409 and "1.0.2, which is newer" in answer["body"]
     assert submit(world, decision="reject", name="Ann", why="x")["statusCode"] == 200
+
+
+def test_who_decides_is_warned_when_the_figures_compare_with_another_version_than_the_approved_one(world):
+    assert "the approved version by now" not in get(world, world.token())["body"]
+    world.decider.by_name(FAMILY, MODEL, Version(1, 0, 1), world.decision())
+    world.stack.judged("run-3", UNSURE)
+    world.review("run-3", "task-3")
+    assert call(world, {"decision": "rollback", "version": "1.0.0", "why": "no"})[0] == 200
+    page = get(world, world.token())["body"]
+    assert (
+        "The figures compare with 1.0.1, but 1.0.0 is the approved version by now" in page
+        and 'approve" disabled' not in page
+    )
+    status, told = call(world, {"decision": "approve", "version": "1.0.2", "why": "fine"})
+    assert (status, told["predicts"]) == (200, "1.0.2")
+    assert "1.0.2 was compared with 1.0.1, and 1.0.0 was the approved version" in told["warning"]
+    assert call(world, {"decision": "approve", "version": "1.0.2", "why": "fine"})[1]["warning"] == "", "a repeat"
 
 
 def click(world: World, server: SlackServer, action: str = "approve", why: str = "fine", **changes: str) -> dict:

@@ -52,6 +52,24 @@ unfair = np.where(places == 3, draw.random(400), scores)
 _, gaps = slice_gaps(labels, unfair, called, places, list("abcd"))
 assert gaps["roc_auc"]["lowest"] == "d" and gaps["roc_auc"]["gap"] > gaps["roc_auc"]["noise"] > 0
 
+def by_chance_or_not(rates, sizes, seed):
+    draw, places = np.random.default_rng(seed), np.repeat(np.arange(len(sizes)), sizes)
+    rows = len(places)
+    labels = (draw.random(rows) < 0.3).astype(float)
+    called = (draw.random(rows) < np.array(rates)[places]).astype(float)
+    names = [f"{size} rows" for size in sizes]
+    return slice_gaps(labels, draw.random(rows), called, places, names, seed)[1]
+
+hidden = by_chance_or_not([0.299, 0.256, 0.27], [10_000, 10_001, 100], 1)["positive_rate"]
+assert (hidden["highest"], hidden["lowest"]) == ("10000 rows", "10001 rows"), hidden
+assert hidden["gap"] > 0.02 and hidden["gap"] > hidden["noise"], "a small slice hides no gap between large ones"
+small = by_chance_or_not([0.3, 0.3, 0.9], [1000, 1001, 100], 1)["positive_rate"]
+assert small["highest"] == "100 rows" and small["gap"] > small["noise"], "nor does a large one that of a small one"
+cried = [by_chance_or_not([0.3] * 3, [300, 250, 50], seed) for seed in range(100)]
+for figure in ("positive_rate", "roc_auc"):
+    wolves = sum(gaps[figure]["gap"] > gaps[figure]["noise"] for gaps in cried)
+    assert 0 < wolves <= 12, f"{figure}: equal slices cry wolf in {wolves} of 100, 5 are expected"
+
 crowded = []  # a busy machine: in two rounds of three something else takes the processor from one, the other or both
 for _ in range(200):
     rounds = 0.004 * (1 + draw.exponential(0.05, (2, 21)) + draw.exponential(8, (2, 21)) * (draw.random((2, 21)) < 0.67))

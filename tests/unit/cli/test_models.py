@@ -93,7 +93,9 @@ def store(session: FakeSession, model: str, number: str, score: float, **more: A
         "package_arn": f"arn:aws:sagemaker:eu-west-1:1:model-package/boxcar-packaging-{model}/1",
         **more,
     }
-    ModelsTable(session.clients["dynamodb"], TABLE).commit("packaging", model, version, document, approve=True)
+    ModelsTable(session.clients["dynamodb"], TABLE).commit(
+        "packaging", model, version, document, approve=True, compared_with=verdict.compared_with
+    )
     return document
 
 

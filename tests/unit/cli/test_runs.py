@@ -26,7 +26,7 @@ class States:
             pass
 
     def __init__(self) -> None:
-        self.status = {"ended": "FAILED", "under-way": "RUNNING"}
+        self.status = {"ended": "ABORTED", "failed": "FAILED", "under-way": "RUNNING"}
         self.started: list[dict[str, Any]] = []
 
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
@@ -43,6 +43,11 @@ class States:
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
         self.started.append({"machine": stateMachineArn, "name": name, "input": json.loads(input)})
+
+    def get_execution_history(self, executionArn: str, reverseOrder: bool, maxResults: int) -> Any:  # noqa: N803
+        assert reverseOrder and maxResults == 2
+        entered = {"type": "FailStateEntered", "stateEnteredEventDetails": {"name": "RunFailed"}}
+        return {"events": [{"type": "ExecutionFailed"}, entered]}
 
     def redrive_execution(self, executionArn: str) -> None:  # noqa: N803
         error = {"Error": {"Code": "ExecutionNotRedrivable", "Message": "it is older than 14 days"}}
@@ -97,6 +102,11 @@ def test_a_restart_has_the_same_input_and_says_whose(states: States) -> None:
         (("restart", "under-way"), "run under-way is RUNNING; a run can be started again when it has ended"),
         (("restart", "nobody"), "there is no run 'nobody'; `boxcar runs list` shows those there are"),
         (("explain", "nobody"), "there is no run 'nobody'"),
+        (
+            ("redrive", "failed"),
+            "ended in its state RunFailed, and a redrive would only end it there again; `boxcar runs "
+            "restart failed` starts it again",
+        ),
         (("redrive", "ended"), "it is older than 14 days; `boxcar runs restart ended` starts it again as a new run"),
     ],
 )

@@ -87,7 +87,7 @@ class FakeDynamoDB:
         if request["IndexName"] == "by_run":
             items = [
                 item for item in self.tables["jobs"].values()
-                if item.get("run") == values[":run"] and self._true(request["FilterExpression"], request, item)
+                if item.get("run") == values[":run"] and item["pk"]["S"].startswith(values[":jobs"]["S"])
             ]  # fmt: skip
             return {"Items": copy.deepcopy(items)}
         if request["IndexName"] == "by_fallback":

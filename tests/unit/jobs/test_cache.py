@@ -1,7 +1,13 @@
 """What was done is not done again: in a restart, across runs, definitions and models. What differs is named."""
 
-import pytest
+import json
+from typing import Any
 
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from boxcar.jobs.cache import components, key_of
 from boxcar.jobs.record import COMPLETED, Job
 from tests.unit.jobs.conftest import World, make_step
 from tests.unit.jobs.fakes import Ending, client_error
@@ -189,6 +195,28 @@ def test_a_step_may_refuse(runs: Runs) -> None:
 
 
 # ── never a wrong answer
+
+NAMES = st.sampled_from(["a", "b", "a.b", "a\\", ".", ""])
+LONG = st.sampled_from(["x" * 130, ["x"] * 40, {"a": "x" * 130}])
+SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "1", "{}", "[]", "null"]) | LONG
+VALUES = st.recursive(
+    SCALARS | LONG.map(json.dumps), lambda part: st.lists(part, max_size=2) | st.dictionaries(NAMES, part, max_size=2)
+)
+CONFIGS = st.dictionaries(NAMES, VALUES, max_size=2)
+
+
+def _key(config: dict[str, Any]) -> str:
+    return key_of(components(make_step(config=config), {}, {}))
+
+
+@example({"filters": {}, "x": 1}, {"x": 1})
+@example({"a.b": 1}, {"a": {"b": 1}})
+@example({"a\\": {"b": 1}}, {"a\\.b": 1})
+@example({"a": ["x"] * 40}, {"a": json.dumps(["x"] * 40)})
+@given(CONFIGS, CONFIGS)
+def test_keys_are_equal_exactly_when_configurations_are(one: dict[str, Any], other: dict[str, Any]) -> None:
+    equal = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (_key(one) == _key(other)) == equal
 
 
 @pytest.mark.parametrize("ending", ["ClientError: x", "AlgorithmError: x"])

@@ -90,7 +90,7 @@ def fairness(candidate: Evaluation, gate: Gate) -> Criterion:
         f"{gap.lowest!r}; at most {asked.max_gap:g} is allowed"
     )
     if beyond and by_chance:
-        reason += f"; rows divided at random differ by up to {noise:.4f}, so this is not a gap"
+        reason += f"; slices of their sizes differ by up to {noise:.4f} by chance, so this is not a gap"
     return Criterion(
         name="fairness",
         figure=width,

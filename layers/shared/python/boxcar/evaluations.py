@@ -36,12 +36,12 @@ class Distribution(_Part):
 
 
 class Gap(_Part):
-    """The largest gap of a figure between two slices of the validation rows."""
+    """The largest gap of a figure between two slices of the validation rows that is no chance, or else the largest."""
 
     gap: float | None = None
     low: float | None = None  # 95 % bootstrap interval of the gap between these two
     high: float | None = None
-    noise: float | None = None  # what a random division of the rows stays below in 95 of 100 cases
+    noise: float | None = None  # what chance makes of the gap between slices of their sizes
     lowest: str = ""
     highest: str = ""
 

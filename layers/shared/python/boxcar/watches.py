@@ -63,8 +63,29 @@ class Watches:
         """Ask about it no more."""
         self._delete(f"{PREFIX}run:{run}")
 
+    def run_reported(self, machine: str, family: str, plan: Any, report: dict[str, Any]) -> None:
+        """Ask about a run no more, and remember how long it worked if it says what is usual.
+
+        What went on from another run, did a part of the family or of its steps, or took all that its models need from
+        the cache, does not.
+
+        Args:
+            machine: that it was a run of.
+            family: and more, if runs of a family differ in length.
+            plan: of any machine; None if there is none.
+            report: its `run`, `status` and `steps`.
+        """
+        self.run_ended(report["run"])
+        if plan is None or report["status"] != "succeeded":
+            return
+        of_models = [step for step in report["steps"] if step["model"]]
+        is_part = plan.restart_of or plan.from_step or plan.request.get("models")
+        if not is_part and not (of_models and all(step["cached"] for step in of_models)):
+            spans = [(step["created"], step["ended"]) for step in report["steps"] if step["created"] and step["ended"]]
+            self.run_succeeded(machine, family, report["run"], worked(spans))
+
     def run_succeeded(self, machine: str, family: str, run: str, seconds: float) -> None:
-        """Remember how long a run took. Two at once may forget one of them: a median does not mind."""
+        """Remember how long a run worked. Two at once may forget one of them: a median does not mind."""
         others = [one for one in self._runs(machine, family) if one["run"] != run]
         self._put({"pk": _usual(machine, family), "runs": [*others, {"run": run, "seconds": seconds}][-KEPT:]})
 
@@ -75,7 +96,7 @@ class Watches:
         item: Item,
         *,
         status_of: Callable[[str], str],
-        unfinished: Callable[[str], Iterable[Any]],
+        jobs_of: Callable[[str], Iterable[Any]],
         send: Callable[[dict[str, Any]], None],
         now: float,
     ) -> None:
@@ -84,7 +105,7 @@ class Watches:
         Args:
             item: as the index has it.
             status_of: the status of an execution, by its ARN.
-            unfinished: jobs of a run that have not ended.
+            jobs_of: jobs of a run.
             send: hands a message to the alarm queue, which sends it once.
             now: seconds since the epoch.
         """
@@ -94,12 +115,15 @@ class Watches:
             if not fired:
                 send({"kind": "schedule_missed", **{name: watch[name] for name in ("schedule", "scheduled_at")}})
         elif status_of(watch["watched"]["execution"]) == "RUNNING":
-            steps = [f"{job.model + '/' if job.model else ''}{job.step}" for job in unfinished(watch["watched"]["run"])]
-            if not steps:  # it waits for a person, who may take days
-                self._put({**watch, "due": iso(now + AGAIN_S)})
+            jobs = list(jobs_of(watch["watched"]["run"]))
+            steps = [f"{job.model + '/' if job.model else ''}{job.step}" for job in jobs if not job.finished]
+            seconds = worked([(job.created, job.ended if job.finished else now) for job in jobs])
+            left = TIMES * watch["usual_s"] - seconds
+            if not steps or left > 0:  # it waits for a person, who may take days, or has waited for one
+                self._put({**watch, "due": iso(now + (left if steps else AGAIN_S))})
                 return
             told = {name: watch[name] for name in ("usual_s", "started")}
-            send({"kind": "run_slow", **watch["watched"], **told, "seconds": now - watch["started"], "steps": steps})
+            send({"kind": "run_slow", **watch["watched"], **told, "seconds": seconds, "steps": steps})
         self._delete(watch["pk"])
 
     def _runs(self, machine: str, family: str) -> list[dict[str, Any]]:
@@ -114,6 +138,19 @@ class Watches:
 
     def _delete(self, pk: str) -> None:
         self._dynamodb.delete_item(TableName=self._table, Key={"pk": encode(pk)})
+
+
+def worked(spans: Iterable[tuple[float, float]]) -> float:
+    """The seconds in which at least one step was under way. What a run waits for a person is between them.
+
+    Args:
+        spans: from when to when each step was, in seconds since the epoch.
+    """
+    seconds, until = 0.0, 0.0
+    for begun, ended in sorted(spans):
+        seconds += max(0.0, ended - max(begun, until))
+        until = max(until, ended)
+    return seconds
 
 
 def _firing(event: dict[str, Any]) -> str:

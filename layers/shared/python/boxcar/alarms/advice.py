@@ -220,26 +220,26 @@ ADVICE = {
         ENGINEERING,
         "A role lacks a permission. The message names who wanted to do what to which resource.",
         "Did not try again: only a changed policy helps.",
-        "Allow that action on that resource for that role in template.yaml, deploy, then redrive the run.",
+        "Allow that action on that resource for that role in template.yaml, deploy, then restart the run.",
         job_action="Allow it for that role in template.yaml, deploy, then `boxcar jobs retry` the job.",
     ),
     "Throttled": Advice(
         ENGINEERING,
         "AWS asked to slow down, longer than Boxcar was willing to wait.",
         _RETRIED,
-        "See in Service Quotas which rate was reached; raise it, or start fewer runs at once. Then redrive the run.",
+        "See in Service Quotas which rate was reached; raise it, or start fewer runs at once. Then restart the run.",
     ),
     "ServiceFault": Advice(
         ENGINEERING,
         "A call to AWS was answered with an error that Boxcar has no name for.",
         _RETRIED,
-        "Look the code up in the service's API reference, and look at the AWS health page; then redrive the run.",
+        "Look the code up in the service's API reference, and look at the AWS health page; then restart the run.",
     ),
     "InternalServerError": Advice(
         ENGINEERING,
         "AWS had a fault of its own.",
         "Tried again several times, without counting it against the job's own attempts.",
-        "Look at the AWS health page, then redrive the run or start it again.",
+        "Look at the AWS health page, then restart the run.",
         job_action="Look at the AWS health page, then `boxcar jobs retry` the job.",
     ),
     "ImportError": Advice(
@@ -282,13 +282,13 @@ ADVICE = {
         ENGINEERING,
         "A state waited longer than it may: no answer came for its task.",
         "Gave up waiting. The job itself may still run.",
-        "See in the execution which state it was, in the log of monitor-jobs why no answer came; then redrive the run.",
+        "See in the execution which state it was, in the log of monitor-jobs why no answer came; then restart the run.",
     ),
     "States.HeartbeatTimeout": Advice(
         ENGINEERING,
         "A task stopped sending signs of life.",
         "Gave up waiting.",
-        "See in the execution which state it was; then redrive the run.",
+        "See in the execution which state it was; then restart the run.",
     ),
     "States.DataLimitExceeded": Advice(
         ENGINEERING,
@@ -306,7 +306,7 @@ ADVICE = {
         ENGINEERING,
         "The role of the state machine lacks a permission.",
         "Did not try again: only a changed policy helps.",
-        "Allow what the message names for the machine's role in template.yaml, deploy, then redrive the run.",
+        "Allow what the message names for the machine's role in template.yaml, deploy, then restart the run.",
     ),
     "States.Runtime": Advice(
         ENGINEERING,
@@ -318,25 +318,25 @@ ADVICE = {
         ENGINEERING,
         "A task failed without saying by which error.",
         _RETRIED,
-        "See in the execution which state it was and read the log of its function; then redrive the run.",
+        "See in the execution which state it was and read the log of its function; then restart the run.",
     ),
     "States.ALL": Advice(
         ENGINEERING,
         "Something failed without a name.",
         _RETRIED,
-        "See in the execution which state it was and read the log of its function; then redrive the run.",
+        "See in the execution which state it was and read the log of its function; then restart the run.",
     ),
     "States.Other": Advice(
         ENGINEERING,
         "Step Functions itself reported an error.",
         _NOT_RETRIED,
-        "Look the name up in the Step Functions guide under error names; then redrive the run.",
+        "Look the name up in the Step Functions guide under error names; then restart the run.",
     ),
     "Lambda.Other": Advice(
         ENGINEERING,
         "Lambda could not run a function to its end: it ran out of time or memory, or Lambda had a fault.",
         _RETRIED,
-        "Look at the function's log: raise its Timeout or MemorySize if it ran out of either; then redrive the run.",
+        "Look at the function's log: raise its Timeout or MemorySize if it ran out of either; then restart the run.",
     ),
 }
 
@@ -344,7 +344,7 @@ UNKNOWN = Advice(
     ENGINEERING,
     "Boxcar has no name for this error: most likely a fault in Boxcar's own code.",
     _RETRIED,
-    "Read the log of the function or job named above; report it with this message. Then redrive the run.",
+    "Read the log of the function or job named above; report it with this message. Then restart the run.",
 )
 
 _AWS_CALL = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the \w+ operation")

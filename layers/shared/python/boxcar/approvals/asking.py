@@ -1,6 +1,7 @@
 """Ask: the run waits with a task token, and one mail with one link goes to those who decide.
 
-A repeat (the function died, or the run was redriven) finds the review, and only hands over the new task token. The
+A repeat (the function died, or the run was redriven) finds the review, and only hands over the new task token. Another
+run that waits for the same version, since the one that asked before has ended, asks anew, with a link of its own. The
 link's token is kept in the review until the mail is on its way, so that a repeat sends the same mail again, whose id is
 sent once; after that only its digest is left.
 """
@@ -12,9 +13,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from boxcar.approvals.reviews import Changed, Placement, Review, Reviews, digest, new_token
-from boxcar.errors import Throttled
+from boxcar.errors import StepError, Throttled
 from boxcar.jobs.answers import GONE
 from boxcar.registry.decisions import WAITING, Decision, Decisions, decisions_of
+from boxcar.serving.turns import is_running
 from boxcar.versions import Version
 
 _TRIES = 8
@@ -64,6 +66,7 @@ class Asker:
             `asked`, `waits` (asked before), or `answered`: nobody has to be asked.
 
         Raises:
+            StepError: another run that goes on asks about the same version.
             Throttled: others kept changing the review.
         """
         for _ in range(_TRIES):
@@ -76,9 +79,9 @@ class Asker:
                     return "answered"
                 if review is None or self.is_over(question, review):
                     review = self.reviews.ask(self.new(question, review), review)
-                elif review.attempt <= question.attempt:
-                    handed = {"task_token": question.task_token, "attempt": question.attempt}
-                    review = self.reviews.save(review, **handed)
+                elif review.execution != question.execution or review.attempt <= question.attempt:
+                    waits = ("run", "execution", "attempt", "task_token")
+                    review = self.reviews.save(review, **{name: getattr(question, name) for name in waits})
                 review = self.asked(review)
                 if not review.token:
                     return "waits"
@@ -98,8 +101,20 @@ class Asker:
         return None if item["status"] == WAITING else told_of(decisions_of(item)[-1], item["version"])
 
     def is_over(self, question: Question, review: Review) -> bool:
-        """Whether what was asked before has to be asked anew."""
-        return review.state_at(self.now()) in ("cancelled", "expired")
+        """Whether what was asked before has to be asked anew.
+
+        Raises:
+            StepError: another run that goes on asks about the same version.
+        """
+        state = review.state_at(self.now())
+        if state == "open" and review.execution != question.execution:
+            if is_running(self.states, review.execution):
+                raise StepError(
+                    f"review of {review.name}: run {review.run} has asked already, and goes on; decide there, or stop "
+                    f"it and start run {question.run} again"
+                )
+            return True
+        return state in ("cancelled", "expired")
 
     def asked(self, review: Review) -> Review:
         """What is still to be done for a question that is stored, before anybody is told of it."""

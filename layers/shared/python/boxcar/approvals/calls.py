@@ -57,13 +57,15 @@ class DecisionCalls:
             return self._release(call, asked, why)
         decisions = self.decider.decisions
         version = Version.parse(asked.version) if asked.version else decisions.waiting(family, model)
-        decision = self._decision(call, asked, why)
+        decision, approved = self._decision(call, asked, why), decisions.table.approved(family, model)
         if asked.decision == "rollback":
             decisions.roll_back(family, model, version, decision)
         else:
             self.decider.by_name(family, model, version, decision)
         log.info("decided", extra={"version": f"{family}/{model} {version}", "outcome": asked.decision, "via": "call"})
-        item, approved = decisions.version(family, model, version), decisions.table.approved(family, model)
+        item = decisions.version(family, model, version)
+        warning = _not_compared(item, approved) if asked.decision == "approve" else ""
+        approved = decisions.table.approved(family, model)
         decided = DecidedVersion(
             family=family,
             model=model,
@@ -71,6 +73,7 @@ class DecisionCalls:
             status=item["status"],
             predicts=approved["version"] if approved else None,
             decisions=decisions_of(item),
+            warning=warning,
         )
         return Answer(200, decided.model_dump(mode="json"))
 
@@ -93,3 +96,14 @@ class DecisionCalls:
     def _decision(self, call: Call, asked: NewReleaseDecision, why: str) -> Decision:
         who, outcome = plain(call.who or "somebody", WHO_LENGTH), OUTCOMES.get(asked.decision, "approved")
         return Decision(outcome=outcome, by=who, identity=call.caller, why=why, at=moment(self.now()))
+
+
+def _not_compared(item: dict[str, Any], approved: dict[str, Any] | None) -> str:
+    """What a version's figures do not say: whether it is better than the one that was approved when it was decided."""
+    before = (item.get("verdict") or {}).get("compared_with")
+    if approved is None or approved["version"] in (before, item["version"]):
+        return ""
+    return (
+        f"{item['family']}/{item['model']} {item['version']} was compared with {before or 'no version'}, and "
+        f"{approved['version']} was the approved version: the figures do not say which is better"
+    )

@@ -57,8 +57,11 @@ class Decider:
             NotOpen: there is none.
         """
         review = self.reviews.by_token(token) if token else None
+        if review is None and token and self.reviews.has_given(token):
+            words = "The question was asked anew: this link was replaced by that of a newer mail. Nothing was changed."
+            raise NotOpen("replaced", words)
         if review is None:
-            raise NotOpen("", "This link is not one of ours, or a newer one has taken its place.")
+            raise NotOpen("", "This link is not one of ours.")
         return review
 
     def by_link(self, token: str, decision: Decision) -> Review:

@@ -17,12 +17,13 @@ from boxcar.versions import Version
 
 OUTCOMES: dict[str, Outcome] = {"approve": "approved", "reject": "rejected"}
 MOST_FIELDS = 20
-_STATUSES = {"": 404, "decided": 409, "expired": 410, "cancelled": 409}
+_STATUSES = {"": 404, "decided": 409, "expired": 410, "cancelled": 409, "replaced": 410}
 _TITLES = {
     "": "This link leads nowhere",
     "decided": "This has been decided",
     "expired": "The time to decide is over",
     "cancelled": "The run was stopped",
+    "replaced": "This link was replaced",
 }
 # Nothing from elsewhere, no scripts, no frames around it; the address, which holds the token, is told to nobody.
 HEADERS = {

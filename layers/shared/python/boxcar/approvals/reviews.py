@@ -149,6 +149,10 @@ class Reviews:
             return None
         return review
 
+    def has_given(self, token: str) -> bool:
+        """Whether a link ever had this token, good or void."""
+        return self._get(f"review#{digest(token)}", "review") is not None
+
     def ask(self, review: Review, before: Review | None) -> Review:
         """Store a question and what its link is about, both or none.
 

@@ -37,6 +37,7 @@ class DecidedVersion(Document):
     status: str = Field(description="as in SageMaker's registry: Approved, Rejected")
     predicts: str | None = Field(description="the version that predicts now; null: none")
     decisions: list[Decision] = Field(description="about this version, oldest first")
+    warning: str = Field(default="", description="what its figures do not say, if it was approved in spite of that")
 
 
 class DecidedRelease(Document):

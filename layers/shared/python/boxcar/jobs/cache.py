@@ -94,7 +94,9 @@ def components(step: "Step", named: Mapping[str, str], contents: Mapping[str, st
         found["script"] = step.script
     if step.code:
         found["code"] = step.code.digest_of(step.script)
-    found |= _flat("config", step.config) | _flat("options", step.options)
+    for prefix, values in (("config", step.config), ("options", step.options)):
+        for name, value in values.items():
+            found |= _flat(f"{prefix}.{_escaped(name)}", value)
     found |= {f"inputs.{name}": digest for name, digest in contents.items()}
     ignored = step.caching.ignore
     return {
@@ -167,17 +169,26 @@ def to_entry(item: Item) -> Entry:
     return Entry(**value)
 
 
-def _flat(prefix: str, value: Any) -> dict[str, str]:
-    if isinstance(value, dict) and value:
-        return {name: text for key, part in value.items() for name, text in _flat(f"{prefix}.{key}", part).items()}
-    return {} if value == {} else {prefix: _text(value)}
+def _flat(name: str, value: Any) -> dict[str, str]:
+    """Every value below a name, by its path. An empty mapping is a value, too."""
+    if not isinstance(value, dict) or not value:
+        return {name: _text(value)}
+    found: dict[str, str] = {}
+    for key, part in value.items():
+        found |= _flat(f"{name}.{_escaped(key)}", part)
+    return found
+
+
+def _escaped(key: object) -> str:
+    """A key as a part of a path: its own dots do not part it."""
+    return str(key).replace("\\", "\\\\").replace(".", "\\.")
 
 
 def _text(value: Any) -> str:
     """A value as JSON; a long one as its digest."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    text = json.dumps(value, sort_keys=True)
     if len(text) <= LONGEST_VALUE:
-        return json.dumps(value, sort_keys=True)
+        return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 

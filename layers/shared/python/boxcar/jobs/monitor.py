@@ -132,6 +132,8 @@ class Monitor:
         """Stop what is left of a run that is over: nobody waits for it, and it costs."""
         self.watches.run_ended(run)
         for job in self.table.of_run(run):
+            if job.finished:
+                continue
             stopped = stop(self.table, job.id, why, self.now(), self.settings.history_s)
             if stopped is not None:
                 self.stop(job.id)
@@ -224,7 +226,7 @@ class Monitor:
                 repeats.tell(self.table.client, self.table.name, item, self._tell, self.now())
             elif pk.startswith(watches.PREFIX):
                 self.watches.look(
-                    item, status_of=self._status_of, unfinished=self.table.of_run, send=self._tell, now=self.now()
+                    item, status_of=self._status_of, jobs_of=self.table.of_run, send=self._tell, now=self.now()
                 )
             elif (job := readable(item)) is not None:
                 self._wake(job)

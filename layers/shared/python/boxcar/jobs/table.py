@@ -18,7 +18,6 @@ from boxcar.jobs.leases import Lease, NoRoom, Room, give_back, take, to_lease
 from boxcar.jobs.record import COMPLETED, DUE, IN_PROGRESS, LAUNCHED, LINE, Job, iso
 
 CONFLICTS = {"TransactionConflict", "TransactionConflictException"}
-OPEN_STATUSES = ("New", LAUNCHED, IN_PROGRESS)
 
 log = logging.getLogger("boxcar")
 
@@ -176,16 +175,13 @@ class JobsTable:
         return self._pages(self._query(DUE, "due <= :bound", iso(now)))
 
     def of_run(self, run: str) -> list[Job]:
-        """The unfinished jobs of a run."""
-        names = {"#run": "run", "#status": "status"}
-        values = {f":{status}": encode(status) for status in OPEN_STATUSES}
+        """The jobs of a run, finished or not."""
         query = {
             "TableName": self.name,
             "IndexName": "by_run",
-            "KeyConditionExpression": "#run = :run",
-            "FilterExpression": f"#status IN ({', '.join(values)})",
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": {":run": encode(run), **values},
+            "KeyConditionExpression": "#run = :run AND begins_with(pk, :jobs)",
+            "ExpressionAttributeNames": {"#run": "run"},
+            "ExpressionAttributeValues": {":run": encode(run), ":jobs": encode("job#")},
         }
         return list(_jobs(self._pages(query)))
 

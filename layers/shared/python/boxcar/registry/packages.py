@@ -52,7 +52,7 @@ class Packages:
         return name
 
     def register(self, request: dict[str, Any], search_first: bool) -> str:
-        """Make a package, or find the one that an earlier attempt of the same run made.
+        """Make a package, or find the one that an earlier attempt of the same run made, perhaps under another verdict.
 
         Args:
             request: of CreateModelPackage; its description is unique to version and run.
@@ -66,6 +66,9 @@ class Packages:
             for package in self.packages(request["ModelPackageGroupName"]):
                 if package.get("ModelPackageDescription") == request["ModelPackageDescription"]:
                     found: str = package["ModelPackageArn"]
+                    told = {name: request[name] for name in ("ModelApprovalStatus", "CustomerMetadataProperties")}
+                    if package["ModelApprovalStatus"] != told["ModelApprovalStatus"]:
+                        self._sagemaker.update_model_package(ModelPackageArn=found, **told)
                     return found
         created: str = self._sagemaker.create_model_package(**request)["ModelPackageArn"]
         return created

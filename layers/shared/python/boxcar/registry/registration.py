@@ -56,14 +56,15 @@ def version_prefix(bucket: str, family: str, model: str, version: Version) -> st
 def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: Any, bucket: str) -> Registered:
     """Register a candidate. Once for each run and model, however often it is called.
 
-    A restart that goes on with a verdict of the run before goes on with its number too: it is the same candidate.
+    A restart that goes on with a verdict of the run before goes on with its number too: it is the same candidate. One
+    that its gate approves waits for a person when another version is approved by now than the one it was compared with.
 
     Raises:
         StepError: the artifact or the evaluation is not where the run left it.
         EvaluationError: the evaluation cannot be read.
         Throttled: too many runs registered the same model at once.
     """
-    plan, approve = candidate.plan, candidate.verdict.outcome == "approve"
+    plan = candidate.plan
     version, change, repeated = table.reserve(
         plan.family, plan.model, candidate.verdict.run or candidate.run, plan.interface_digest, plan.code_digest
     )
@@ -71,7 +72,8 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
         return Registered(done["version"], done["status"], done["package_arn"])
     prefix = version_prefix(bucket, plan.family, plan.model, version)
     artifact, evaluation, judged = prefix + ARTIFACT_NAME, prefix + FILE_NAME, prefix + VERDICT_NAME
-    verdict = candidate.verdict.model_copy(update={"version": str(version), "change": change})
+    verdict = _as_of_now(candidate.verdict, table.approved(plan.family, plan.model), version)
+    verdict = verdict.model_copy(update={"version": str(version), "change": change})
     _copy(s3, candidate.artifact, artifact)
     _copy(s3, candidate.evaluation, evaluation)
     _write(s3, judged, verdict.model_dump_json(indent=1))
@@ -100,8 +102,19 @@ def register(candidate: Candidate, table: ModelsTable, packages: Packages, s3: A
         "evaluation": evaluation,
         "verdict_document": judged,
     }
-    table.commit(plan.family, plan.model, version, document, approve)
+    table.commit(plan.family, plan.model, version, document, verdict.outcome == "approve", verdict.compared_with)
     return Registered(str(version), status, package_arn)
+
+
+def _as_of_now(verdict: Verdict, approved: dict[str, Any] | None, version: Version) -> Verdict:
+    """The verdict, unless a version would predict by it in the place of one that it says nothing about."""
+    if verdict.outcome != "approve" or approved is None or approved["version"] == verdict.compared_with:
+        return verdict
+    if approved["sort_key"] > version.sort_key:  # it does not predict, whatever its status
+        return verdict
+    than = f"version {verdict.compared_with}" if verdict.compared_with else "no version"
+    reason = f"compared with {than}, but {approved['version']} is the approved version by now"
+    return verdict.model_copy(update={"outcome": "review", "reasons": [reason, *verdict.reasons]})
 
 
 def version_document(

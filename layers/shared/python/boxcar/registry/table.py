@@ -34,6 +34,7 @@ _POINTER = (
     "interface_digest",
     "code_digest",
 )
+_NEW = "attribute_not_exists(pk)"
 CONTENTION = {"TransactionCanceledException", "TransactionConflictException", "TransactionInProgressException"}
 
 
@@ -112,7 +113,7 @@ class ModelsTable:
                 version = version.after("patch")
             held = {"run": run, "version": str(version), "change": change}
             puts = [
-                self._put(family, model, sort_key, held, "attribute_not_exists(pk)")
+                self._put(family, model, sort_key, held, _NEW)
                 for sort_key in (f"claim#{version.sort_key}", f"run#{run}")
             ]
             if self._transact(puts):
@@ -123,24 +124,42 @@ class ModelsTable:
                 self._pause(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
         raise Throttled(f"models table: no free version of {family}/{model} for run {run} in {_ATTEMPTS} attempts")
 
-    def commit(self, family: str, model: str, version: Version, document: dict[str, Any], approve: bool) -> None:
+    def commit(
+        self,
+        family: str,
+        model: str,
+        version: Version,
+        document: dict[str, Any],
+        approve: bool,
+        compared_with: str | None,
+    ) -> None:
         """Write a version and move the pointers to it, all or nothing. A version that is there already stays as it is.
 
         Pointers only move to higher numbers, so that a slow older run never takes the place of a newer one, and a
-        repeat of Register never undoes a rollback.
+        repeat of Register never undoes a rollback. `approved` only moves on from the version that it was compared with.
 
         Raises:
-            Throttled: other runs moved the pointers every time.
+            Throttled: other runs moved the pointers every time, or another version has been approved meanwhile.
         """
         pointer = {name: document[name] for name in _POINTER}
         for attempt in range(_ATTEMPTS):
             if self.version(family, model, version):
                 return
-            writes = [self._put(family, model, f"version#{version.sort_key}", document, "attribute_not_exists(pk)")]
+            writes = [self._put(family, model, f"version#{version.sort_key}", document, _NEW)]
             for name in ("latest", "approved") if approve else ("latest",):
                 current = self._get(family, model, name)
-                if current is None or current["sort_key"] < version.sort_key:
+                if current and current["sort_key"] > version.sort_key:
+                    continue
+                if name == "latest":
                     writes.append(self._move(family, model, name, pointer))
+                elif (current["version"] if current else None) == compared_with:
+                    same, was = ("sort_key = :was", {":was": current["sort_key"]}) if current else (_NEW, None)
+                    writes.append(self._put(family, model, name, pointer, same, was))
+                else:
+                    raise Throttled(
+                        f"models table: {family}/{model} {version} was compared with {compared_with or 'no version'}, "
+                        "and another one has been approved meanwhile; the next attempt leaves it to a person"
+                    )
             if self._transact(writes):
                 return
             self._pause(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311

@@ -44,8 +44,11 @@ def gather(run: str, *, s3: Any, dynamodb: Any, bucket: str, jobs_table: str, ta
         return facts
     for model in facts.plan.models:
         known = ModelFacts(history=table.history(facts.plan.family, model, newest=HISTORY))
+        registered = next((item for item in known.history if item["run"] == run), {})
         try:
             known.verdict = stored_verdict(s3, bucket, run, model)
+            if known.verdict and registered.get("verdict"):  # Register may have left to a person what the gate approved
+                known.verdict = Verdict.model_validate(registered["verdict"])
         except ValidationError as error:
             facts.notes.append(f"verdict of {model}: cannot be read ({error.error_count()} faults)")
         if known.verdict and known.verdict.evaluation:
