@@ -54,8 +54,7 @@ def test_a_processor_is_held_to_the_models_answers_and_measured(empty_stack: Dep
         "batches": [8],
         "cores": [2],
         "workers": [2],
-        "sequences": [32],
-        "buckets": [16],
+        "sequences": [16],
         "backbone": "minilm",
         "targets": [{"name": "batch", "scenario": "offline", "rate": 8800, "unit": "pairs", "seconds": 1}],
     }
@@ -63,7 +62,7 @@ def test_a_processor_is_held_to_the_models_answers_and_measured(empty_stack: Dep
     assert (run.status, run.output.get("status")) == ("SUCCEEDED", "succeeded"), run
     [target] = empty_stack.session.read_json(f"reports/{run.name}/report.json")["targets"]
     [row] = [row for row in target["rows"] if row["how"] != "published"]
-    assert (row["how"], row["n_models"], row["options"]) == ("measured", 2, "workers=2 buckets=16")
+    assert (row["how"], row["n_models"], row["options"]) == ("measured", 2, "workers=2")
     assert row["quality"]["ok"] and row["quality"]["duplicate"]["texts"] == 256
     assert row["rate"] > 0 and row["instances"] >= 1
 

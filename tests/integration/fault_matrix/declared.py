@@ -10,7 +10,7 @@ TASKS = [(machine, path.rpartition("/")[2]) for machine in machine_names() for p
 UNREAD_TASKS = ("Tables", "Unload", "Split", "TakeTurn", "SmokeTrial", "WaitTrial")
 UNREAD = {(task, fault) for task in UNREAD_TASKS for fault in ("null", "empty", "odd")}
 UNREAD |= {("WaitTrial", "no answer")}  # nobody had a reason: it is looked at when it is time
-UNREAD |= {("Step", "odd"), ("CountSplit", "odd"), ("LoadTest", "odd"), ("SmokeTest", "odd")}
+UNREAD |= {("Step", "odd"), ("LoadTest", "odd"), ("SmokeTest", "odd")}
 
 
 def state_of(machine: str, task: str) -> State:
