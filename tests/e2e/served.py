@@ -64,7 +64,8 @@ class Served:
             "package_arn": arn, "evaluation": f"s3://{stack.bucket}/{evaluation}", "outputs": {},
             "interface_digest": "i", "code_digest": "c",
         }  # fmt: skip
-        for sort_key in (f"version#{version.sort_key}", *(["approved"] if approved and current else [])):
+        # The version last: who hears of its package waits for it, and then looks who is approved.
+        for sort_key in (*(["approved"] if approved and current else []), f"version#{version.sort_key}"):
             stack.session.client("dynamodb").put_item(
                 TableName=stack.session.outputs["ModelsTableName"], Item=encode_all({**document, "sk": sort_key})
             )
