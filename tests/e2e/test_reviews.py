@@ -115,14 +115,25 @@ def test_what_the_gate_cannot_decide_a_person_decides_on_a_phone(stack: Deployed
     assert asked(stack, run) == link, "one mail, whatever died"
 
 
-def test_a_stopped_run_is_said_and_the_command_decides_all_the_same(stack: Deployed) -> None:
-    family = stack.small_family("mailer", models__mailer__gate=UNSURE)
+def stopped_while_asked(stack: Deployed, family: str) -> tuple[str, str]:
+    """A run that was stopped while it waited for a person, and the link of its mail."""
     run = start(stack, family)
     link = asked(stack, run)
     stack.session.client("stepfunctions").stop_execution(executionArn=stack.execution_arn(run))
     stack.wait(run)
+    return run, link
+
+
+def approved_by(link: str) -> tuple[int, str]:
+    """What the page of a link answers to whoever approves by it."""
     form = {"token": link.partition("token=")[2], "decision": "approve", "name": "Ann", "why": "x"}
-    status, page = fetch(link.partition("?")[0], form)
+    return fetch(link.partition("?")[0], form)
+
+
+def test_a_stopped_run_is_said_and_the_command_decides_all_the_same(stack: Deployed) -> None:
+    family = stack.small_family("mailer", models__mailer__gate=UNSURE)
+    _, link = stopped_while_asked(stack, family)
+    status, page = approved_by(link)
     assert status == 409 and "was stopped" in page
     assert stack.versions(family, "mailer")[0]["status"] == "PendingManualApproval"
 
@@ -145,15 +156,11 @@ def test_a_stopped_run_is_said_and_the_command_decides_all_the_same(stack: Deplo
 
 def test_the_restart_of_a_run_that_was_stopped_while_it_waited_asks_with_a_link_of_its_own(stack: Deployed) -> None:
     family = stack.small_family("mailer", models__mailer__gate=UNSURE)
-    run = start(stack, family)
-    old = asked(stack, run)
-    stack.session.client("stepfunctions").stop_execution(executionArn=stack.execution_arn(run))
-    stack.wait(run)
+    run, old = stopped_while_asked(stack, family)
     again = command(stack, "runs", "restart", run).splitlines()[0]
     new = asked(stack, again)
     for link, expected in ((old, 410), (new, 200)):
-        form = {"token": link.partition("token=")[2], "decision": "approve", "name": "Ann", "why": "x"}
-        status, page = fetch(link.partition("?")[0], form)
+        status, page = approved_by(link)
         assert status == expected and ("This link was replaced" in page) == (link == old)
     assert stack.wait(again).output["status"] == "succeeded"
     assert [(one["version"], one["is_approved"]) for one in stack.versions(family, "mailer")] == [("1.0.0", True)]
