@@ -11,8 +11,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 GITLAB, GITHUB = ROOT / "ci/gitlab/model.yml", ROOT / "ci/github/model.yml"
 # Stands in for programs that have no place in a test: writes down how it was called, and says what the file SAYS holds.
+# One write a call: the programs of `a | b` run at once, and share the file.
 STAND_IN = """#!/bin/bash
-printf '%s\\x1f' "${0##*/}" "$@" >> "$CALLS"; echo >> "$CALLS"
+printf -v call '%s\\x1f' "${0##*/}" "$@"; printf '%s\\n' "$call" >> "$CALLS"
 [ "${0##*/} $1" != "boxcar package" ] || cat "$SAYS"
 """
 
