@@ -1,4 +1,4 @@
-"""Run tests/neuron, file by file, with the packages of the load-test container."""
+"""Run tests/neuron with the packages of the load-test container."""
 
 import os
 import subprocess
@@ -9,7 +9,6 @@ import pytest
 from local.environments import environment
 
 ROOT = Path(__file__).resolve().parents[3]
-FILES = sorted(path.name for path in (ROOT / "tests" / "neuron").glob("test_*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +19,8 @@ def python() -> Path:
         pytest.skip(f"the environment of the load-test container cannot be made here: {error}")
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_in_the_container(python: Path, file: str) -> None:
-    command = [python, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--disable-warnings", f"tests/neuron/{file}"]
+def test_in_the_container(python: Path) -> None:
+    command = [python, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--disable-warnings", "tests/neuron"]
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
     plain["OMP_NUM_THREADS"] = "1"  # threads that wait for each other would stand still beside the other workers
     done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False)
