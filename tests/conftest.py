@@ -1,13 +1,29 @@
 """What all tests share: embedded clouds, made once a session (of a worker) and only when a test asks for one."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.loaders
+import botocore.session
 import pytest
 
 from local import server
 from local.client import CloudClient
 from tests.ports import free_port
+
+_loader = functools.cache(botocore.loaders.create_loader)
+
+
+def _shared_loader(path: str | None = None) -> botocore.loaders.Loader:
+    """The reader of the descriptions of services, with what it has read."""
+    loader = _loader(path)
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # each session of boto3 adds its own folder
+    return loader
+
+
+# moto forgets boto3's session at each mock; the next one would read all descriptions anew, for 0.1 s.
+botocore.session.create_loader = _shared_loader
 
 
 @pytest.fixture(scope="session")

@@ -142,11 +142,12 @@ class World:
         while self.open_items() and self.clock() < end:
             self.step(seconds)
 
-    def items(self, prefix: str = "job#") -> list[dict[str, Any]]:
-        return [item for item in self.dynamodb.scan(TableName="jobs")["Items"] if item["pk"]["S"].startswith(prefix)]
+    def items(self, prefix: str = "job#", **filtered: str) -> list[dict[str, Any]]:
+        found = self.dynamodb.scan(TableName="jobs", **filtered)["Items"]
+        return [item for item in found if item["pk"]["S"].startswith(prefix)]
 
     def open_items(self) -> list[dict[str, Any]]:
-        return [item for item in self.items() if "queue" in item]
+        return self.items(FilterExpression="attribute_exists(queue)")
 
     def held(self) -> dict[str, int]:
         """Units by pool, of those that are in use."""

@@ -5,7 +5,10 @@ Only the expressions that the jobs table uses; any other is refused. `test_table
 
 import bisect
 import copy
+import functools
 import re
+from collections.abc import Iterable
+from types import CodeType
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -115,7 +118,10 @@ class FakeDynamoDB:
         )
 
     def scan(self, **request: Any) -> dict[str, Any]:
-        return {"Items": copy.deepcopy(list(self.tables[request["TableName"]].values()))}
+        items: Iterable[dict[str, Any]] = self.tables[request["TableName"]].values()
+        if condition := request.get("FilterExpression"):
+            items = (item for item in items if self._true(condition, request, item))
+        return {"Items": copy.deepcopy(list(items))}
 
     def _check(self, request: dict[str, Any], pk: str, operation: str) -> None:
         if not self._holds(request, pk):
@@ -143,14 +149,7 @@ class FakeDynamoDB:
             compared = {"=": lambda: one == other, "<": lambda: one < other, "<=": lambda: one <= other}
             return one is not None and other is not None and compared[sign]()
 
-        text = re.sub(r"attribute_not_exists\((\S+?)\)", r"(value('\1') is None)", condition)
-        text = re.sub(r"attribute_exists\((\S+?)\)", r"(value('\1') is not None)", text)
-        text = re.sub(
-            r"([#:\w]+) IN \(([^)]*)\)", r"(value('\1') in [value(w.strip()) for w in '\2'.split(',')])", text
-        )
-        text = re.sub(r"([#:\w]+) (=|<=|<) ([#:\w]+)", r"compare('\1', '\2', '\3')", text)
-        text = text.replace(" AND ", " and ").replace(" OR ", " or ")
-        return bool(eval(text, {"value": value, "compare": compare}))
+        return bool(eval(_as_python(condition), {"value": value, "compare": compare}))
 
     def _put(self, table: str, item: dict[str, Any]) -> None:
         self._unlist(table, _pk(item))
@@ -190,6 +189,16 @@ class FakeDynamoDB:
         found = _operand(text, request, item)
         assert found is not None, f"{text} is not there"
         return found
+
+
+@functools.cache
+def _as_python(condition: str) -> CodeType:
+    """A condition over `value` and `compare`."""
+    text = re.sub(r"attribute_not_exists\((\S+?)\)", r"(value('\1') is None)", condition)
+    text = re.sub(r"attribute_exists\((\S+?)\)", r"(value('\1') is not None)", text)
+    text = re.sub(r"([#:\w]+) IN \(([^)]*)\)", r"(value('\1') in [value(w.strip()) for w in '\2'.split(',')])", text)
+    text = re.sub(r"([#:\w]+) (=|<=|<) ([#:\w]+)", r"compare('\1', '\2', '\3')", text)
+    return compile(text.replace(" AND ", " and ").replace(" OR ", " or "), condition, "eval")
 
 
 def _operand(word: str, request: dict[str, Any], item: dict[str, Any]) -> dict[str, Any] | None:
