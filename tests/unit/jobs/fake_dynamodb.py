@@ -4,8 +4,8 @@ Only the expressions that the jobs table uses; any other is refused. `test_table
 """
 
 import bisect
-import copy
 import functools
+import pickle
 import re
 from collections.abc import Iterable
 from types import CodeType
@@ -38,13 +38,13 @@ class FakeDynamoDB:
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         item = self.tables[request["TableName"]].get(_pk(request["Key"]))
-        return {"Item": copy.deepcopy(item)} if item else {}
+        return {"Item": _copy(item)} if item else {}
 
     def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         answers = {}
         for table, request in RequestItems.items():
             found = [self.tables[table].get(_pk(key)) for key in request["Keys"]]
-            answers[table] = [copy.deepcopy(item) for item in found if item]
+            answers[table] = [_copy(item) for item in found if item]
         return {"Responses": answers}
 
     def put_item(self, **request: Any) -> None:
@@ -54,7 +54,7 @@ class FakeDynamoDB:
     def update_item(self, **request: Any) -> dict[str, Any]:
         self._check(request, _pk(request["Key"]), "UpdateItem")
         self._update(request)
-        return {"Attributes": copy.deepcopy(self.tables[request["TableName"]][_pk(request["Key"])])}
+        return {"Attributes": _copy(self.tables[request["TableName"]][_pk(request["Key"])])}
 
     def delete_item(self, **request: Any) -> None:
         self._check(request, _pk(request["Key"]), "DeleteItem")
@@ -69,7 +69,7 @@ class FakeDynamoDB:
             if self._holds(request, pk):
                 reasons.append({"Code": "None"})
             else:
-                old = copy.deepcopy(self.tables[request["TableName"]].get(pk, {}))
+                old = _copy(self.tables[request["TableName"]].get(pk, {}))
                 asked = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
                 reasons.append({"Code": "ConditionalCheckFailed"} | ({"Item": old} if asked and old else {}))
         if self.conflicts and all(reason["Code"] == "None" for reason in reasons):
@@ -92,10 +92,10 @@ class FakeDynamoDB:
                 item for item in self.tables["jobs"].values()
                 if item.get("run") == values[":run"] and item["pk"]["S"].startswith(values[":jobs"]["S"])
             ]  # fmt: skip
-            return {"Items": copy.deepcopy(items)}
+            return {"Items": _copy(items)}
         if request["IndexName"] == "by_fallback":
             found = [item for item in self.tables["jobs"].values() if item.get("fallback") == values[":pool"]]
-            return {"Items": sorted(copy.deepcopy(found), key=lambda item: item["due"]["S"])[: request["Limit"]]}
+            return {"Items": sorted(_copy(found), key=lambda item: item["due"]["S"])[: request["Limit"]]}
         entries = self.index.get(values[":queue"]["S"], [])
         bound = values[":bound"]["S"]
         conditions = {
@@ -109,7 +109,7 @@ class FakeDynamoDB:
             entries = entries[bisect.bisect_right(entries, (start["due"]["S"], _pk(start))) :]
         page = entries[: request.get("Limit", 1000)]
         self.items_read += len(page)
-        items = [copy.deepcopy(self.tables["jobs"][pk]) for _, pk in page]
+        items = [_copy(self.tables["jobs"][pk]) for _, pk in page]
         if condition := request.get("FilterExpression"):
             items = [item for item in items if self._true(condition, request, item)]
         more = len(page) < len(entries)
@@ -121,13 +121,13 @@ class FakeDynamoDB:
         items: Iterable[dict[str, Any]] = self.tables[request["TableName"]].values()
         if condition := request.get("FilterExpression"):
             items = (item for item in items if self._true(condition, request, item))
-        return {"Items": copy.deepcopy(list(items))}
+        return {"Items": _copy(list(items))}
 
     def _check(self, request: dict[str, Any], pk: str, operation: str) -> None:
         if not self._holds(request, pk):
             response: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
             if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
-                response["Item"] = copy.deepcopy(self.tables[request["TableName"]].get(pk))
+                response["Item"] = _copy(self.tables[request["TableName"]].get(pk))
             raise ConditionalCheckFailedException(response, operation)
 
     def _holds(self, request: dict[str, Any], pk: str) -> bool:
@@ -153,7 +153,7 @@ class FakeDynamoDB:
 
     def _put(self, table: str, item: dict[str, Any]) -> None:
         self._unlist(table, _pk(item))
-        self.tables[table][_pk(item)] = copy.deepcopy(item)
+        self.tables[table][_pk(item)] = _copy(item)
         if table == "jobs" and "queue" in item:
             bisect.insort(self.index.setdefault(item["queue"]["S"], []), (item["due"]["S"], _pk(item)))
 
@@ -164,8 +164,8 @@ class FakeDynamoDB:
 
     def _update(self, request: dict[str, Any]) -> None:
         table = request["TableName"]
-        item = copy.deepcopy(self.tables[table].get(_pk(request["Key"])) or dict(request["Key"]))
-        old = copy.deepcopy(item)
+        item = _copy(self.tables[table].get(_pk(request["Key"])) or dict(request["Key"]))
+        old = _copy(item)
         names = request.get("ExpressionAttributeNames", {})
         parts = re.split(r"\b(SET|REMOVE|ADD)\b", request["UpdateExpression"])[1:]
         for verb, clause in zip(parts[::2], parts[1::2], strict=True):
@@ -189,6 +189,11 @@ class FakeDynamoDB:
         found = _operand(text, request, item)
         assert found is not None, f"{text} is not there"
         return found
+
+
+def _copy(value: Any) -> Any:
+    """Of plain values, and several times as fast as copy.deepcopy."""
+    return pickle.loads(pickle.dumps(value))
 
 
 @functools.cache
