@@ -1,4 +1,4 @@
-"""An account with the stack in it: what holds state is moto's, machines run in the real engine, functions are the real ones.
+"""An account with the stack in it: the embedded cloud's tables, moto's S3 and registry, the real engine and functions.
 
 A job is run by nobody: it is stored by the real `submit_job`, and then its outputs are there and its token is answered as
 the monitor answers it. Where a job itself is to fail, the real launcher and monitor see to it.
@@ -36,6 +36,7 @@ from boxcar.settings import settings
 from boxcar.steps import Code
 from cli.architectures import read_architectures, read_yaml
 from tests.conformance.machinery import Engine, FunctionError, client_error
+from tests.integration.fault_matrix import dynamodb
 from tests.integration.fault_matrix.machines import QUEUE, ROOT, is_bad_end
 from tests.unit.jobs.fakes import Ending
 from tests.unit.judging.conftest import evaluation
@@ -136,7 +137,8 @@ class Account:
             "cloudwatch": FakeCloudWatch(),
             "application-autoscaling": FakeScaling(),
         }
-        self._real: dict[str, Any] = {}
+        self._states = _States(self)
+        self._real: dict[str, Any] = {"dynamodb": dynamodb.client()}
         monkeypatch.setattr(boxcar.aws, "client", self.client)
         monkeypatch.setattr(boxcar.aws, "prompt_client", self.client)
         self.functions = {
@@ -157,7 +159,7 @@ class Account:
         self._family = read_yaml(ROOT / "families/packaging.yaml") | {"gate": GATE}
 
     def empty(self) -> None:
-        """Tables as after a deployment: moto copies all that is in them for each transaction."""
+        """Tables as after a deployment."""
         make_tables(self.client("dynamodb"))
 
     def apply_family(
@@ -268,11 +270,11 @@ class Account:
 
     def _forget(self) -> None:
         """Neither the jobs of a run nor its alarms matter to the next."""
-        dynamodb = self.client("dynamodb")
-        keys = dynamodb.scan(TableName=JOBS, ProjectionExpression="pk")["Items"]
+        tables = self.client("dynamodb")
+        keys = tables.scan(TableName=JOBS, ProjectionExpression="pk")["Items"]
         for start in range(0, len(keys), 25):
             batch = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]]
-            dynamodb.batch_write_item(RequestItems={JOBS: batch})
+            tables.batch_write_item(RequestItems={JOBS: batch})
 
     def _work(self, job_id: str, token: str) -> None:
         """Run a job to its end and answer its token."""
@@ -343,7 +345,7 @@ class Account:
 
     def client(self, service: str, attempts: int = 8) -> Any:
         if service == "stepfunctions":
-            return _States(self)
+            return self._states
         if service not in self._real:
             self._real[service] = boto3.client(service) if service not in ("sqs", "sns") else None
         made = {"sqs": _Queues(self), "sns": _Post(self), "sagemaker": _Both(self.sagemaker, self._real[service])}
