@@ -30,7 +30,9 @@ def client() -> Any:
 
 
 def _answer(request: Any, **_: Any) -> AWSResponse:
-    headers = {name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
+    }
     try:
         dynamodb.handle_request(request.method, "/", headers, request.body, {}).send(None)
     except StopIteration as done:

@@ -1,6 +1,5 @@
 """Every Task of every machine with every fault: the run ends as docs/fault-matrix.md declares, and one alarm is sent."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,10 +9,6 @@ from tests.integration.fault_matrix.declared import DOCUMENT, TASKS, declared, l
 from tests.integration.fault_matrix.faults import FAULTS
 from tests.integration.fault_matrix.machines import machine_names
 from tests.integration.fault_matrix.runs import WAYS, befalling, run
-
-# The whole takes minutes. Else each Task has every third fault, and three Tasks that follow each other have all of them.
-WHOLE = os.environ.get("BOXCAR_MATRIX") == "whole"
-PART = 3
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +27,7 @@ def test_a_task_fails_as_it_is_declared_and_one_alarm_is_sent(account: Account, 
     assert {fault for fault in FAULTS if said.get(fault)} == set(befall), f"{DOCUMENT.name}: cells of {task}"
     healthy = run(account, machine, task, None)
     cells, wrong = {}, {}
-    for fault in befall if WHOLE else befall[TASKS.index((machine, task)) % PART :: PART]:
+    for fault in befall:
         measured = run(account, machine, task, fault)
         cells[fault] = str(measured)
         wrong[fault] = wrong_with(machine, task, fault, measured, healthy)

@@ -79,7 +79,9 @@ def of(program: str, found: list[list[str]]) -> list[str]:
 
 def test_programs_that_run_at_once_are_each_written_down(tmp_path: Path) -> None:
     found = calls(["for n in {1..100}; do git fetch $n & docker pull $n & done; wait"], tmp_path, {})
-    assert sorted(found) == sorted([*call, str(n)] for call in (["git", "fetch"], ["docker", "pull"]) for n in range(1, 101))
+    assert sorted(found) == sorted(
+        [*call, str(n)] for call in (["git", "fetch"], ["docker", "pull"]) for n in range(1, 101)
+    )
 
 
 def test_gitlab_calls_what_it_says(repository: Path) -> None:
