@@ -20,13 +20,14 @@ def reach(stack: Template) -> Iterator[Fault]:
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
         called = str((properties.get("AlarmName") or {}).get("Fn::Sub", ""))
-        actions = references(properties.get("AlarmActions"))
+        actions = references(properties.get("AlarmActions")) | references(properties.get("InsufficientDataActions"))
         acts = bool(actions) and actions <= scaling
         if not called.startswith(SCALING if acts else WATCHDOG if actions else PATH):
             yield (
                 name,
                 f'needs AlarmName: !Sub "{PATH}…" without AlarmActions, which EventBridge brings to the alarm queue; '
-                f'or, if it watches that path itself, !Sub "{WATCHDOG}…" with AlarmActions: [!Ref WatchdogTopic]; '
+                f'or, if it watches that path itself, !Sub "{WATCHDOG}…" with AlarmActions or InsufficientDataActions: '
+                "[!Ref WatchdogTopic]; "
                 f'or, if a scaling policy acts on it, !Sub "{SCALING}…"',
             )
         if not properties.get("AlarmDescription"):

@@ -11,6 +11,7 @@ from boxcar.aws import client
 from boxcar.jobs.monitor import Monitor
 from boxcar.jobs.table import JobsTable
 from boxcar.jobs.wakes import wake_launcher, wake_launcher_at
+from boxcar.measures import measure
 from boxcar.settings import settings
 
 FULL_PASS_MINUTES = 20  # every line is looked at so often, whatever wakes were lost
@@ -49,6 +50,7 @@ def _take_in(monitor: Monitor, message: dict[str, Any]) -> None:
         if minute % FULL_PASS_MINUTES == 0:  # once: the schedule may fire twice
             _wake_launcher("schedule", once=f"minute-{minute}", everything=True, old=minute % OLD_MINUTES == 0)
         monitor.sweep()
+        measure({"Sweeps": 1}, sweep="jobs")
     elif "wake" in message:
         work = {name: message[name] for name in ("pools", "jobs", "everything") if name in message}
         _wake_launcher(message["wake"], message.get("once", ""), **work)

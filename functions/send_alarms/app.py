@@ -21,6 +21,7 @@ from boxcar.mails import Mail, publish
 from boxcar.measures import measure
 from boxcar.settings import settings
 from boxcar.slack import read_secret
+from boxcar.watches import Watches
 
 logger = Logger(service="send_alarms")
 MEASURED = {"sent": "AlarmsSent", "counted": "AlarmsCounted", "put by": "AlarmsPutBy"}
@@ -66,6 +67,7 @@ class Sender:
         if isinstance(message, dict) and message.get("kind") == routine.KIND:
             count = routine.tell(self._dynamodb, self._table, self._deliver, time.time())
             logger.info("digest", reports=count)
+            Watches(self._dynamodb, self._table).note_fired(message, time.time())
             return
         sent_at = int(record.get("attributes", {}).get("SentTimestamp", 0)) / 1000 or time.time()
         since = datetime.fromtimestamp(sent_at, UTC).isoformat(timespec="seconds")

@@ -10,6 +10,7 @@ from boxcar.aws import client
 from boxcar.documents.endings import Endings
 from boxcar.documents.record import Documents, StillBeingSentError
 from boxcar.documents.sending import Endpoint, Sending
+from boxcar.measures import measure
 from boxcar.settings import settings
 
 logger = Logger(service="send_documents")
@@ -27,6 +28,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             message = json.loads(record["body"])
             if message.get("sweep"):
                 logger.info("sweep", found=sending.sweep())
+                measure({"Sweeps": 1}, sweep="documents")
                 continue
             uploaded = message["detail"]["object"]
             became[sending.send(uploaded["key"], uploaded["sequencer"])] += 1

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from boxcar.aws import client
+from boxcar.measures import measure
 from boxcar.serving.cleaning import Cleaner
 from boxcar.serving.records import Endpoints
 from boxcar.serving.turns import Turns
@@ -34,6 +35,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 def _take_in(watcher: Watcher, message: dict[str, Any]) -> None:
     if message.get("sweep"):
         watcher.sweep()
+        measure({"Sweeps": 1}, sweep="endpoints")
     elif message["detail-type"] == "Step Functions Execution Status Change":
         watcher.run_ended(message["detail"]["executionArn"])
     else:

@@ -55,6 +55,7 @@ class Alarms:
         self._clock = clock
         self._prefix = prefix
         self._announce = announce
+        self._up_since = clock.time()
         self._lock = threading.RLock()
 
     def put(self, request: Request) -> Request:
@@ -202,6 +203,8 @@ class Alarms:
         outcome = evaluation.evaluate(found.values, rule)
         if outcome.state in (KEEP, alarm["StateValue"]) or self._too_few(alarm, outcome, found):
             return None
+        if outcome.state == evaluation.INSUFFICIENT and min(found.times) < self._up_since:
+            return None  # this cloud was down, as AWS never is: nothing could be measured
         stat = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
         metric = {"unit": alarm.get("Unit"), "statistic": stat, "period": period}
         now = self._clock.time()

@@ -46,10 +46,11 @@ def told(stack: Deployed, words: str) -> list[Mail]:
 
 def test_of_schedules_the_one_that_started_nothing_is_told(empty_stack: Deployed) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=3)
-    for name in ("weekly-training", "weekly-training-check", "daily-inference-check"):  # the daily inference is lost
+    seen, lost = ("weekly-training", "digest"), ("daily-inference",)
+    for name in (*seen, *(f"{name}-check" for name in (*seen, *lost))):
         when = {"ScheduleExpression": f"at({soon:%Y-%m-%dT%H:%M:%S})", "State": "ENABLED"}
         empty_stack.change_schedule(f"{empty_stack.session.stack}-{name}", **when)
-    wait_for(lambda: len(watches(empty_stack)) == 2, why="the checks of both schedules did not come")
+    wait_for(lambda: len(watches(empty_stack)) == 3, why="the checks of the schedules did not come")
     empty_stack.settle()  # the training fails for want of a family: that is its own alarm
     let_them_be_due(empty_stack)
     [mail] = wait_for(lambda: told(empty_stack, "started nothing"), why="nobody was told")
@@ -57,6 +58,24 @@ def test_of_schedules_the_one_that_started_nothing_is_told(empty_stack: Deployed
     assert "EventBridge Scheduler" in mail.text
     wait_for(lambda: not watches(empty_stack), why="a watch is left")
     assert len(told(empty_stack, "started nothing")) == 1
+
+
+@pytest.mark.parametrize(("schedule", "alarm"), [("sweep", "no-sweep"), ("endpoint-sweep", "no-endpoint-sweep")])
+def test_a_sweep_that_ends_no_more_is_told_past_all_that_it_sees_to(
+    empty_stack: Deployed, schedule: str, alarm: str
+) -> None:
+    alarm = f"{empty_stack.session.stack}-watchdog/{alarm}"
+    cloudwatch = empty_stack.session.client("cloudwatch")
+
+    def swept() -> bool:
+        empty_stack.cloud.tick()
+        return bool(cloudwatch.describe_alarms(AlarmNames=[alarm], StateValue="OK")["MetricAlarms"])
+
+    empty_stack.cloud.fire_schedule(f"{empty_stack.session.stack}-{schedule}")
+    wait_for(swept, 60, why="the alarm does not see the sweep")
+    cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="INSUFFICIENT_DATA", StateReason="as after 15 minutes")
+    [mail] = wait_for(lambda: told(empty_stack, alarm), why="nobody was told")
+    assert mail.to.startswith("engineering") and "EventBridge Scheduler" in mail.text
 
 
 @pytest.fixture

@@ -148,6 +148,26 @@ def test_a_period_of_ten_seconds_needs_data_as_fine(world: World) -> None:
     assert world.service.tick() == [{"alarm": "lost", "before": "INSUFFICIENT_DATA", "now": "ALARM"}]
 
 
+def test_what_goes_silent_tells_so_but_for_a_cloud_that_was_down_meanwhile(world: World) -> None:
+    world.alarm(ComparisonOperator="LessThanThreshold", Threshold=1.0, AlarmActions=[], InsufficientDataActions=[TOPIC])
+    world.service.tick()
+    assert not world.topics.published, "it was silent from the beginning"
+    world.put(1)
+    world.service.tick()
+    assert world.state_of() == "OK"
+
+    world.clock.now += 3600
+    world.restart()
+    world.service.tick()
+    assert world.state_of() == "OK"
+    world.clock.now += 60
+    world.put(1)
+    world.service.tick()
+    world.clock.now += 600
+    world.service.tick()
+    assert world.state_of() == "INSUFFICIENT_DATA" and len(world.topics.published) == 1
+
+
 def test_missing_data_of_dynamodb_is_ignored_whatever_is_asked(world: World) -> None:
     world.alarm(Namespace="AWS/DynamoDB", TreatMissingData="breaching")
     world.service.tick()

@@ -19,6 +19,8 @@ METRICS = {
     "JobsLaunched": ("Count", ()),
     "CapacityHeld": ("Count", ("pool",)),  # units in use
     "CapacityLimit": ("Count", ("pool",)),  # as configured or learned; nothing where none is known
+    # monitor_jobs, watch_endpoints, send_documents
+    "Sweeps": ("Count", ("sweep",)),  # that came to their end; an alarm rings when there are none
     # report_run, report_inference
     "RunSeconds": ("Seconds", ("machine", "family")),
     "StepSeconds": ("Seconds", ("family", "step")),  # of all attempts of one step

@@ -11,21 +11,21 @@ from boxcar.mails import Mail
 
 
 def schedule_missed_mail(message: dict[str, Any], links: Links) -> Mail:
-    """Tell engineering that nothing was planned by a schedule: `{"schedule", "scheduled_at"}`."""
+    """Tell engineering that nothing came of a schedule: `{"schedule", "scheduled_at"}`."""
     schedule, at = str(message["schedule"]), str(message["scheduled_at"])
     advice = Advice(
         ENGINEERING,
-        "Either the schedule did not fire, or what it started did not come as far as a plan.",
+        "Either the schedule did not fire, or what it started did not come as far as to say so.",
         "Waited a quarter of an hour for it. Started nothing by itself.",
-        f"Look in EventBridge Scheduler whether {schedule} is enabled and its role may start the machine, in "
-        "`boxcar alarms queues` for dead letters of start, and in the machine's executions for one that failed in its "
-        "first state. Start the run by `boxcar runs start` if it is still wanted.",
+        f"Look in EventBridge Scheduler whether {schedule} is enabled and its role may start what it names, in "
+        "`boxcar alarms queues` for dead letters, and in the machine's executions for one that failed in its first "
+        "state. If a run is still wanted, start it by `boxcar runs start`; what a digest missed is in the next one.",
     )
     return alarm_mail(
         f"schedule_missed:{schedule}:{at}",
         f"schedule {schedule} of {at} started nothing",
         advice,
-        f"Schedule {schedule} was due at {at}, and no run was planned since.",
+        f"Schedule {schedule} was due at {at}, and nothing of it has been seen since.",
         Cause(""),
         {"Schedule": schedule},
         at,
