@@ -1,41 +1,25 @@
-"""The embedded cloud's DynamoDB, in this process. moto takes three to nine times as long, and nearly all calls are to tables."""
+"""The embedded cloud's DynamoDB in this process: moto takes three to nine times as long, and most calls are to tables."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from ministack.services import dynamodb
-from moto.core.models import botocore_stubber
+
+from tests.unit.cloudwatch.conftest import boto3_client
 
 
-class _Content:
-    """The body of an answer, as botocore reads it."""
+class _Service:
+    """DynamoDB, by its HTTP."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self._content
+    def http(self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:
+        """Status, headers and content of the answer; DynamoDB waits for nothing."""
+        try:
+            dynamodb.handle_request(method, path, headers, body, query).send(None)
+        except StopIteration as done:
+            return done.value
+        raise RuntimeError("DynamoDB waits for something")
 
 
 def client() -> Any:
     """A client of boto3 that asks it; its tables are empty."""
     dynamodb.reset()
-    made = boto3.client("dynamodb")
-    made.meta.events.unregister("before-send", botocore_stubber)
-    made.meta.events.register("before-send", _answer)
-    return made
-
-
-def _answer(request: Any, **_: Any) -> AWSResponse:
-    headers = {
-        name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
-    }
-    try:
-        dynamodb.handle_request(request.method, "/", headers, request.body, {}).send(None)
-    except StopIteration as done:
-        status, told, content = done.value
-        return AWSResponse(request.url, status, HTTPHeaders.from_pairs(told.items()), _Content(content))
-    raise RuntimeError("DynamoDB waits for something")
+    return boto3_client(_Service(), "dynamodb")
